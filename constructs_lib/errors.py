@@ -1,0 +1,96 @@
+"""Every error that this library raises on purpose.
+
+    ClusterMesosError
+    ├── SpecError (ValueError)        cluster.yaml or a settings object is wrong: exit code 2
+    │   └── SpecFileError             the file itself cannot be read as a spec; carries every problem found
+    ├── LockError (ValueError)        cluster.lock.json does not fit cluster.yaml: exit code 2
+    ├── SecretsError (ValueError)     a named secret is not to be had, or its store cannot be trusted: exit code 2
+    ├── RenderError (ValueError)      a node file cannot be rendered or does not fit into user data: exit code 2
+    ├── ResourceError (TypeError)     a Terraform attribute or block that the provider's schema does not know: exit code 2
+    ├── RollError                     a roll was refused or stopped half-way, with what to do: exit code 1
+    ├── ScanError                     the policy scan could not run: exit code 1
+    └── ToolError                     terraform, ssh, checkov … is missing or failed: exit code 1
+
+`ClusterMesosError.exit_code` is what the command line returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ClusterMesosError(Exception):
+    """Base of every error raised on purpose; its text is meant for the user and needs no traceback."""
+
+    exit_code = 1
+
+
+class SpecError(ClusterMesosError, ValueError):
+    """One setting is wrong: `path` names it, `got` is its value, `expected` what is allowed."""
+
+    exit_code = 2
+
+    def __init__(self, path: str, got: object, expected: str) -> None:
+        super().__init__(f"{path}: got {got!r}, expected {expected}")
+        self.path = path
+        self.got = got
+        self.expected = expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing wrong in a file; `line` counts from 1, and 0 means the file as a whole."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class SpecFileError(SpecError):
+    """A cluster.yaml that is not a valid spec; `problems` holds all of them, ordered by line."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        ClusterMesosError.__init__(self, "\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class LockError(ClusterMesosError, ValueError):
+    """cluster.lock.json does not fit cluster.yaml; the text says what to do."""
+
+    exit_code = 2
+
+
+class SecretsError(ClusterMesosError, ValueError):
+    """A secret is missing where it must not be made anew, or its store is readable by others."""
+
+    exit_code = 2
+
+
+class RenderError(ClusterMesosError, ValueError):
+    """A template lacks a value, a file is declared twice, or user data is over the platform's limit."""
+
+    exit_code = 2
+
+
+class ResourceError(ClusterMesosError, TypeError):
+    """A name or type that the real provider's schema does not know."""
+
+    exit_code = 2
+
+
+class RollError(ClusterMesosError):
+    """A roll was refused before anything changed, or stopped at the first node that did not come back."""
+
+
+class ScanError(ClusterMesosError):
+    """The policy scan could not run, or an exception is declared wrongly."""
+
+
+class ToolError(ClusterMesosError):
+    """An external program is missing, timed out or failed; the text has the program and its last words."""
