@@ -1,0 +1,30 @@
+"""The components and their registry: adding one is its module, its folder and one line here."""
+
+from __future__ import annotations
+
+from constructs_lib.components.base import BASE
+from constructs_lib.components.docker import DOCKER
+from constructs_lib.components.model import Component, Role
+from constructs_lib.components.nginx import NGINX
+from constructs_lib.components.zookeeper import ZOOKEEPER
+
+COMPONENTS: tuple[Component, ...] = (
+    BASE,
+    DOCKER,
+    ZOOKEEPER,
+    NGINX,
+)
+"""In the order in which a node installs and starts them."""
+
+
+def components_of(role: Role) -> tuple[Component, ...]:
+    """The components that a node of `role` runs, in installation order."""
+    return tuple(component for component in COMPONENTS if role in component.roles)
+
+
+def component_names() -> tuple[str, ...]:
+    """Names that `software:` of cluster.yaml may override: every component that has software of its own."""
+    return tuple(component.name for component in COMPONENTS if component.software is not None)
+
+
+__all__ = ["COMPONENTS", "component_names", "components_of"]

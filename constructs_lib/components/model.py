@@ -1,0 +1,192 @@
+"""What a component declares about itself; firewalls, node files, gates and docs are loops over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from constructs_lib.errors import SpecError
+
+Protocol = Literal["tcp", "udp"]
+
+
+class Role(StrEnum):
+    """What a node is for; each role has its own fixed address range in every zone."""
+
+    MASTER = "master"
+    CONSUL = "consul"
+    AGENT = "agent"
+    GATEWAY = "gateway"
+    EDGE = "edge"
+
+
+class Peer(StrEnum):
+    """Who may reach a port besides the nodes of a role."""
+
+    ADMIN = "admin"
+    """`admin.networks` of cluster.yaml."""
+    PUBLIC = "public"
+    """The networks that `edge.allow` names, once `edge.public` is true."""
+    FRONTEND = "frontend"
+    """The range that holds a platform's load balancer, which probes the edge from there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerImage:
+    """Runs from a container image; `image_prefix` of cluster.yaml is put before `name`."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AptPackages:
+    """Runs from distribution packages; `version` pins the first of them, None takes the distribution's."""
+
+    names: tuple[str, ...]
+    version: str | None = None
+
+
+Software = ContainerImage | AptPackages
+
+
+@dataclass(frozen=True)
+class Port:
+    """A named port and who may reach it; an empty `reached_by` is this node only."""
+
+    name: str
+    number: int
+    reached_by: tuple[Role | Peer, ...]
+    why: str
+    protocol: Protocol = "tcp"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file on the node: `template` below cloud-init/<component>/ rendered to `to`.
+
+    `restarts` is the unit that is restarted when the content changes. A directory of the same component that
+    does not exist yet is made 0755 root:root.
+    """
+
+    template: str
+    to: str
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    restarts: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """A directory that has to exist with this owner before the component's units start."""
+
+    path: str
+    mode: int = 0o755
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemUser:
+    """A system account of the node; `uid` is fixed where files on a kept data volume belong to it."""
+
+    name: str
+    uid: int
+
+
+SecretKind = Literal["password", "ssh_host_key"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """A secret that the platform needs: its name in Terraform and in the lock, what it is, who reads it.
+
+    `per_site` makes one for every site, named `<name>_<site>`. `password` is 32 random URL-safe characters;
+    `ssh_host_key` an unencrypted OpenSSH ed25519 private key.
+    """
+
+    name: str
+    kind: SecretKind
+    roles: tuple[Role, ...]
+    to: str
+    """The file on the node, mode 0600; nothing else on the node may hold it."""
+    owner: str = "root"
+    per_site: bool = False
+    restarts: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FourLetterWord:
+    """Healthy when ZooKeeper answers `word` on `port` with one of `modes` in its `Mode:` line."""
+
+    word: str
+    port: str
+    modes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpOk:
+    """Healthy when GET http://127.0.0.1:<port><path> answers 200."""
+
+    port: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitActive:
+    """Healthy when systemd says that the unit is active."""
+
+    unit: str
+
+
+Health = FourLetterWord | HttpOk | UnitActive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One piece of software on a node, declared once (see docs/adding-a-component.md)."""
+
+    name: str
+    summary: str
+    roles: tuple[Role, ...]
+    software: Software | None
+    """None for a component that is only files, such as base."""
+    also_runs_from: tuple[Literal["image", "apt"], ...] = ()
+    """Other values that `software.<name>.source` may take."""
+    apt_names: tuple[str, ...] = ()
+    """Packages for `source: apt` of a component whose default is an image."""
+    packages: tuple[str, ...] = ()
+    """Distribution packages that its files and scripts need."""
+    ports: tuple[Port, ...] = ()
+    files: tuple[File, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    users: tuple[SystemUser, ...] = ()
+    units: tuple[str, ...] = ()
+    """Units that are enabled and started, in this order."""
+    secrets: tuple[Secret, ...] = ()
+    health: tuple[Health, ...] = ()
+    state: str | None = None
+    """The directory below the node's data volume that must outlive the machine."""
+
+    def port(self, name: str) -> Port:
+        """The declared port called `name`; SpecError when there is none."""
+        for port in self.ports:
+            if port.name == name:
+                return port
+        raise SpecError(f"components.{self.name}.port", name, f"one of {[p.name for p in self.ports]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedSoftware:
+    """A component's software after `software:` of cluster.yaml: what the node really installs."""
+
+    source: Literal["image", "apt", "none"]
+    version: str | None
+    image: str | None = None
+    """Whole image reference, prefix and tag included, for `source: image`."""
+    packages: tuple[str, ...] = ()
+    """apt arguments, pins included, for `source: apt`."""
+    settings: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,51 @@
+"""ZooKeeper 3.9: the masters' ensemble, where everything in the platform finds its leader."""
+
+from __future__ import annotations
+
+from constructs_lib.components.model import (
+    Component,
+    ContainerImage,
+    Directory,
+    File,
+    FourLetterWord,
+    Port,
+    Role,
+    Secret,
+    SystemUser,
+)
+
+ZOOKEEPER = Component(
+    name="zookeeper",
+    summary="coordination service of the masters; a quorum of them must live",
+    roles=(Role.MASTER,),
+    software=ContainerImage(name="zookeeper", version="3.9.6"),
+    also_runs_from=("apt",),
+    apt_names=("zookeeper", "default-jre-headless"),
+    ports=(
+        Port("client", 2181, (Role.MASTER, Role.AGENT), "masters and agents find the leading master here"),
+        Port("peer", 2888, (Role.MASTER,), "followers follow the ensemble's leader"),
+        Port("election", 3888, (Role.MASTER,), "the ensemble elects its leader"),
+        Port("metrics", 7000, (Role.CONSUL,), "Prometheus on the Consul node scrapes it"),
+        Port("admin", 8081, (), "snapshots, taken from this node only; 8080 is Marathon's"),
+    ),
+    files=(
+        File("zoo.cfg.j2", to="/etc/zookeeper/zoo.cfg", restarts="zookeeper.service"),
+        File(
+            "zookeeper.service.j2", to="/etc/systemd/system/zookeeper.service", restarts="zookeeper.service"
+        ),
+    ),
+    directories=(Directory(path="/srv/data/zookeeper", mode=0o750, owner="zookeeper", group="zookeeper"),),
+    users=(SystemUser(name="zookeeper", uid=2181),),
+    units=("zookeeper.service",),
+    secrets=(
+        Secret(
+            name="zookeeper_super_password",
+            kind="password",
+            roles=(Role.MASTER,),
+            to="/etc/zookeeper/super-password",
+            restarts="zookeeper.service",
+        ),
+    ),
+    health=(FourLetterWord(word="srvr", port="client", modes=("leader", "follower", "standalone")),),
+    state="/srv/data/zookeeper",
+)

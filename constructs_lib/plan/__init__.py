@@ -1,0 +1,1 @@
+"""Pure: spec and lock in, names, addresses and rules out."""

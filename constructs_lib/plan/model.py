@@ -1,0 +1,215 @@
+"""ClusterPlan: every name, address, id, port rule and late value, decided before anything is rendered.
+
+Plain immutable data. A platform only translates it; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+from constructs_lib.components.model import Peer, Protocol, ResolvedSoftware, Role, Secret
+from constructs_lib.errors import SpecError
+from constructs_lib.spec.model import (
+    AdminSpec,
+    AwsSpec,
+    ConsulSpec,
+    EdgeSpec,
+    GatewaySpec,
+    MastersSpec,
+    PoolSpec,
+    StateSpec,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZonePlan:
+    """One zone of a site: `name` is its letter, `index` its place in the cut (0 to 2), never moved."""
+
+    name: str
+    index: int
+    public: IPv4Network
+    """Gateways and the platform's own front: NAT and load balancers."""
+    control: IPv4Network
+    """Masters, Consul nodes and edges."""
+    agents: IPv4Network
+    roles: Mapping[Role, IPv4Network]
+    """The range of each role, inside one of the three above."""
+    frontend: IPv4Network
+    """The second quarter of `public`, where load balancers probe from."""
+
+
+LateKind = Literal["gateway_public_address", "data_volume_id"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateValue:
+    """A value known only after deploy: `kind:subject`, at most `max_length` characters long."""
+
+    kind: LateKind
+    subject: str
+    max_length: int
+
+    @property
+    def name(self) -> str:
+        """`data_volume_id:master-1`, as it stands in outputs and in the marker."""
+        return f"{self.kind}:{self.subject}"
+
+    @property
+    def marker(self) -> str:
+        """The text that stands for the value in node files until a resolver replaces it."""
+        return f"@@late:{self.name}@@"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePlan:
+    """A node with a planned address. Agents have none: see `PoolPlan`."""
+
+    name: str
+    """Unique in the site: master-1, consul-1, gateway-1, edge-1."""
+    role: Role
+    number: int
+    """Counts from 1; ZooKeeper's server id of a master."""
+    zone: ZonePlan
+    address: IPv4Address
+    data_volume: LateValue | None
+    """The volume that outlives the machine, where the role has one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolPlan:
+    """Agents of one shape; they share one text and learn their own name and address at boot."""
+
+    name: str
+    slot: int
+    """Never reused while the pool is named in the lock."""
+    spec: PoolSpec
+    min: int
+    max: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrafficRule:
+    """One line of the traffic table: `sources` may reach `port` of every node with role `to`."""
+
+    name: str
+    """Unique among the rules of `to`, stable, fit for a map key: zookeeper-client-from-agent."""
+    to: Role
+    component: str
+    port_name: str
+    port: int
+    protocol: Protocol
+    source: Role | Peer
+    networks: tuple[IPv4Network, ...]
+    """The source's ranges, those of other sites included."""
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EgressRule:
+    """What every node may reach outside the site."""
+
+    name: str
+    port: int
+    protocol: Protocol
+    networks: tuple[IPv4Network, ...]
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSecret:
+    """A secret by its name in the store, in the lock and as a Terraform variable."""
+
+    name: str
+    """`zookeeper_super_password`, or with the site's name at its end where each site has its own."""
+    declared: Secret
+    site: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SitePlan:
+    """Everything that the constructs of one site need."""
+
+    cluster: str
+    name: str
+    platform: Literal["aws"]
+    aws: AwsSpec | None
+    network: IPv4Network
+    mtu: int
+    protect_data: bool
+    zones: tuple[ZonePlan, ...]
+    nodes: tuple[NodePlan, ...]
+    """Ordered: gateway, masters, Consul nodes, edges."""
+    pools: tuple[PoolPlan, ...]
+    masters: tuple[IPv4Address, ...]
+    """Addresses of the masters that agents join, planned or existing, ordered by ZooKeeper id."""
+    consul: tuple[IPv4Address, ...]
+    quorum: int
+    """len(masters) // 2 + 1."""
+    traffic: tuple[TrafficRule, ...]
+    egress: tuple[EgressRule, ...]
+    secrets: tuple[PlannedSecret, ...]
+    late_values: tuple[LateValue, ...]
+    software: Mapping[str, ResolvedSoftware]
+    software_mirrors: SoftwareMirrors
+    admin: AdminSpec
+    tags: Mapping[str, str]
+    cloud_config: Mapping[Role, Mapping[str, object]]
+    masters_spec: MastersSpec
+    consul_spec: ConsulSpec
+    gateway_spec: GatewaySpec
+    edge_spec: EdgeSpec | None
+
+    def nodes_of(self, role: Role) -> tuple[NodePlan, ...]:
+        """Nodes of one role in number order; empty for agents."""
+        return tuple(node for node in self.nodes if node.role is role)
+
+    def node(self, name: str) -> NodePlan:
+        """The planned node called `name`; SpecError with the names there are otherwise."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise SpecError("node", name, f"one of {[node.name for node in self.nodes]}")
+
+    def pool(self, name: str) -> PoolPlan:
+        """The pool called `name`; SpecError with the names there are otherwise."""
+        for pool in self.pools:
+            if pool.name == name:
+                return pool
+        raise SpecError("pool", name, f"one of {[pool.name for pool in self.pools]}")
+
+    def traffic_to(self, role: Role) -> tuple[TrafficRule, ...]:
+        """The rules for nodes of `role`, in the table's order."""
+        return tuple(rule for rule in self.traffic if rule.to is role)
+
+    def secrets_of(self, role: Role) -> tuple[PlannedSecret, ...]:
+        """The secrets that nodes of `role` read, and no others."""
+        return tuple(secret for secret in self.secrets if role in secret.declared.roles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftwareMirrors:
+    """Global rewrites from `software:` of cluster.yaml."""
+
+    image_prefix: str
+    apt_mirror: str | None
+    proxy: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterPlan:
+    """The whole cluster; `sites` keeps the order of cluster.yaml."""
+
+    name: str
+    sites: Mapping[str, SitePlan]
+    state: StateSpec
+    secrets: tuple[PlannedSecret, ...]
+
+    def site(self, name: str) -> SitePlan:
+        """The site called `name`; SpecError with the names there are otherwise."""
+        try:
+            return self.sites[name]
+        except KeyError:
+            raise SpecError("site", name, f"one of {list(self.sites)}") from None

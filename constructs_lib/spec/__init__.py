@@ -1,0 +1,1 @@
+"""cluster.yaml as a typed, checked ClusterSpec."""
