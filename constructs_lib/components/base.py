@@ -11,8 +11,14 @@ BASE = Component(
     software=None,
     packages=("chrony", "nftables", "openssh-server", "python3", "unattended-upgrades"),
     ports=(
-        Port("ssh", 22, (Peer.ADMIN,), "operators log in at the gateway"),
-        Port("ssh-inside", 22, (Role.GATEWAY,), "the gateway is the only way to the other nodes"),
+        Port("ssh", 22, (Peer.ADMIN,), "operators log in at the gateway", on=(Role.GATEWAY,)),
+        Port(
+            "ssh-inside",
+            22,
+            (Role.GATEWAY,),
+            "the gateway is the only way to the other nodes",
+            on=(Role.MASTER, Role.CONSUL, Role.AGENT, Role.EDGE),
+        ),
     ),
     files=(File("nftables.conf.j2", to="/etc/nftables.conf", mode=0o600, restarts="nftables.service"),),
     secrets=(

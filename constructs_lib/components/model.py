@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -61,6 +60,8 @@ class Port:
     reached_by: tuple[Role | Peer, ...]
     why: str
     protocol: Protocol = "tcp"
+    on: tuple[Role, ...] | None = None
+    """The roles of the component where the port is open; None is all of them."""
 
 
 @dataclass(frozen=True)
@@ -188,5 +189,6 @@ class ResolvedSoftware:
     image: str | None = None
     """Whole image reference, prefix and tag included, for `source: image`."""
     packages: tuple[str, ...] = ()
-    """apt arguments, pins included, for `source: apt`."""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    """Package names for `source: apt`; `version` pins them."""
+    mirror: str | None = None
+    sha256: str | None = None
