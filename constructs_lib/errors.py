@@ -1,15 +1,15 @@
 """Every error that this library raises on purpose.
 
     ClusterMesosError
-    ├── SpecError (ValueError)        cluster.yaml or a settings object is wrong: exit code 2
+    ├── SpecError (ValueError)        cluster.yaml or a settings object is wrong: exit 2
     │   └── SpecFileError             the file itself cannot be read as a spec; carries every problem found
-    ├── LockError (ValueError)        cluster.lock.json does not fit cluster.yaml: exit code 2
-    ├── SecretsError (ValueError)     a named secret is not to be had, or its store cannot be trusted: exit code 2
-    ├── RenderError (ValueError)      a node file cannot be rendered or does not fit into user data: exit code 2
-    ├── ResourceError (TypeError)     a Terraform attribute or block that the provider's schema does not know: exit code 2
-    ├── RollError                     a roll was refused or stopped half-way, with what to do: exit code 1
-    ├── ScanError                     the policy scan could not run: exit code 1
-    └── ToolError                     terraform, ssh, checkov … is missing or failed: exit code 1
+    ├── LockError (ValueError)        cluster.lock.json does not fit cluster.yaml: exit 2
+    ├── SecretsError (ValueError)     a named secret is not to be had, or its store is not safe: exit 2
+    ├── RenderError (ValueError)      a node file cannot be rendered or does not fit into user data: exit 2
+    ├── ResourceError (TypeError)     an attribute that the provider's schema does not know: exit 2
+    ├── RollError                     a roll was refused or stopped half-way, with what to do: exit 1
+    ├── ScanError                     the policy scan could not run: exit 1
+    └── ToolError                     terraform, ssh, checkov … is missing or failed: exit 1
 
 `ClusterMesosError.exit_code` is what the command line returns.
 """

@@ -12,6 +12,7 @@ from typing import Literal
 
 from constructs_lib.components.model import Peer, Protocol, ResolvedSoftware, Role, Secret
 from constructs_lib.errors import SpecError
+from constructs_lib.plan.lock import Lock
 from constructs_lib.spec.model import (
     AdminSpec,
     AwsSpec,
@@ -206,6 +207,8 @@ class ClusterPlan:
     sites: Mapping[str, SitePlan]
     state: StateSpec
     secrets: tuple[PlannedSecret, ...]
+    lock: Lock
+    """The lock that this plan stands on, completed: write it where it differs from the file."""
 
     def site(self, name: str) -> SitePlan:
         """The site called `name`; SpecError with the names there are otherwise."""

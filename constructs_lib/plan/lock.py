@@ -1,0 +1,227 @@
+"""cluster.lock.json: what can't be recomputed. Committed, without secrets, never silently changed.
+
+{"version": 1, "cluster": "demo",
+ "sites": {"eu": {"network": "10.20.0.0/16", "zones": ["a", "b", "c"], "masters": 3, "consul": 1,
+                  "placed": {"master-1": "a", …}, "pools": {"general": 0, "batch": 1}}},
+ "secrets": ["zookeeper_super_password", …]}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from constructs_lib.components.model import Role
+from constructs_lib.errors import LockError
+from constructs_lib.spec.model import ClusterSpec, SiteSpec
+
+VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SiteLock(_Part):
+    """What is fixed of one site."""
+
+    network: str
+    zones: list[str]
+    masters: int
+    """Masters made here; 0 where the site has none of its own."""
+    consul: int
+    placed: dict[str, str]
+    """Node name → zone, for every node with a planned address."""
+    pools: dict[str, int]
+    """Pool name → slot. A pool that cluster.yaml no longer names keeps its slot until its line is deleted."""
+
+
+class Lock(_Part):
+    """The whole file."""
+
+    version: int = VERSION
+    cluster: str
+    sites: dict[str, SiteLock] = {}
+    secrets: list[str] = []
+
+    def with_secrets(self, names: Iterable[str]) -> Lock:
+        """A copy that lists `names` as made, beside those listed already."""
+        return self.model_copy(update={"secrets": sorted({*self.secrets, *names})})
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock at `path`, None when there is no file; LockError when it can't be read as a lock."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{path.name}: can't be read: {error}") from None
+    restore = "restore it from version control; it can't be made again for nodes that run"
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise LockError(f"{path.name}:{error.lineno}: not JSON ({error.msg}); {restore}") from None
+    if isinstance(data, dict) and isinstance(data.get("version"), int) and data["version"] > VERSION:
+        raise LockError(
+            f"{path.name}: version: got {data['version']}, expected {VERSION}; "
+            "a newer clustermesos wrote it: upgrade this one"
+        )
+    try:
+        return Lock.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise LockError(f"{path.name}: {where}: {first['msg'].lower()}; {restore}") from None
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Replace the file in one step, so that a crash leaves the old one."""
+    text = json.dumps(lock.model_dump(), indent=2, ensure_ascii=False) + "\n"
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def complete(spec: ClusterSpec, lock: Lock | None) -> Lock:
+    """`lock` with everything added that `spec` needs and it lacks; LockError with every misfit."""
+    lock = lock or Lock(cluster=spec.name)
+    misfits = [*_cluster_misfits(spec, lock)]
+    sites = dict(lock.sites)
+    for name, site in spec.sites.items():
+        if name in sites:
+            misfits += _site_misfits(f"sites.{name}", site, sites[name])
+        if not misfits:
+            sites[name] = _complete_site(site, sites.get(name))
+    if misfits:
+        raise LockError("\n".join(f"cluster.lock.json: {misfit}" for misfit in misfits))
+    return lock.model_copy(update={"sites": sites})
+
+
+def additions(old: Lock | None, new: Lock) -> list[str]:
+    """What `new` has and `old` lacks, one line each, for the message that asks to commit the file."""
+    lines = []
+    for name, site in new.sites.items():
+        before = old.sites.get(name) if old else None
+        if before is None:
+            lines.append(
+                f"site {name} ({site.network}, zones {' '.join(site.zones)}, {site.masters} masters)"
+            )
+        known = before.pools if before else {}
+        lines += [f"pool {name}/{pool}" for pool in site.pools if pool not in known]
+        if before:
+            lines += [f"zone {name}/{zone}" for zone in site.zones if zone not in before.zones]
+            lines += [f"node {name}/{node}" for node in site.placed if node not in before.placed]
+    lines += [f"secret {name}" for name in new.secrets if not old or name not in old.secrets]
+    return lines
+
+
+def zone_letters(site: SiteSpec) -> list[str]:
+    """The site's zones by name: letters from a on when cluster.yaml gives only a number."""
+    if isinstance(site.zones, int):
+        return [chr(ord("a") + index) for index in range(site.zones)]
+    return list(site.zones)
+
+
+def wanted_nodes(site: SiteSpec) -> dict[str, tuple[Role, int]]:
+    """Node name → role and number, for every node with a planned address."""
+    counts = {
+        Role.GATEWAY: 1,
+        Role.MASTER: 0 if site.masters.existing else site.masters.count,
+        Role.CONSUL: 0 if site.consul.existing else site.consul.count,
+        Role.EDGE: site.edge.count if site.edge else 0,
+    }
+    return {
+        f"{role}-{number}": (role, number) for role, count in counts.items() for number in range(1, count + 1)
+    }
+
+
+def _cluster_misfits(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
+    if lock.cluster != spec.name:
+        yield (
+            f"cluster: locked {lock.cluster!r}, cluster.yaml says {spec.name!r}; "
+            "every resource carries the name, so a rename is a new cluster: keep the old name, or give the new one its own folder"
+        )
+
+
+def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
+    if str(site.network) != lock.network:
+        yield (
+            f"{path}.network: locked {lock.network}, cluster.yaml says {site.network}; "
+            f"nodes can't change their addresses: put {lock.network} back, or build a new site and move the applications"
+        )
+    zones = zone_letters(site)
+    if zones[: len(lock.zones)] != lock.zones:
+        yield (
+            f"{path}.zones: locked {lock.zones}, cluster.yaml says {zones}; "
+            "data volumes can't leave their zone: keep the locked ones first, in this order, and add new ones behind them"
+        )
+    nodes = wanted_nodes(site)
+    masters = sum(role is Role.MASTER for role, _ in nodes.values())
+    if masters != lock.masters:
+        yield f"{path}.masters.count: {_master_change(lock.masters, masters)}"
+    consul = sum(role is Role.CONSUL for role, _ in nodes.values())
+    if consul != lock.consul:
+        yield (
+            f"{path}.consul.count: locked {lock.consul}, cluster.yaml says {consul}; servers that run expect "
+            f"{lock.consul} of them: put {lock.consul} back"
+        )
+
+
+def _master_change(old: int, new: int) -> str:
+    change = f"locked {old}, cluster.yaml says {new}; "
+    if old == 1:
+        return change + (
+            "one master can't become several in place: its replicated log would have to be deleted. "
+            "Put 1 back, or build a new cluster under another name and move the applications"
+        )
+    if new > old:
+        return change + (
+            "the running masters must learn the new quorum before the first new one starts, and "
+            f"changing the files of running nodes is not built yet: put {old} back"
+        )
+    return change + (
+        "a master leaves only after the others expect fewer: shrinking is not built yet. "
+        f"Put {old} back, or build a new cluster and move the applications"
+    )
+
+
+def _complete_site(site: SiteSpec, lock: SiteLock | None) -> SiteLock:
+    zones = zone_letters(site)
+    nodes = wanted_nodes(site)
+    placed: Mapping[str, str] = lock.placed if lock else {}
+    return SiteLock(
+        network=str(site.network),
+        zones=zones,
+        masters=sum(role is Role.MASTER for role, _ in nodes.values()),
+        consul=sum(role is Role.CONSUL for role, _ in nodes.values()),
+        placed={
+            **placed,
+            **{
+                name: zones[(number - 1) % len(zones)]
+                for name, (_, number) in nodes.items()
+                if name not in placed
+            },
+        },
+        pools=_slots(site, lock.pools if lock else {}),
+    )
+
+
+def _slots(site: SiteSpec, taken: Mapping[str, int]) -> dict[str, int]:
+    slots = dict(taken)
+    for pool in site.agents:
+        if pool not in slots:
+            used = set(slots.values())
+            slots[pool] = next(slot for slot in range(len(used) + 1) if slot not in used)
+    return slots

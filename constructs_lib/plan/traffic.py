@@ -1,0 +1,79 @@
+"""The traffic table: who may reach whom, on which named port, and why. Every firewall is a loop over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Network
+
+from constructs_lib.components import COMPONENTS
+from constructs_lib.components.model import Component, Peer, Port, Role
+from constructs_lib.plan.model import EgressRule, TrafficRule, ZonePlan
+from constructs_lib.spec.model import SiteSpec
+
+ANYWHERE = (IPv4Network("0.0.0.0/0"),)
+
+EGRESS: tuple[EgressRule, ...] = (
+    EgressRule(name="https", port=443, protocol="tcp", networks=ANYWHERE, why="packages, images, cloud APIs"),
+    EgressRule(name="http", port=80, protocol="tcp", networks=ANYWHERE, why="signed package mirrors"),
+    EgressRule(name="ntp", port=123, protocol="udp", networks=ANYWHERE, why="time, before any consensus"),
+)
+"""What nodes reach outside the site; DNS and metadata are the platform's own and pass no firewall there."""
+
+
+def traffic(
+    site: SiteSpec,
+    zones: Sequence[ZonePlan],
+    *,
+    roles_here: Iterable[Role],
+    roles_anywhere: Iterable[Role],
+    admin: tuple[IPv4Network, ...],
+    elsewhere: Mapping[Role, tuple[IPv4Network, ...]],
+) -> tuple[TrafficRule, ...]:
+    """Rules for every role that the site has, from every source that exists, in the components' order.
+
+    `elsewhere` holds the ranges of the roles in other sites.
+    """
+    here, anywhere = set(roles_here), set(roles_anywhere)
+    rules = []
+    for component in COMPONENTS:
+        for to in (role for role in component.roles if role in here):
+            for port in (port for port in component.ports if port.on is None or to in port.on):
+                for source in port.reached_by:
+                    if isinstance(source, Role) and source not in anywhere:
+                        continue
+                    networks = _networks(source, site, zones, admin, elsewhere)
+                    if networks:
+                        rules.append(_rule(component, to, port, source, networks))
+    return tuple(rules)
+
+
+def _networks(
+    source: Role | Peer,
+    site: SiteSpec,
+    zones: Sequence[ZonePlan],
+    admin: tuple[IPv4Network, ...],
+    elsewhere: Mapping[Role, tuple[IPv4Network, ...]],
+) -> tuple[IPv4Network, ...]:
+    if isinstance(source, Role):
+        return tuple(zone.roles[source] for zone in zones) + elsewhere.get(source, ())
+    if source is Peer.ADMIN:
+        return admin
+    if source is Peer.FRONTEND:
+        return tuple(zone.frontend for zone in zones)
+    return site.edge.allow if site.edge and site.edge.public else ()
+
+
+def _rule(
+    component: Component, to: Role, port: Port, source: Role | Peer, networks: tuple[IPv4Network, ...]
+) -> TrafficRule:
+    return TrafficRule(
+        name=f"{component.name}-{port.name}-from-{source}",
+        to=to,
+        component=component.name,
+        port_name=port.name,
+        port=port.number,
+        protocol=port.protocol,
+        source=source,
+        networks=networks,
+        why=port.why,
+    )
