@@ -151,7 +151,8 @@ def _cluster_misfits(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
     if lock.cluster != spec.name:
         yield (
             f"cluster: locked {lock.cluster!r}, cluster.yaml says {spec.name!r}; "
-            "every resource carries the name, so a rename is a new cluster: keep the old name, or give the new one its own folder"
+            "every resource carries the name, so a rename is a new cluster: "
+            "keep the old name, or give the new one its own folder"
         )
 
 
@@ -159,13 +160,15 @@ def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
     if str(site.network) != lock.network:
         yield (
             f"{path}.network: locked {lock.network}, cluster.yaml says {site.network}; "
-            f"nodes can't change their addresses: put {lock.network} back, or build a new site and move the applications"
+            f"nodes can't change their addresses: "
+            f"put {lock.network} back, or build a new site and move the applications"
         )
     zones = zone_letters(site)
     if zones[: len(lock.zones)] != lock.zones:
         yield (
             f"{path}.zones: locked {lock.zones}, cluster.yaml says {zones}; "
-            "data volumes can't leave their zone: keep the locked ones first, in this order, and add new ones behind them"
+            "data volumes can't leave their zone: "
+            "keep the locked ones first, in this order, and add new ones behind them"
         )
     nodes = wanted_nodes(site)
     masters = sum(role is Role.MASTER for role, _ in nodes.values())

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.errors import LockError
+from constructs_lib.plan.lock import Lock, additions, complete, read_lock, write_lock
+from tests.plan.clusters import cluster
+
+THREE_POOLS = {"general": {"count": 3}, "batch": {"count": 1}, "gpu": {"count": 1}}
+
+
+def test_a_first_lock_holds_only_what_cannot_be_recomputed() -> None:
+    lock = complete(cluster(agents={"general": {"count": 3}}), None)
+    assert lock.model_dump() == {
+        "version": 1,
+        "cluster": "demo",
+        "sites": {
+            "eu": {
+                "network": "10.20.0.0/16",
+                "zones": ["a", "b", "c"],
+                "masters": 3,
+                "consul": 1,
+                "placed": {
+                    "gateway-1": "a",
+                    "master-1": "a",
+                    "master-2": "b",
+                    "master-3": "c",
+                    "consul-1": "a",
+                },
+                "pools": {"general": 0},
+            }
+        },
+        "secrets": [],
+    }
+
+
+def test_completing_a_complete_lock_changes_nothing() -> None:
+    spec = cluster(agents=THREE_POOLS)
+    lock = complete(spec, None)
+    assert complete(spec, lock) == lock
+    assert additions(lock, lock) == []
+
+
+def test_removing_a_pool_from_the_middle_keeps_its_slot_and_every_other() -> None:
+    lock = complete(cluster(agents=THREE_POOLS), None)
+    fewer = complete(cluster(agents={"general": {"count": 3}, "gpu": {"count": 1}}), lock)
+    assert fewer.sites["eu"].pools == {"general": 0, "batch": 1, "gpu": 2}
+
+
+def test_a_slot_is_free_again_once_its_line_is_deleted() -> None:
+    lock = complete(cluster(agents={"general": {"count": 3}, "gpu": {"count": 1}}), None)
+    site = lock.sites["eu"].model_copy(update={"pools": {"gpu": 1}})
+    again = complete(
+        cluster(agents={"new": {"count": 1}, "gpu": {"count": 1}}),
+        lock.model_copy(update={"sites": {"eu": site}}),
+    )
+    assert again.sites["eu"].pools == {"gpu": 1, "new": 0}
+
+
+def test_new_zones_join_behind_and_move_no_placed_node() -> None:
+    lock = complete(cluster(zones=1, edge={"count": 1}), None)
+    grown = complete(cluster(zones=3, edge={"count": 2}), lock)
+    assert grown.sites["eu"].placed == {
+        **lock.sites["eu"].placed,
+        "edge-2": "b",
+    }
+    assert additions(lock, grown) == ["zone eu/b", "zone eu/c", "node eu/edge-2"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"masters": {"count": 5}},
+            "sites.eu.masters.count: locked 3, cluster.yaml says 5; the running masters must",
+        ),
+        (
+            {"masters": {"count": 1}},
+            "sites.eu.masters.count: locked 3, cluster.yaml says 1; a master leaves only",
+        ),
+        (
+            {"network": "10.30.0.0/16"},
+            "sites.eu.network: locked 10.20.0.0/16, cluster.yaml says 10.30.0.0/16",
+        ),
+        (
+            {"zones": ("b", "a", "c")},
+            "sites.eu.zones: locked ['a', 'b', 'c'], cluster.yaml says ['b', 'a', 'c']",
+        ),
+        ({"zones": 2}, "sites.eu.zones: locked ['a', 'b', 'c'], cluster.yaml says ['a', 'b']"),
+        ({"consul": {"count": 3}}, "sites.eu.consul.count: locked 1, cluster.yaml says 3"),
+        ({"name": "other"}, "cluster: locked 'demo', cluster.yaml says 'other'"),
+    ],
+)
+def test_fails_with_what_to_do_when_the_lock_does_not_fit(change: dict[str, object], says: str) -> None:
+    lock = complete(cluster(), None)
+    with pytest.raises(LockError) as error:
+        complete(cluster(**change), lock)  # type: ignore[arg-type]
+    assert str(error.value).startswith(f"cluster.lock.json: {says}")
+
+
+def test_one_master_cannot_become_three_in_place() -> None:
+    lock = complete(cluster(masters={"count": 1}), None)
+    with pytest.raises(LockError, match="one master can't become several in place"):
+        complete(cluster(masters={"count": 3}), lock)
+
+
+def test_fails_with_every_misfit_at_once() -> None:
+    lock = complete(cluster(), None)
+    with pytest.raises(LockError) as error:
+        complete(cluster(network="10.30.0.0/16", masters={"count": 5}), lock)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
+    lock = complete(cluster(agents=THREE_POOLS), None).with_secrets(["b", "a"])
+    write_lock(tmp_path / "cluster.lock.json", lock)
+    assert read_lock(tmp_path / "cluster.lock.json") == lock
+    assert [path.name for path in tmp_path.iterdir()] == ["cluster.lock.json"]
+
+
+def test_a_missing_file_is_no_lock(tmp_path: Path) -> None:
+    assert read_lock(tmp_path / "cluster.lock.json") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "cluster.lock.json:1: not JSON"),
+        ("[]", "cluster.lock.json: the file:"),
+        ('{"version": 2, "cluster": "demo"}', "version: got 2, expected 1; a newer clustermesos wrote it"),
+        ('{"version": 1}', "cluster: field required"),
+        ('{"version": 1, "cluster": "demo", "sites": {"eu": {}}}', "sites.eu.network: field required"),
+        ("<<<<<<< HEAD\n", "not JSON"),
+    ],
+)
+def test_fails_in_one_line_on_a_file_that_is_no_lock(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "cluster.lock.json"
+    path.write_text(text)
+    with pytest.raises(LockError) as error:
+        read_lock(path)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_secrets_are_listed_sorted_and_once() -> None:
+    lock = Lock(cluster="demo").with_secrets(["b"]).with_secrets(["a", "b"])
+    assert lock.secrets == ["a", "b"]
+    assert json.loads(lock.model_dump_json())["secrets"] == ["a", "b"]

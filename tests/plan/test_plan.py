@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constructs_lib.components.model import Role
+from constructs_lib.errors import SpecError
+from constructs_lib.plan.plan import plan
+from tests.plan.clusters import cluster
+
+POOL = st.fixed_dictionaries({"count": st.integers(0, 200)})
+SITES = st.fixed_dictionaries(
+    {
+        "zones": st.integers(1, 3),
+        "masters": st.fixed_dictionaries({"count": st.sampled_from([1, 3, 5])}),
+        "consul": st.fixed_dictionaries({"count": st.sampled_from([1, 3])}),
+        "agents": st.dictionaries(st.from_regex("[a-z]{1,8}", fullmatch=True), POOL, max_size=6),
+        "edge": st.none() | st.fixed_dictionaries({"count": st.integers(1, 4)}),
+    }
+)
+
+
+def test_masters_are_spread_over_zones_with_fixed_addresses_and_ids() -> None:
+    site = plan(cluster()).site("eu")
+    assert [
+        (node.name, node.number, node.zone.name, str(node.address)) for node in site.nodes_of(Role.MASTER)
+    ] == [
+        ("master-1", 1, "a", "10.20.16.11"),
+        ("master-2", 2, "b", "10.20.80.12"),
+        ("master-3", 3, "c", "10.20.144.13"),
+    ]
+    assert site.quorum == 2
+
+
+@pytest.mark.parametrize(("count", "quorum"), [(1, 1), (3, 2), (5, 3)])
+def test_quorum_is_more_than_half(count: int, quorum: int) -> None:
+    assert plan(cluster(masters={"count": count})).site("eu").quorum == quorum
+
+
+def test_a_pool_alone_joins_masters_that_run_already() -> None:
+    site = plan(
+        cluster(
+            masters={"existing": ["10.20.1.5"]},
+            consul={"existing": ["10.20.1.6"]},
+            agents={"p": {"count": 2}},
+        )
+    ).site("eu")
+    assert [str(address) for address in site.masters] == ["10.20.1.5"]
+    assert [node.role for node in site.nodes] == [Role.GATEWAY]
+    assert not site.traffic_to(Role.MASTER)
+    assert [secret.name for secret in site.secrets] == ["gateway_ssh_host_key_eu"]
+
+
+def test_min_and_max_are_kept_and_count_is_both() -> None:
+    site = plan(cluster(agents={"a": {"count": 3}, "b": {"min": 0, "max": 20}})).site("eu")
+    assert [(pool.name, pool.min, pool.max) for pool in site.pools] == [("a", 3, 3), ("b", 0, 20)]
+
+
+@given(settings=SITES)
+def test_planning_is_deterministic_and_no_address_is_given_twice(settings: dict[str, Any]) -> None:
+    spec = cluster(**settings)
+    first = plan(spec)
+    assert first == plan(spec) == plan(spec, first.lock)
+    addresses = [node.address for node in first.site("eu").nodes]
+    assert len(addresses) == len(set(addresses))
+    for node in first.site("eu").nodes:
+        assert node.address in node.zone.roles[node.role]
+
+
+@given(settings=SITES, name=st.from_regex("[a-z]{9}", fullmatch=True))
+def test_one_more_pool_moves_nobody(settings: dict[str, Any], name: str) -> None:
+    before = plan(cluster(**settings))
+    after = plan(cluster(**settings | {"agents": {name: {"count": 1}} | settings["agents"]}), before.lock)
+    assert after.site("eu").nodes == before.site("eu").nodes
+    slots = {pool.name: pool.slot for pool in after.site("eu").pools}
+    assert {pool.name: slots[pool.name] for pool in before.site("eu").pools} == {
+        pool.name: pool.slot for pool in before.site("eu").pools
+    }
+
+
+@given(settings=SITES)
+def test_adding_zones_later_moves_nobody(settings: dict[str, Any]) -> None:
+    before = plan(cluster(**settings))
+    after = plan(cluster(**settings | {"zones": 3}), before.lock)
+    assert after.site("eu").nodes == before.site("eu").nodes
+
+
+def test_fails_on_a_site_that_is_not_there() -> None:
+    with pytest.raises(SpecError, match=r"site: got 'us', expected one of \['eu'\]"):
+        plan(cluster()).site("us")

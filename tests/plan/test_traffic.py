@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from constructs_lib.components.model import Role
+from constructs_lib.plan.plan import plan
+from tests.plan.clusters import cluster
+
+FULL = {"agents": {"general": {"count": 1}}, "edge": {"count": 1}}
+
+
+def names(role: Role, **site: object) -> list[str]:
+    return [rule.name for rule in plan(cluster(**site)).site("eu").traffic_to(role)]  # type: ignore[arg-type]
+
+
+def test_operators_reach_the_gateway_only() -> None:
+    site = plan(cluster(**FULL)).site("eu")  # type: ignore[arg-type]
+    reachable = {rule.to for rule in site.traffic if rule.port == 22 and rule.source == "admin"}
+    assert reachable == {Role.GATEWAY}
+
+
+def test_every_role_but_the_gateway_is_logged_into_from_the_gateway() -> None:
+    site = plan(cluster(**FULL)).site("eu")  # type: ignore[arg-type]
+    reachable = {rule.to for rule in site.traffic if rule.port == 22 and rule.source == "gateway"}
+    assert reachable == {Role.MASTER, Role.CONSUL, Role.AGENT, Role.EDGE}
+
+
+def test_nothing_is_open_to_the_whole_internet_by_default() -> None:
+    site = plan(cluster(**FULL)).site("eu")  # type: ignore[arg-type]
+    assert not [rule for rule in site.traffic for network in rule.networks if network.prefixlen == 0]
+
+
+def test_a_public_edge_is_open_to_the_networks_it_names_and_no_others() -> None:
+    site = plan(cluster(edge={"public": True, "allow": ["198.51.100.0/24"]})).site("eu")
+    public = [rule for rule in site.traffic if rule.source == "public"]
+    assert [(rule.to, [str(network) for network in rule.networks]) for rule in public] == [
+        (Role.EDGE, ["198.51.100.0/24"])
+    ]
+
+
+def test_no_rule_names_a_role_that_the_cluster_lacks() -> None:
+    assert "zookeeper-client-from-agent" not in names(Role.MASTER)
+    assert "zookeeper-client-from-agent" in names(Role.MASTER, agents={"p": {"count": 1}})
+
+
+def test_rule_names_are_unique_per_role_and_every_rule_says_why() -> None:
+    site = plan(cluster(**FULL)).site("eu")  # type: ignore[arg-type]
+    for role in Role:
+        rules = site.traffic_to(role)
+        assert len({rule.name for rule in rules}) == len(rules)
+        assert all(rule.why for rule in rules)
+
+
+def test_a_role_source_is_its_range_in_every_zone() -> None:
+    site = plan(cluster()).site("eu")
+    peer = next(rule for rule in site.traffic if rule.name == "zookeeper-peer-from-master")
+    assert [str(network) for network in peer.networks] == ["10.20.16.0/22", "10.20.80.0/22", "10.20.144.0/22"]
