@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,10 +95,10 @@ def test_new_zones_join_behind_and_move_no_placed_node() -> None:
         ({"name": "other"}, "cluster: locked 'demo', cluster.yaml says 'other'"),
     ],
 )
-def test_fails_with_what_to_do_when_the_lock_does_not_fit(change: dict[str, object], says: str) -> None:
+def test_fails_with_what_to_do_when_the_lock_does_not_fit(change: dict[str, Any], says: str) -> None:
     lock = complete(cluster(), None)
     with pytest.raises(LockError) as error:
-        complete(cluster(**change), lock)  # type: ignore[arg-type]
+        complete(cluster(**change), lock)
     assert str(error.value).startswith(f"cluster.lock.json: {says}")
 
 

@@ -1,30 +1,32 @@
 from __future__ import annotations
 
+from typing import Any
+
 from constructs_lib.components.model import Role
 from constructs_lib.plan.plan import plan
 from tests.plan.clusters import cluster
 
-FULL = {"agents": {"general": {"count": 1}}, "edge": {"count": 1}}
+FULL: dict[str, Any] = {"agents": {"general": {"count": 1}}, "edge": {"count": 1}}
 
 
-def names(role: Role, **site: object) -> list[str]:
-    return [rule.name for rule in plan(cluster(**site)).site("eu").traffic_to(role)]  # type: ignore[arg-type]
+def names(role: Role, **site: Any) -> list[str]:
+    return [rule.name for rule in plan(cluster(**site)).site("eu").traffic_to(role)]
 
 
 def test_operators_reach_the_gateway_only() -> None:
-    site = plan(cluster(**FULL)).site("eu")  # type: ignore[arg-type]
+    site = plan(cluster(**FULL)).site("eu")
     reachable = {rule.to for rule in site.traffic if rule.port == 22 and rule.source == "admin"}
     assert reachable == {Role.GATEWAY}
 
 
 def test_every_role_but_the_gateway_is_logged_into_from_the_gateway() -> None:
-    site = plan(cluster(**FULL)).site("eu")  # type: ignore[arg-type]
+    site = plan(cluster(**FULL)).site("eu")
     reachable = {rule.to for rule in site.traffic if rule.port == 22 and rule.source == "gateway"}
     assert reachable == {Role.MASTER, Role.CONSUL, Role.AGENT, Role.EDGE}
 
 
 def test_nothing_is_open_to_the_whole_internet_by_default() -> None:
-    site = plan(cluster(**FULL)).site("eu")  # type: ignore[arg-type]
+    site = plan(cluster(**FULL)).site("eu")
     assert not [rule for rule in site.traffic for network in rule.networks if network.prefixlen == 0]
 
 
@@ -42,7 +44,7 @@ def test_no_rule_names_a_role_that_the_cluster_lacks() -> None:
 
 
 def test_rule_names_are_unique_per_role_and_every_rule_says_why() -> None:
-    site = plan(cluster(**FULL)).site("eu")  # type: ignore[arg-type]
+    site = plan(cluster(**FULL)).site("eu")
     for role in Role:
         rules = site.traffic_to(role)
         assert len({rule.name for rule in rules}) == len(rules)

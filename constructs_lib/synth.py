@@ -1,0 +1,147 @@
+"""cluster.yaml → cdktf.out: one TerraformStack per site, called <cluster>-<site>.
+
+The order is the road of the design: load, lock, plan, secrets, constructs, and only then files. Nothing is
+written before everything has been checked, and each file is replaced in one step.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from constructs_lib.errors import ClusterMesosError
+from constructs_lib.plan.lock import additions, read_lock, write_lock
+from constructs_lib.plan.model import ClusterPlan, SitePlan
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import load
+from constructs_lib.spec.model import HttpState, LocalState, S3State, StateSpec
+from constructs_lib.spec.workspace import Workspace
+from constructs_lib.terraform.engine import warm_engine
+
+DEFAULT_OUTDIR = "cdktf.out"
+OUTDIR_VARIABLE = "CDKTF_OUTDIR"
+"""Set by the cdktf command when it calls the app."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """What was synthesized."""
+
+    plan: ClusterPlan
+    outdir: Path
+    stacks: Mapping[str, str]
+    """Site name → stack name."""
+    notes: tuple[str, ...]
+    """Lines that the user has to see."""
+
+
+def synthesize(workspace: Workspace, *, outdir: Path | None = None, with_secrets: bool = True) -> Synthesis:
+    """Write `outdir` (default: what cdktf asks for, else cdktf.out in the current folder).
+
+    `with_secrets=False` needs and writes no secret and no lock: the stacks can be scanned but not deployed.
+    Raises SpecFileError, LockError, SecretsError, RenderError or ResourceError; nothing is written then.
+    """
+    warm_engine()
+    outdir = outdir or Path(os.environ.get(OUTDIR_VARIABLE) or DEFAULT_OUTDIR)
+    spec = load(workspace.cluster_file)
+    locked = read_lock(workspace.lock_file)
+    planned = plan(spec, locked)
+    lock, notes = planned.lock, []
+    values: Mapping[str, str] = {}
+    if with_secrets:
+        from constructs_lib.secrets.ensure import ensure
+
+        workspace.make_private()
+        values = ensure(planned.secrets, lock.secrets, workspace.secrets_file, os.environ)
+        lock = lock.with_secrets(secret.name for secret in planned.secrets)
+    app, stacks = _build(planned, workspace, outdir)
+    app.synth()
+    if with_secrets:
+        if lock != locked:
+            write_lock(workspace.lock_file, lock)
+            new = ", ".join(additions(locked, lock))
+            notes.append(f"{workspace.lock_file.name}: added {new}; commit this file")
+        _write_secrets(planned, stacks, outdir, values)
+    return Synthesis(plan=planned, outdir=outdir, stacks=stacks, notes=tuple(notes))
+
+
+def stack_name(planned: ClusterPlan, site: str) -> str:
+    """The stack of a site: `demo-eu`."""
+    return f"{planned.name}-{site}"
+
+
+def main() -> int:
+    """Synthesize for `python -m stacks`; a user's mistake is one or more lines on stderr and exit code 2."""
+    try:
+        synthesis = synthesize(Workspace.find())
+    except ClusterMesosError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    for note in synthesis.notes:
+        print(note, file=sys.stderr)
+    return 0
+
+
+def _build(planned: ClusterPlan, workspace: Workspace, outdir: Path) -> tuple[Any, dict[str, str]]:
+    """The app with a stack per site. A site's platform is the module of that name beside this one."""
+    from constructs_lib.terraform import App, TerraformStack
+
+    app = App(outdir=str(outdir))
+    stacks = {}
+    for name, site in planned.sites.items():
+        platform = importlib.import_module(f"constructs_lib.{site.platform}")
+        stack = TerraformStack(app, stack_name(planned, name))
+        _place_state(stack, planned, name, workspace, outdir)
+        platform.site_provider(stack, site)
+        platform.MesosCluster(stack, planned.name, plan=site)
+        stacks[name] = stack_name(planned, name)
+    return app, stacks
+
+
+def _place_state(stack: Any, planned: ClusterPlan, site: str, workspace: Workspace, outdir: Path) -> None:
+    from constructs_lib.terraform import backend
+
+    kind, settings = _backend(planned.state, stack_name(planned, site))
+    if kind == "local":
+        folder = outdir.resolve() / "stacks" / stack_name(planned, site)
+        settings["path"] = os.path.relpath(workspace.state_folder / f"{stack_name(planned, site)}.tfstate", folder)
+    backend(stack, kind, **settings)
+
+
+def _backend(state: StateSpec, stack: str) -> tuple[str, dict[str, Any]]:
+    """Terraform's own settings for the stack's state, `path` of a local one left to the caller."""
+    if isinstance(state, LocalState):
+        return "local", {}
+    if isinstance(state, S3State):
+        settings = state.model_dump(exclude={"kind", "prefix"}, exclude_none=True)
+        return "s3", settings | {"key": f"{state.prefix}/{stack}.tfstate"}
+    if isinstance(state, HttpState):
+        settings = state.model_dump(exclude={"kind", "encrypted"}, exclude_none=True)
+        return "http", {key: value.replace("{stack}", stack) for key, value in settings.items()}
+    settings = state.model_dump(exclude={"kind", "prefix"}, exclude_none=True)
+    if state.kind == "gcs":
+        return "gcs", settings | {"prefix": f"{state.prefix}/{stack}"}
+    return "azurerm", settings | {"key": f"{state.prefix}/{stack}.tfstate"}
+
+
+def _write_secrets(
+    planned: ClusterPlan, stacks: Mapping[str, str], outdir: Path, values: Mapping[str, str]
+) -> None:
+    """A 0600 file of Terraform variables beside each stack, with the secrets of that site."""
+    from constructs_lib.secrets.ensure import write_tfvars
+
+    for site, stack in stacks.items():
+        names = _site_secrets(planned.site(site))
+        write_tfvars(
+            outdir / "stacks" / stack,
+            {name: values[name] for name in names if name in values},
+        )
+
+
+def _site_secrets(site: SitePlan) -> tuple[str, ...]:
+    return tuple(secret.name for secret in site.secrets)
