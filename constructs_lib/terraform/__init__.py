@@ -1,0 +1,72 @@
+"""Terraform resources over cdktf or cdktn, checked against the providers' real schemas, without generated
+bindings.
+
+Names are loaded at first use, so that importing this package does not start the engine; `warm_engine()`
+starts it in the background.
+
+    from constructs_lib.terraform import App, Provider, Resource, TerraformStack, local_backend
+
+app = App() stack = TerraformStack(app, "eu") local_backend(stack, "terraform.tfstate") Provider(stack,
+"aws", "aws", source="hashicorp/aws", version="~> 6.0", region="eu-west-3") vpc = Resource(stack, "vpc",
+"aws_vpc", cidr_block="10.20.0.0/16") Resource(stack, "subnet", "aws_subnet", vpc_id=vpc.ref("id"),
+cidr_block="10.20.1.0/24") app.synth()
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from constructs_lib.terraform.engine import engine_name, warm_engine
+from constructs_lib.terraform.hcl import Expr, literal, to_hcl
+
+if TYPE_CHECKING:
+    from constructs_lib.terraform.base import Construct, TerraformElement, TerraformStack
+    from constructs_lib.terraform.provider import Provider
+    from constructs_lib.terraform.resource import DataSource, Resource
+    from constructs_lib.terraform.stack import App, Backend, backend, local_backend, synth_json
+    from constructs_lib.terraform.values import Output, Variable
+
+_HOMES = {
+    "App": "stack",
+    "Backend": "stack",
+    "Construct": "base",
+    "DataSource": "resource",
+    "Output": "values",
+    "Provider": "provider",
+    "Resource": "resource",
+    "TerraformElement": "base",
+    "TerraformStack": "base",
+    "Variable": "values",
+    "backend": "stack",
+    "local_backend": "stack",
+    "synth_json": "stack",
+}
+
+__all__ = [
+    "App",
+    "Backend",
+    "Construct",
+    "DataSource",
+    "Expr",
+    "Output",
+    "Provider",
+    "Resource",
+    "TerraformElement",
+    "TerraformStack",
+    "Variable",
+    "backend",
+    "engine_name",
+    "literal",
+    "local_backend",
+    "synth_json",
+    "to_hcl",
+    "warm_engine",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,102 @@
+"""Logical ids: where a construct stands in its stack, joined with "_", without a hash.
+
+The path is asked of the engine once per construct and remembered, since each question is a round trip to
+Node.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from constructs_lib.errors import ResourceError
+from constructs_lib.terraform.base import Construct, TerraformStack
+
+_PART = re.compile(r"[A-Za-z0-9_-]+")
+_START = re.compile(r"[A-Za-z_]")
+_DROPPED_LEAF = "Resource"
+
+
+@dataclass(eq=False)
+class StackRecord:
+    """What Python remembers of one stack: who owns each address, and the schemas that each provider is held
+    to.
+    """
+
+    path: str
+    owners: dict[str, str] = field(default_factory=dict)
+    schemas: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    checked: dict[str, str] = field(default_factory=dict)
+
+    def claim(self, address: str, path: str) -> None:
+        """Takes the address for the construct at `path`; ResourceError when another construct has it."""
+        owner = self.owners.setdefault(address, path)
+        if owner != path:
+            raise ResourceError(
+                f"{address}: made by two constructs, {owner} and {path}; give one of them another id"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A construct's position: its stack's record, and the ids from the stack (not counted) down to it."""
+
+    stack: StackRecord
+    parts: tuple[str, ...]
+
+    def child(self, id: str) -> Place:
+        """The place of a construct with that id below this one."""
+        return Place(self.stack, (*self.parts, id))
+
+    @property
+    def path(self) -> str:
+        """The construct path from the root, for errors."""
+        return "/".join((self.stack.path, *self.parts))
+
+
+_records: WeakKeyDictionary[TerraformStack, StackRecord] = WeakKeyDictionary()
+_places: WeakKeyDictionary[Construct, Place] = WeakKeyDictionary()
+
+
+def place_of(scope: Construct) -> Place:
+    """Where `scope` stands, from memory if it was asked before."""
+    known = _places.get(scope)
+    if known is None:
+        known = _places[scope] = _ask(scope)
+    return known
+
+
+def remember(construct: Construct, place: Place) -> None:
+    """Saves the question for a construct whose place is already computed."""
+    _places[construct] = place
+
+
+def _ask(scope: Construct) -> Place:
+    if isinstance(scope, TerraformStack):
+        record = _records.get(scope)
+        if record is None:
+            record = _records[scope] = StackRecord(scope.node.path)
+        return Place(record, ())
+    stack = place_of(TerraformStack.of(scope)).stack
+    below = scope.node.path.removeprefix(f"{stack.path}/")
+    return Place(stack, tuple(below.split("/")))
+
+
+def logical_id(place: Place, kind: str) -> str:
+    """The Terraform name for a construct of that type; ResourceError when its ids don't make one."""
+    parts: Sequence[str] = place.parts
+    if len(parts) > 1 and parts[-1] == _DROPPED_LEAF:
+        parts = parts[:-1]
+    for part in parts:
+        if not _PART.fullmatch(part):
+            raise ResourceError(
+                f"{kind} at {place.path}: got the id {part!r}, expected only letters, digits, - and _"
+            )
+    name = "_".join(parts)
+    if not _START.match(name):
+        raise ResourceError(
+            f"{kind} at {place.path}: got the name {name!r}, expected it to start with a letter or _"
+        )
+    return name
