@@ -1,0 +1,38 @@
+"""`clustermesos synth`: cluster.yaml → cdktf.out, the same as `python -m stacks`, for an installed library."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from constructs_lib.spec.workspace import Workspace
+
+
+def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("synth", help="write cdktf.out from cluster.yaml")
+    parser.add_argument(
+        "file", nargs="?", type=Path, help="cluster.yaml (default: $CLUSTERMESOS_FILE or ./cluster.yaml)"
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: cdktf.out)")
+    parser.add_argument(
+        "--without-secrets",
+        action="store_true",
+        help="need and make no secret and no lock: the result can be scanned and validated, not deployed",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Synthesize and say which stacks came out."""
+    from constructs_lib.synth import synthesize
+
+    workspace = Workspace(args.file) if args.file else Workspace.find()
+    synthesis = synthesize(workspace, outdir=args.output, with_secrets=not args.without_secrets)
+    for note in synthesis.notes:
+        print(note, file=sys.stderr)
+    for stack in synthesis.stacks.values():
+        print(synthesis.outdir / "stacks" / stack / "cdk.tf.json")
+    return 0
