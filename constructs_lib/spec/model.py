@@ -1,160 +1,227 @@
 """ClusterSpec: what a cluster.yaml says, typed and with every default filled in.
 
-Sizes are GiB (2**30 bytes) and whole vCPUs. Names are lower-case DNS labels.
+Sizes are GiB (2**30 bytes) and whole vCPUs. Names are lower-case DNS labels. Each class and field carries its
+description for the reference (docs/cluster-yaml.md) and the JSON Schema. Models are built when first used, so
+that importing them is cheap. `ClusterSpec(...)` from Python raises pydantic's ValidationError;
+`constructs_lib.spec.load.from_dict` takes the same settings as a dict and raises SpecFileError instead.
 """
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from constructs_lib.components.model import Role
+from constructs_lib.spec import checks
+from constructs_lib.spec import fields as f
+from constructs_lib.spec.rules import AlwaysTrue
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class MastersSpec(_Settings):
     """Mesos masters, each with one ZooKeeper server; exactly one site, the home site, has them."""
 
-    count: Literal[1, 3, 5] = 3
-    cpus: int = 2
-    memory_gib: int = 8
-    disk_gib: int = 50
-    """The data volume that outlives the machine."""
-    instance_type: str | None = None
+    count: f.MastersCount = 3
+    """How many; more than half of them must live, so 3 survive one failure and 5 survive two."""
+    cpus: f.Cpus = 2
+    """vCPUs of each master, at least."""
+    memory_gib: f.MemoryGib = 8
+    """Memory of each master in GiB, at least."""
+    disk_gib: f.DiskGib = 50
+    """The data volume in GiB; it outlives the machine."""
+    instance_type: f.InstanceType | None = None
     """The platform's own size name instead of cpus and memory_gib."""
-    existing: tuple[IPv4Address, ...] = ()
+    existing: tuple[f.HostAddress, ...] = ()
     """Masters that run already, outside this definition: agents join them and none are created."""
 
 
 class ConsulSpec(_Settings):
     """Consul servers, which also hold the private registry."""
 
-    count: Literal[1, 3] = 1
-    cpus: int = 2
-    memory_gib: int = 4
-    disk_gib: int = 50
-    instance_type: str | None = None
-    existing: tuple[IPv4Address, ...] = ()
+    count: f.ConsulCount = 1
+    """How many; 3 survive one failure."""
+    cpus: f.Cpus = 2
+    """vCPUs of each Consul node, at least."""
+    memory_gib: f.MemoryGib = 4
+    """Memory of each Consul node in GiB, at least."""
+    disk_gib: f.DiskGib = 50
+    """The data volume in GiB: Consul's state and the registry's images."""
+    instance_type: f.InstanceType | None = None
+    """The platform's own size name instead of cpus and memory_gib."""
+    existing: tuple[f.HostAddress, ...] = ()
+    """Consul servers that run already, outside this definition: none are created."""
 
 
 class PoolSpec(_Settings):
     """Agents of one shape: `count`, or `min` and `max` where something scales them."""
 
-    count: int | None = None
-    min: int | None = None
-    max: int | None = None
-    cpus: int = 4
-    memory_gib: int = 16
-    disk_gib: int = 100
-    instance_type: str | None = None
-    attributes: dict[str, str] = {}
+    count: f.AgentCount | None = None
+    """How many agents; instead of min and max."""
+    min: f.AgentCount | None = None
+    """The fewest agents that a scaler may leave."""
+    max: f.AgentCount | None = None
+    """The most agents that a scaler may start; the network must have room for them."""
+    cpus: f.Cpus = 4
+    """vCPUs of each agent, at least."""
+    memory_gib: f.MemoryGib = 16
+    """Memory of each agent in GiB, at least."""
+    disk_gib: f.DiskGib = 100
+    """The disk in GiB for images, sandboxes and logs; it dies with the agent."""
+    instance_type: f.InstanceType | None = None
+    """The platform's own size name instead of cpus and memory_gib."""
+    attributes: dict[f.AttributeName, f.AttributeValue] = {}
     """Mesos attributes that applications can be constrained to."""
-    labels: dict[str, str] = {}
+    labels: dict[f.TagKey, f.TagValue] = {}
     """Tags of the pool's machines."""
-    spot: bool = False
+    spot: f.Switch = False
+    """Cheaper machines that the platform may take back at two minutes' notice."""
 
 
 class GatewaySpec(_Settings):
     """The SSH jump host (and later the end of the site link)."""
 
-    cpus: int = 1
-    memory_gib: int = 2
-    instance_type: str | None = None
+    cpus: f.Cpus = 1
+    """vCPUs, at least."""
+    memory_gib: f.MemoryGib = 2
+    """Memory in GiB, at least."""
+    instance_type: f.InstanceType | None = None
+    """The platform's own size name instead of cpus and memory_gib."""
 
 
 class EdgeSpec(_Settings):
     """Where applications' visitors come in; `public` demands `allow`."""
 
-    count: int = 1
-    cpus: int = 2
-    memory_gib: int = 4
-    instance_type: str | None = None
-    public: bool = False
-    allow: tuple[IPv4Network, ...] = ()
+    count: f.EdgeCount = 1
+    """How many edge nodes stand behind the load balancer."""
+    cpus: f.Cpus = 2
+    """vCPUs of each edge node, at least."""
+    memory_gib: f.MemoryGib = 4
+    """Memory of each edge node in GiB, at least."""
+    instance_type: f.InstanceType | None = None
+    """The platform's own size name instead of cpus and memory_gib."""
+    public: f.Switch = False
+    """True gives the load balancer a public address that the networks in `allow` may reach."""
+    allow: tuple[f.Range, ...] = ()
+    """Networks of the visitors; only here may 0.0.0.0/0 stand, and only because you write it."""
 
 
 class ZoneRanges(_Settings):
-    """Ranges of one zone, for networks that are cut already; each is halved and quartered by role."""
+    """Ranges of one zone, for networks that are cut already; public and control are quartered by role."""
 
-    public: IPv4Network
-    control: IPv4Network
-    agents: IPv4Network
+    public: f.Range
+    """Gateways, NAT and load balancers; /26 or larger."""
+    control: f.Range
+    """Masters, Consul nodes and edges; /26 or larger."""
+    agents: f.Range
+    """Agents; /28 or larger."""
 
 
 class AwsSpec(_Settings):
     """AWS's own words for a site."""
 
-    region: str
-    nat: Literal["one", "per_zone"] = "one"
-    image: str | None = None
+    region: f.Region
+    """Where the site stands, such as eu-west-3."""
+    nat: f.NatMode = "one"
+    """One NAT gateway (cheaper) or one per zone (a zone's failure cuts off no other)."""
+    image: f.Ami | None = None
     """An AMI id; the default is the newest Ubuntu 24.04 of Canonical."""
-    provider_version: str = "~> 6.0"
-    endpoint: str | None = None
+    provider_version: f.VersionConstraint = "~> 6.0"
+    """The AWS provider's version constraint."""
+    endpoint: f.ApiUrl | None = None
     """Every AWS API at this URL instead of the region's own, for an API double on this machine."""
-    kms_key_arn: str | None = None
+    kms_key_arn: f.KmsKeyArn | None = None
     """Customer-managed key for volumes, parameters, logs and the bucket; the default is AWS' own keys."""
-    permissions_boundary_arn: str | None = None
+    permissions_boundary_arn: f.PolicyArn | None = None
+    """The policy that bounds every IAM role, where your account demands one."""
 
 
 class SiteSpec(_Settings):
     """One platform in one place."""
 
-    platform: Literal["aws"]
+    platform: f.Platform
+    """What runs the machines; openstack and libvirt are not built yet."""
     aws: AwsSpec | None = None
-    network: IPv4Network
-    zones: int | tuple[str, ...] = 1
+    """AWS's own words; the region is required."""
+    network: f.Range
+    """The site's private range; every zone and role gets a fixed part of it."""
+    zones: f.ZoneList = 1
     """How many zones, or their letters in order."""
     ranges: dict[str, ZoneRanges] = {}
-    masters: MastersSpec = MastersSpec()
-    consul: ConsulSpec = ConsulSpec()
-    agents: dict[str, PoolSpec] = {}
-    gateway: GatewaySpec = GatewaySpec()
+    """By zone letter, for networks that are cut already; the default cuts `network` itself."""
+    masters: MastersSpec = Field(default_factory=MastersSpec)
+    """Mesos masters with ZooKeeper."""
+    consul: ConsulSpec = Field(default_factory=ConsulSpec)
+    """Consul servers and the private registry."""
+    agents: dict[f.PoolName, PoolSpec] = {}
+    """Agent pools by name."""
+    gateway: GatewaySpec = Field(default_factory=GatewaySpec)
+    """The SSH jump host."""
     edge: EdgeSpec | None = None
-    mtu: int = 1500
-    protect_data: bool = True
+    """Where applications' visitors come in; without it there is no edge."""
+    mtu: f.Mtu = 1500
+    """The largest packet in bytes on the site's network and in its containers."""
+    protect_data: f.Switch = True
     """False lets `cdktf destroy` delete data volumes and backups."""
 
 
 class AdminSpec(_Settings):
     """Who operates the cluster: from where they may come, and their SSH public keys."""
 
-    networks: tuple[IPv4Network, ...] = ()
-    ssh_keys: tuple[str, ...] = ()
-    user: str = "ops"
+    networks: tuple[f.Range, ...] = ()
+    """Networks that may reach the gateway and the consoles; at least one."""
+    ssh_keys: tuple[f.PublicKey, ...] = ()
+    """Public keys (ed25519, ecdsa, sk or rsa of 3072 bits and more); at least one."""
+    user: f.UserName = "ops"
+    """The administrator's login name on every node."""
 
 
 class LocalState(_Settings):
     """Terraform state in .clustermesos/state/, mode 0700."""
 
     kind: Literal["local"] = "local"
+    """local"""
 
 
 class S3State(_Settings):
     """Terraform state in an S3 bucket; encryption can't be switched off."""
 
     kind: Literal["s3"]
-    bucket: str
-    region: str
-    prefix: str = "clustermesos"
-    encrypt: Literal[True] = True
-    kms_key_id: str | None = None
-    dynamodb_table: str | None = None
-    use_lockfile: bool = False
+    """s3"""
+    bucket: f.BucketName
+    """A bucket that exists."""
+    region: f.Region
+    """The bucket's region."""
+    prefix: f.StatePrefix = "clustermesos"
+    """Stands before each stack's key."""
+    encrypt: Annotated[Literal[True], AlwaysTrue("state holds secrets and is always encrypted")] = True
+    """Always true."""
+    kms_key_id: f.StateKmsKey | None = None
+    """Your own key; the default is the bucket's."""
+    dynamodb_table: f.TableName | None = None
+    """Locks in this table."""
+    use_lockfile: f.Switch = False
+    """Locks in the bucket itself (Terraform 1.10 and newer)."""
 
 
 class HttpState(_Settings):
     """Terraform state behind an HTTPS endpoint; `{stack}` in the addresses is the stack's name."""
 
     kind: Literal["http"]
-    address: str
-    lock_address: str | None = None
-    unlock_address: str | None = None
-    encrypted: Literal[True]
+    """http"""
+    address: f.StateUrl
+    """Where state is read and written."""
+    lock_address: f.StateUrl | None = None
+    """Where it is locked; without it nothing locks."""
+    unlock_address: f.StateUrl | None = None
+    """Where it is unlocked."""
+    encrypted: Annotated[
+        Literal[True], AlwaysTrue("state holds secrets, so say that your server encrypts what it keeps")
+    ]
     """You say so: the server encrypts what it keeps (nobody can check it from here)."""
 
 
@@ -162,18 +229,26 @@ class GcsState(_Settings):
     """Terraform state in a Google Cloud Storage bucket, which always encrypts."""
 
     kind: Literal["gcs"]
-    bucket: str
-    prefix: str = "clustermesos"
+    """gcs"""
+    bucket: f.BucketName
+    """A bucket that exists."""
+    prefix: f.StatePrefix = "clustermesos"
+    """Stands before each stack's key."""
 
 
 class AzurermState(_Settings):
     """Terraform state in an Azure blob container, which always encrypts."""
 
     kind: Literal["azurerm"]
-    resource_group_name: str
-    storage_account_name: str
-    container_name: str
-    prefix: str = "clustermesos"
+    """azurerm"""
+    resource_group_name: f.ResourceGroup
+    """The storage account's resource group."""
+    storage_account_name: f.StorageAccount
+    """A storage account that exists."""
+    container_name: f.Container
+    """A container that exists."""
+    prefix: f.StatePrefix = "clustermesos"
+    """Stands before each stack's key."""
 
 
 StateSpec = Annotated[LocalState | S3State | HttpState | GcsState | AzurermState, Field(discriminator="kind")]
@@ -182,31 +257,74 @@ StateSpec = Annotated[LocalState | S3State | HttpState | GcsState | AzurermState
 class ComponentSoftware(_Settings):
     """One component's override: the same four settings for every component."""
 
-    source: Literal["image", "apt"] | None = None
-    version: str | None = None
-    mirror: str | None = None
+    source: f.Source | None = None
+    """image or apt, where the component can run from both."""
+    version: f.Version | None = None
+    """The image's tag or the package's version, instead of the default."""
+    mirror: f.Mirror | None = None
     """An apt line or an image registry prefix, instead of the global one."""
-    sha256: str | None = None
+    sha256: f.Sha256 | None = None
+    """The image's digest for `version`: nothing else is run."""
 
 
 class SoftwareSpec(_Settings):
     """Where software comes from: global mirrors, and overrides by component name."""
 
-    image_prefix: str = ""
-    apt_mirror: str | None = None
-    proxy: str | None = None
-    components: dict[str, ComponentSoftware] = {}
-    """In the file these stand beside the global settings: `software: {zookeeper: {version: …}}`."""
+    image_prefix: f.ImagePrefix = ""
+    """Put before every image's name, such as registry.example.org/mirror; ends with one slash once loaded."""
+    apt_mirror: f.HttpUrl | None = None
+    """Instead of the distribution's own archive."""
+    proxy: f.ProxyUrl | None = None
+    """The HTTP proxy that nodes use to fetch software."""
+    components: dict[f.Component, ComponentSoftware] = {}
+    """In the file these stand beside the global settings: `software: {zookeeper: {version: "3.9.5"}}`."""
 
 
 class ClusterSpec(_Settings):
     """A whole cluster.yaml."""
 
-    name: str
-    sites: dict[str, SiteSpec]
-    admin: AdminSpec = AdminSpec()
-    state: StateSpec = LocalState()
-    tags: dict[str, str] = {}
-    software: SoftwareSpec = SoftwareSpec()
+    name: f.ClusterName
+    """The cluster's name; it starts every name that is made."""
+    sites: dict[f.SiteName, SiteSpec]
+    """Sites by name; today exactly one, since links between sites are not built yet."""
+    admin: AdminSpec = Field(default_factory=AdminSpec)
+    """Who operates the cluster, and from where."""
+    state: StateSpec = Field(default_factory=LocalState)
+    """Where Terraform keeps its state."""
+    tags: dict[f.TagKey, f.TagValue] = {}
+    """Tags of everything that is made."""
+    software: SoftwareSpec = Field(default_factory=SoftwareSpec)
+    """Mirrors, a proxy, and other versions than the defaults."""
     cloud_config: dict[Role, dict[str, object]] = {}
     """Extra cloud-config per role, merged after ours: the one escape hatch."""
+
+    @model_validator(mode="after")
+    def _fits_together(self, info: ValidationInfo) -> Self:
+        # load() checks what is left of a file with wrong values itself.
+        if not (info.context or {}).get("checks_follow"):
+            checks.demand(self)
+        return self
+
+
+__all__ = [
+    "AdminSpec",
+    "AwsSpec",
+    "AzurermState",
+    "ClusterSpec",
+    "ComponentSoftware",
+    "ConsulSpec",
+    "EdgeSpec",
+    "GatewaySpec",
+    "GcsState",
+    "HttpState",
+    "IPv4Address",
+    "IPv4Network",
+    "LocalState",
+    "MastersSpec",
+    "PoolSpec",
+    "S3State",
+    "SiteSpec",
+    "SoftwareSpec",
+    "StateSpec",
+    "ZoneRanges",
+]
