@@ -1,0 +1,62 @@
+# clustermesos: `make demo` shows it, `make test` proves it, `make help` lists the rest.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+export PYTHONPATH :=
+# The project's own Python, Node, Terraform and cdktf come first; whatever else the machine has is not used.
+TOOLS_PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin
+RUN := PATH="$(TOOLS_PATH):$$PATH" JSII_NODE="$(CURDIR)/.tools/bin/node" .venv/bin/python
+# What needs a program of its own or minutes; `make check` leaves it to `make test`.
+FAST := not (terraform or embedded or checkov or root or slow)
+
+.PHONY: help demo demo-destroy test check bench venv tools system lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+demo: venv ## deploy cluster.yaml into an AWS API that runs on this machine, and show what was built
+	@$(RUN) -m scripts.tools node terraform aws-plugin cdktf
+	@$(RUN) -m scripts.demo deploy
+
+demo-destroy: venv ## destroy what `make demo` built and stop the AWS API
+	@$(RUN) -m scripts.tools node terraform aws-plugin cdktf
+	@$(RUN) -m scripts.demo destroy
+
+test: venv system ## everything that CI checks
+	@$(RUN) -m scripts.tools
+	@$(MAKE) lint
+	@$(RUN) -m pytest
+
+check: venv ## lint, types, import layers and the fast tests (under two minutes)
+	@$(RUN) -m scripts.tools node
+	@$(MAKE) lint
+	@$(RUN) -m pytest -q -m "$(FAST)"
+
+.PHONY: lint
+lint:
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: venv ## measure synth time and memory against the prebuilt bindings; writes docs/performance.md
+	@$(RUN) -m scripts.tools node terraform aws-plugin cdktf
+	@$(RUN) -m scripts.bench
+
+venv: ## the Python environment .venv, from requirements/dev.lock
+	@$(PYTHON) -m scripts.environment
+
+tools: venv ## Node, Terraform, the AWS plugin, cdktf, checkov and ZooKeeper, under .tools/
+	@$(RUN) -m scripts.tools
+
+system: ## the system packages that tests need (apt, as root)
+	@sh scripts/system_packages.sh
+
+lock: venv ## write requirements/*.lock anew from pyproject.toml; UPGRADE=1 takes the newest versions
+	@$(RUN) -m scripts.tools node
+	@$(RUN) -m scripts.lock $(if $(UPGRADE),--upgrade)
+
+clean: ## remove .venv, .tools and what was generated; state, secrets and the download cache stay
+	@rm -rf .venv .tools cdktf.out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
