@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from constructs_lib.components.model import Component, File, Peer, Port, Role, Secret
+from constructs_lib.components.model import Component, File, Peer, Port, Role, Secret, UnitActive
+
+FIREWALL = "clustermesos-firewall.service"
+SCRIPTS = ("clustermesos-apply", "clustermesos-packages", "clustermesos-volume", "clustermesos-health")
 
 BASE = Component(
     name="base",
@@ -20,15 +23,34 @@ BASE = Component(
             on=(Role.MASTER, Role.CONSUL, Role.AGENT, Role.EDGE),
         ),
     ),
-    files=(File("nftables.conf.j2", to="/etc/nftables.conf", mode=0o600, restarts="nftables.service"),),
+    files=(
+        *(File(script, to=f"/usr/local/sbin/{script}", mode=0o755) for script in SCRIPTS),
+        File("clustermesos-apply.service", to="/etc/systemd/system/clustermesos-apply.service"),
+        File("health.json.j2", to="/etc/clustermesos/health.json"),
+        File("node.env.j2", to="/etc/clustermesos/node.env"),
+        File("hosts.j2", to="/etc/hosts"),
+        File("firewall.nft.j2", to="/etc/clustermesos/firewall.nft", mode=0o600, restarts=FIREWALL),
+        File("clustermesos-firewall.service", to=f"/etc/systemd/system/{FIREWALL}", restarts=FIREWALL),
+        File(
+            "authorized_keys.j2",
+            to="/home/{{ plan.admin.user }}/.ssh/authorized_keys",
+            mode=0o600,
+            owner="{{ plan.admin.user }}",
+            group="{{ plan.admin.user }}",
+        ),
+        File("sshd.conf.j2", to="/etc/ssh/sshd_config.d/10-clustermesos.conf", reloads="ssh.service"),
+        File("upgrades.conf", to="/etc/apt/apt.conf.d/52clustermesos"),
+    ),
+    units=(FIREWALL, "chrony.service"),
     secrets=(
         Secret(
             name="gateway_ssh_host_key",
             kind="ssh_host_key",
             roles=(Role.GATEWAY,),
-            to="/etc/ssh/ssh_host_ed25519_key",
+            to="/etc/ssh/clustermesos_host_ed25519_key",
             per_site=True,
-            restarts="ssh.service",
+            reloads="ssh.service",
         ),
     ),
+    health=(UnitActive(unit=FIREWALL), UnitActive(unit="chrony.service")),
 )

@@ -41,11 +41,32 @@ class ContainerImage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AptRepository:
+    """An apt repository outside the distribution; the node refuses a signing key of another fingerprint.
+
+    In `uri` and `suite`, `{distribution}` and `{codename}` stand for the node's `ID` and `VERSION_CODENAME`
+    of /etc/os-release.
+    """
+
+    uri: str
+    suite: str
+    section: str
+    key: str
+    """Where the armoured key lies, below `uri`, so that a mirror carries it along."""
+    fingerprint: str
+    """The primary key's 40 hexadecimal digits."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AptPackages:
-    """Runs from distribution packages; `version` pins the first of them, None takes the distribution's."""
+    """Runs from apt packages; `version` (a prefix such as 28.5) pins the first of them and holds them all.
+
+    Without `repository` they come from the distribution, without `version` in whatever version it has.
+    """
 
     names: tuple[str, ...]
     version: str | None = None
+    repository: AptRepository | None = None
 
 
 Software = ContainerImage | AptPackages
@@ -66,10 +87,13 @@ class Port:
 
 @dataclass(frozen=True)
 class File:
-    """One file on the node: `template` below cloud-init/<component>/ rendered to `to`.
+    """One file on the node: `template` below cloud-init/<component>/ put at `to`.
 
-    `restarts` is the unit that is restarted when the content changes. A directory of the same component that
-    does not exist yet is made 0755 root:root.
+    A template that ends in .j2 is rendered, and puts no file where it renders to nothing; any other is copied
+    as it is. `to` and `owner` may hold `{{ }}` expressions of the same context. When the content changes,
+    `restarts` is the unit that is restarted and `reloads` one that is only told to read its files again, for
+    a service that must survive a bad file, such as sshd. Directories above `to` that do not exist yet are
+    made 0755 root:root.
     """
 
     template: str
@@ -78,6 +102,7 @@ class File:
     owner: str = "root"
     group: str = "root"
     restarts: str | None = None
+    reloads: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +142,7 @@ class Secret:
     owner: str = "root"
     per_site: bool = False
     restarts: str | None = None
+    reloads: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +195,8 @@ class Component:
     """Units that are enabled and started, in this order."""
     secrets: tuple[Secret, ...] = ()
     health: tuple[Health, ...] = ()
+    ready_within: int = 300
+    """Seconds that the node waits for `health` after starting the units, image downloads included."""
     state: str | None = None
     """The directory below the node's data volume that must outlive the machine."""
 

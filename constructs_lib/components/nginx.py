@@ -8,12 +8,12 @@ NGINX = Component(
     name="nginx",
     summary="HTTP edge in front of the applications",
     roles=(Role.EDGE,),
-    software=AptPackages(names=("nginx-light",)),
+    software=AptPackages(names=("nginx",)),
     ports=(
         Port("http", 80, (Peer.ADMIN, Peer.PUBLIC), "applications' visitors"),
         Port("health", 8088, (Peer.FRONTEND,), "the load balancer asks whether this edge lives"),
     ),
-    files=(File("nginx.conf.j2", to="/etc/nginx/nginx.conf", restarts="nginx.service"),),
+    files=(File("nginx.conf.j2", to="/etc/nginx/nginx.conf", reloads="nginx.service"),),
     units=("nginx.service",),
     health=(HttpOk(port="health", path="/healthz"),),
 )

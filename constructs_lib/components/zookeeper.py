@@ -30,6 +30,13 @@ ZOOKEEPER = Component(
     ),
     files=(
         File("zoo.cfg.j2", to="/etc/zookeeper/zoo.cfg", restarts="zookeeper.service"),
+        File("myid.j2", to="/srv/data/zookeeper/myid", restarts="zookeeper.service"),
+        File(
+            "zookeeper-config",
+            to="/usr/local/libexec/zookeeper-config",
+            mode=0o755,
+            restarts="zookeeper.service",
+        ),
         File(
             "zookeeper.service.j2", to="/etc/systemd/system/zookeeper.service", restarts="zookeeper.service"
         ),
@@ -47,5 +54,7 @@ ZOOKEEPER = Component(
         ),
     ),
     health=(FourLetterWord(word="srvr", port="client", modes=("leader", "follower", "standalone")),),
+    # The others of the ensemble may still be installing.
+    ready_within=900,
     state="/srv/data/zookeeper",
 )

@@ -1,0 +1,153 @@
+"""pack(): one node's files as the cloud-config of its first boot, readable and measured."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+from collections.abc import Iterable, Mapping
+
+import yaml
+
+from constructs_lib.errors import RenderError
+from constructs_lib.nodes.generation import INCOMING, SecretSource, incoming
+from constructs_lib.nodes.late import with_samples
+from constructs_lib.nodes.model import NodeFile, NodeFiles
+from constructs_lib.plan.model import LateValue
+
+__all__ = ["SecretSource", "check_size", "gzip_size", "pack"]
+
+APPLY = f"{INCOMING}/files/usr/local/sbin/clustermesos-apply"
+
+
+def pack(files: NodeFiles, source: SecretSource) -> str:
+    """`#cloud-config` for the node's first boot; may hold late markers, holds no secret.
+
+    The operator's `cloud_config` of the role is merged after ours: lists are appended, mappings merged,
+    anything else replaced.
+    """
+    config = _merge(_config(files, source), files.cloud_config)
+    what = f"{files.role} {files.name}" if files.hostname else f"agents of pool {files.name}"
+    title = (
+        f"# {what}, cluster {files.cluster}, site {files.site}; written by clustermesos, see docs/nodes.md\n"
+    )
+    body = yaml.dump(
+        config,
+        Dumper=_ReadableDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=2**31,
+        default_flow_style=False,
+    )
+    return f"#cloud-config\n{title}{body}"
+
+
+def gzip_size(text: str) -> int:
+    """Bytes of `text` compressed, at most: Terraform's gzip (Go) is up to 2 % larger than this one (zlib)."""
+    measured = len(gzip.compress(text.encode(), compresslevel=6, mtime=0))
+    return measured + measured // 50 + 64
+
+
+def check_size(text: str, late_values: Iterable[LateValue], limit: int, who: str) -> int:
+    """The compressed size of `text` in bytes, late values at their longest; RenderError when over `limit`.
+
+    `who` names the node in the error, which lists the biggest files.
+    """
+    filled = with_samples(text, late_values)
+    size = gzip_size(filled)
+    if size > limit:
+        raise RenderError(
+            f"user data of {who}: {size:,} bytes compressed, but the platform takes at most {limit:,}; "
+            f"biggest: {_biggest(filled)}. Shorten what cloud_config adds for this role, or the largest file."
+        )
+    return size
+
+
+def _config(files: NodeFiles, source: SecretSource) -> dict[str, object]:
+    packages = list(dict.fromkeys((*files.base_packages, *source.packages)))
+    return {
+        **_names(files),
+        "users": [
+            {
+                "name": files.admin_user,
+                "groups": ["adm", "sudo"],
+                "shell": "/bin/bash",
+                "sudo": "ALL=(ALL) NOPASSWD:ALL",
+                "lock_passwd": True,
+                "ssh_authorized_keys": list(files.ssh_keys),
+            }
+        ],
+        "disable_root": True,
+        "ssh_pwauth": False,
+        **_apt(files),
+        "package_update": True,
+        "packages": packages,
+        "write_files": [_write_file(file) for file in incoming(files, source)],
+        # Without -e a failing line would not show in `cloud-init status` unless it is the last one.
+        "runcmd": ["set -e", ["python3", APPLY, "first-boot"]],
+    }
+
+
+def _names(files: NodeFiles) -> dict[str, object]:
+    # cloud-init's own hosts file maps the node's name to 127.0.1.1, which masters would then announce.
+    if files.hostname is None:
+        return {"manage_etc_hosts": False}
+    return {"hostname": files.hostname, "prefer_fqdn_over_hostname": False, "manage_etc_hosts": False}
+
+
+def _apt(files: NodeFiles) -> dict[str, object]:
+    settings: dict[str, object] = {}
+    if files.apt_mirror:
+        settings["primary"] = [{"arches": ["default"], "uri": files.apt_mirror}]
+    if files.proxy:
+        settings |= {"http_proxy": files.proxy, "https_proxy": files.proxy}
+    return {"apt": settings} if settings else {}
+
+
+def _write_file(file: NodeFile) -> dict[str, object]:
+    try:
+        file.content.encode()
+    except UnicodeEncodeError as error:
+        raise RenderError(f"{file.path}: its content is not text: {error}") from None
+    if "\0" in file.content:
+        raise RenderError(f"{file.path}: its content holds a NUL character, which is not text")
+    return {"path": file.path, "permissions": f"{file.mode:04o}", "content": file.content}
+
+
+def _merge(ours: Mapping[str, object], theirs: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(ours)
+    for key, value in theirs.items():
+        mine = merged.get(key)
+        if isinstance(mine, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merge(mine, value)
+        elif isinstance(mine, list) and isinstance(value, list):
+            merged[key] = [*mine, *copy.deepcopy(value)]
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _biggest(text: str) -> str:
+    written = yaml.safe_load(text).get("write_files", [])
+    sizes = {entry["path"]: len(gzip.compress(entry["content"].encode(), 6)) for entry in written}
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:4]
+    return ", ".join(f"{path.removeprefix(INCOMING)} ({size:,})" for path, size in largest)
+
+
+class _ReadableDumper(yaml.SafeDumper):
+    """Text of several lines as a block, anything that a block can't carry byte for byte quoted."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """An anchor would make the reader jump."""
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Indent list items below their key."""
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_ReadableDumper.add_representer(str, _text)

@@ -1,0 +1,128 @@
+"""A generation: the manifest and files that `clustermesos-apply` takes, at first boot and over SSH alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from constructs_lib.errors import RenderError
+from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret
+
+INCOMING = "/var/lib/clustermesos/incoming"
+"""Where the next generation is put: manifest.json, and files/ with each file below its path."""
+DATA_MOUNT = "/srv/data"
+"""Where a node's data volume is mounted; components put their `state` below it."""
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SecretSource:
+    """How this platform's nodes get a secret.
+
+    `command` is run with the secret's name as its last argument and prints the value; `files` are what it
+    needs on the node, `packages` come from the distribution.
+    """
+
+    command: str
+    files: tuple[NodeFile, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+def incoming(files: NodeFiles, source: SecretSource) -> tuple[NodeFile, ...]:
+    """The files below INCOMING, manifest last: while it is missing, the generation is not complete."""
+    contents = [
+        NodeFile(path=f"{INCOMING}/files{file.path}", content=file.content, mode=0o600)
+        for file in (*files.files, *source.files)
+    ]
+    text = _pretty(manifest(files, source))
+    return (*contents, NodeFile(path=f"{INCOMING}/manifest.json", content=text, mode=0o600))
+
+
+def manifest(files: NodeFiles, source: SecretSource) -> dict[str, object]:
+    """What `clustermesos-apply` has to know besides the files' contents. Holds late markers, no secret."""
+    paths = [file.path for file in (*files.files, *source.files)]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise RenderError(f"{path}: the secret source puts a file where a component has one")
+    volume = {"id": files.data_volume.marker, "mount": DATA_MOUNT} if files.data_volume else None
+    return {
+        "format": MANIFEST_FORMAT,
+        "users": [{"name": user.name, "uid": user.uid} for user in files.users],
+        "base_packages": list(dict.fromkeys((*files.base_packages, *source.packages))),
+        "packages": [_packages(packages) for packages in files.packages],
+        "volume": volume,
+        "directories": [
+            {"path": d.path, "mode": f"{d.mode:04o}", "owner": f"{d.owner}:{d.group}"}
+            for d in files.directories
+        ],
+        "secret_command": source.command,
+        "secrets": [_secret(secret) for secret in files.secrets],
+        "files": [_file(file) for file in (*files.files, *source.files)],
+        "stages": [
+            {
+                "component": s.component,
+                "units": list(s.units),
+                "seconds": s.ready_within,
+                "checks": bool(s.checks),
+            }
+            for s in files.stages
+        ],
+    }
+
+
+def _file(file: NodeFile) -> dict[str, object]:
+    return {
+        "path": file.path,
+        "mode": f"{file.mode:04o}",
+        "owner": f"{file.owner}:{file.group}",
+        **_units(file),
+    }
+
+
+def _secret(secret: NodeSecret) -> dict[str, object]:
+    # OpenSSH refuses a private key whose last line has no end; a password must not have one.
+    return {
+        "name": secret.name,
+        "path": secret.path,
+        "owner": secret.owner,
+        "newline": secret.kind == "ssh_host_key",
+        **_units(secret),
+    }
+
+
+def _units(file: NodeFile | NodeSecret) -> dict[str, str]:
+    wanted = {"restarts": file.restarts, "reloads": file.reloads}
+    return {key: unit for key, unit in wanted.items() if unit}
+
+
+def _packages(packages: NodePackages) -> dict[str, object]:
+    repository = packages.repository
+    return {
+        "component": packages.component,
+        "names": list(packages.names),
+        "version": packages.version,
+        "repository": {
+            "uri": repository.uri,
+            "suite": repository.suite,
+            "section": repository.section,
+            "key": repository.key,
+            "fingerprint": repository.fingerprint,
+        }
+        if repository
+        else None,
+    }
+
+
+def _pretty(data: Mapping[str, object]) -> str:
+    """JSON with one line per entry of a list: short enough for user data, and a person can still read it."""
+    return "{\n" + ",\n".join(_entries(data)) + "\n}\n"
+
+
+def _entries(data: Mapping[str, object]) -> Iterator[str]:
+    for key, value in data.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            lines = ",\n".join(f"    {json.dumps(item, ensure_ascii=False)}" for item in value)
+            yield f"  {json.dumps(key)}: [\n{lines}\n  ]"
+        else:
+            yield f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"

@@ -1,0 +1,99 @@
+"""NodeFiles: everything that one node gets, as plain data and without a single secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from constructs_lib.components.model import (
+    AptRepository,
+    Directory,
+    Health,
+    Role,
+    SecretKind,
+    SystemUser,
+)
+from constructs_lib.plan.model import LateValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFile:
+    """One file: `content` is text (UTF-8 on the node) and may hold late markers."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    restarts: str | None = None
+    reloads: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSecret:
+    """A secret that the node fetches by `name` and keeps in its own 0600 file."""
+
+    name: str
+    kind: SecretKind
+    path: str
+    owner: str
+    restarts: str | None
+    reloads: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePackages:
+    """Packages of one component: `version` pins the first and holds all; None is the distribution's."""
+
+    component: str
+    names: tuple[str, ...]
+    version: str | None
+    repository: AptRepository | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One component's units, started in order and waited for until `checks` pass, before the next stage."""
+
+    component: str
+    units: tuple[str, ...]
+    checks: tuple[Health, ...]
+    ready_within: int
+    """Seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeFiles:
+    """What one node gets: a planned node, or all agents of one pool, which share one text."""
+
+    cluster: str
+    site: str
+    name: str
+    """The planned node's name, or the pool's."""
+    role: Role
+    hostname: str | None
+    """None for agents: each keeps the name that its platform gives it."""
+    admin_user: str
+    ssh_keys: tuple[str, ...]
+    users: tuple[SystemUser, ...]
+    directories: tuple[Directory, ...]
+    files: tuple[NodeFile, ...]
+    secrets: tuple[NodeSecret, ...]
+    base_packages: tuple[str, ...]
+    """From the distribution; scripts and files need them before anything else runs."""
+    packages: tuple[NodePackages, ...]
+    stages: tuple[Stage, ...]
+    data_volume: LateValue | None
+    late_values: tuple[LateValue, ...]
+    """Those that the texts mention, in the plan's order."""
+    apt_mirror: str | None
+    proxy: str | None
+    cloud_config: Mapping[str, object]
+    """The operator's extra cloud-config for this role."""
+
+    def file(self, path: str) -> NodeFile:
+        """The file at `path` on the node; KeyError when there is none."""
+        for file in self.files:
+            if file.path == path:
+                return file
+        raise KeyError(path)

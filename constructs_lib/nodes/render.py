@@ -1,0 +1,196 @@
+"""render(): what the components declare and the plan decides, as the files of one node. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from constructs_lib.components import components_of
+from constructs_lib.components.model import (
+    AptPackages,
+    AptRepository,
+    Component,
+    File,
+    ResolvedSoftware,
+    Role,
+)
+from constructs_lib.errors import RenderError
+from constructs_lib.nodes.health import health_json
+from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret, Stage
+from constructs_lib.nodes.templates import render_expression, render_template
+from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
+from constructs_lib.spec.model import ConsulSpec, GatewaySpec, MastersSpec
+
+NODE_NAME = "@@node:name@@"
+NODE_ADDRESS = "@@node:address@@"
+"""What agents fill in for themselves, in every file, when the files are put in place."""
+
+__all__ = ["NODE_ADDRESS", "NODE_NAME", "NodeFile", "NodeFiles", "render"]
+
+
+def render(plan: SitePlan, node: NodePlan | PoolPlan) -> NodeFiles:
+    """Everything that `node` (or every agent of a pool) of the site `plan` gets.
+
+    RenderError when a template lacks a value, when two components put a file at one path, or when the
+    firewall would lock the operators out.
+    """
+    role = Role.AGENT if isinstance(node, PoolPlan) else node.role
+    components = components_of(role)
+    context = _context(plan, node, role)
+    files = tuple(
+        file for component in components for file in _files(component, context | _own(plan, component))
+    )
+    _refuse_twice(files)
+    _refuse_lockout(plan, role)
+    volume = node.data_volume if isinstance(node, NodePlan) else None
+    texts = "".join(file.content for file in files) + (volume.marker if volume else "")
+    return NodeFiles(
+        cluster=plan.cluster,
+        site=plan.name,
+        name=node.name,
+        role=role,
+        hostname=node.name if isinstance(node, NodePlan) else None,
+        admin_user=plan.admin.user,
+        ssh_keys=plan.admin.ssh_keys,
+        users=tuple(user for component in components for user in component.users),
+        directories=tuple(directory for component in components for directory in component.directories),
+        files=files,
+        secrets=_secrets(plan, role),
+        base_packages=_unique(name for component in components for name in component.packages),
+        packages=tuple(packages for component in components for packages in _packages(plan, component)),
+        stages=tuple(
+            Stage(
+                component=component.name,
+                units=component.units,
+                checks=component.health,
+                ready_within=component.ready_within,
+            )
+            for component in components
+            if component.units or component.health
+        ),
+        data_volume=volume,
+        late_values=tuple(late for late in plan.late_values if late.marker in texts),
+        apt_mirror=plan.software_mirrors.apt_mirror,
+        proxy=plan.software_mirrors.proxy,
+        cloud_config=plan.cloud_config.get(role, {}),
+    )
+
+
+def _context(plan: SitePlan, node: NodePlan | PoolPlan, role: Role) -> dict[str, object]:
+    """The names that every template knows; docs/adding-a-component.md lists them."""
+    planned = isinstance(node, NodePlan)
+    return {
+        "plan": plan,
+        "node": node if planned else None,
+        "pool": None if planned else node,
+        "role": role,
+        "node_name": node.name if isinstance(node, NodePlan) else NODE_NAME,
+        "node_address": str(node.address) if isinstance(node, NodePlan) else NODE_ADDRESS,
+        "memory_mib": _memory_gib(plan, node) * 1024,
+        "components": [component.name for component in components_of(role)],
+        "traffic": plan.traffic_to(role),
+        "health": health_json(components_of(role)),
+    }
+
+
+def _own(plan: SitePlan, component: Component) -> dict[str, object]:
+    """The names that only the component's own templates know."""
+    software = plan.software.get(component.name, ResolvedSoftware(source="none", version=None))
+    return {"component": component, "software": software, "port": {p.name: p.number for p in component.ports}}
+
+
+def _memory_gib(plan: SitePlan, node: NodePlan | PoolPlan) -> int:
+    if isinstance(node, PoolPlan):
+        return node.spec.memory_gib
+    if node.role is Role.EDGE and plan.edge_spec:
+        return plan.edge_spec.memory_gib
+    shapes: Mapping[Role, MastersSpec | ConsulSpec | GatewaySpec] = {
+        Role.MASTER: plan.masters_spec,
+        Role.CONSUL: plan.consul_spec,
+        Role.GATEWAY: plan.gateway_spec,
+    }
+    return shapes[node.role].memory_gib
+
+
+def _files(component: Component, context: dict[str, object]) -> Iterator[NodeFile]:
+    for file in component.files:
+        content = render_template(f"{component.name}/{file.template}", context)
+        if content.strip():
+            yield _node_file(file, content, context)
+
+
+def _node_file(file: File, content: str, context: dict[str, object]) -> NodeFile:
+    return NodeFile(
+        path=render_expression(file.to, context),
+        content=content,
+        mode=file.mode,
+        owner=render_expression(file.owner, context),
+        group=render_expression(file.group, context),
+        restarts=file.restarts,
+        reloads=file.reloads,
+    )
+
+
+def _secrets(plan: SitePlan, role: Role) -> tuple[NodeSecret, ...]:
+    return tuple(
+        NodeSecret(
+            name=secret.name,
+            kind=secret.declared.kind,
+            path=secret.declared.to,
+            owner=secret.declared.owner,
+            restarts=secret.declared.restarts,
+            reloads=secret.declared.reloads,
+        )
+        for secret in plan.secrets_of(role)
+    )
+
+
+def _packages(plan: SitePlan, component: Component) -> Iterator[NodePackages]:
+    software = plan.software.get(component.name)
+    if software is None or software.source != "apt":
+        return
+    declared = component.software
+    repository = None
+    if isinstance(declared, AptPackages) and software.packages == declared.names:
+        # The global apt mirror carries the distribution; another owner's repository has a mirror of its own.
+        own_mirror = software.mirror if software.mirror != plan.software_mirrors.apt_mirror else None
+        repository = _mirrored(declared.repository, own_mirror)
+    yield NodePackages(
+        component=component.name,
+        names=software.packages,
+        version=software.version,
+        repository=repository,
+    )
+
+
+def _mirrored(repository: AptRepository | None, mirror: str | None) -> AptRepository | None:
+    """The repository at the mirror's address; the key stays, since a mirror signs nothing itself."""
+    if repository is None or mirror is None:
+        return repository
+    return AptRepository(
+        uri=mirror.rstrip("/"),
+        suite=repository.suite,
+        section=repository.section,
+        key=repository.key,
+        fingerprint=repository.fingerprint,
+    )
+
+
+def _refuse_twice(files: Iterable[NodeFile]) -> None:
+    seen: set[str] = set()
+    for file in files:
+        if file.path in seen:
+            raise RenderError(f"{file.path}: two components put a file there; each path belongs to one")
+        seen.add(file.path)
+
+
+def _refuse_lockout(plan: SitePlan, role: Role) -> None:
+    """Every node but the gateway must let the gateway in by SSH, or nobody ever reaches it again."""
+    rules = plan.traffic_to(role)
+    if role is Role.GATEWAY or not plan.nodes_of(Role.GATEWAY):
+        return
+    if not any(rule.port == 22 and rule.source is Role.GATEWAY for rule in rules):
+        raise RenderError(f"{role} nodes: no rule lets the gateway in on port 22, so nobody could log in")
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

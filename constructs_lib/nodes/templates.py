@@ -1,0 +1,72 @@
+"""The one Jinja environment: strict, no escaping, templates from cloud-init/ and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import jinja2
+
+import constructs_lib
+from constructs_lib.errors import RenderError
+
+TEMPLATE_FOLDER = Path(constructs_lib.__file__).parent / "cloud_init"
+"""A link to cloud-init/ in the repository, a folder of the package once installed."""
+
+
+@lru_cache(maxsize=8)
+def environment(folder: Path) -> jinja2.Environment:
+    """The environment over `folder`: an undefined name is an error, a trailing newline stays."""
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters["json"] = _as_json
+    env.filters["quoted"] = json.dumps
+    return env
+
+
+def render_template(name: str, context: dict[str, object]) -> str:
+    """The text of `name` (`zookeeper/zoo.cfg.j2`); RenderError with file, line and reason."""
+    env = environment(TEMPLATE_FOLDER)
+    try:
+        if not name.endswith(".j2"):
+            return (TEMPLATE_FOLDER / name).read_text(encoding="utf-8")
+        return env.get_template(name).render(context)
+    except FileNotFoundError:
+        raise RenderError(f"cloud-init/{name}: there is no such file, but a component declares it") from None
+    except jinja2.TemplateNotFound as error:
+        raise RenderError(f"cloud-init/{error.name}: no such template (needed for {name})") from None
+    except jinja2.TemplateSyntaxError as error:
+        raise RenderError(f"cloud-init/{error.name}:{error.lineno}: {error.message}") from error
+    except jinja2.TemplateError as error:
+        raise RenderError(f"cloud-init/{name}:{_line(error, name)}: {error}") from error
+
+
+def render_expression(text: str, context: dict[str, object]) -> str:
+    """A path or owner that may hold `{{ }}`."""
+    if "{{" not in text:
+        return text
+    try:
+        return environment(TEMPLATE_FOLDER).from_string(text).render(context)
+    except jinja2.TemplateError as error:
+        raise RenderError(f"{text}: {error}") from error
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _line(error: BaseException, name: str) -> int:
+    """The template's line where a render error was raised: the deepest frame that lies in it."""
+    line, trace = 0, error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename.endswith(name):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
