@@ -6,7 +6,8 @@ from typing import Any
 
 from constructs_lib.spec.model import ClusterSpec
 
-ADMIN = {"networks": ["203.0.113.0/24"], "ssh_keys": ["ssh-ed25519 AAAA ops@example.org"]}
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUHzFSBTRwlqGfL5lsBd4UqvyCrj5AZCrfNWSQRnDXX ops@example.org"
+ADMIN = {"networks": ["203.0.113.0/24"], "ssh_keys": [KEY]}
 
 
 def cluster(*, name: str = "demo", software: dict[str, Any] | None = None, **site: Any) -> ClusterSpec:
