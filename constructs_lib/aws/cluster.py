@@ -1,0 +1,103 @@
+"""A whole site: every other construct, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from constructs_lib.aws.agents import AgentPool
+from constructs_lib.aws.backup import BackupBucket
+from constructs_lib.aws.consul_node import ConsulNode
+from constructs_lib.aws.edge import Edge
+from constructs_lib.aws.firewall import Firewall, roles_of
+from constructs_lib.aws.gateway import Gateway
+from constructs_lib.aws.iam import NodeAccess
+from constructs_lib.aws.images import machine_image
+from constructs_lib.aws.masters import Masters
+from constructs_lib.aws.network import Network
+from constructs_lib.aws.secrets import Secrets
+from constructs_lib.aws.settings import aws_of
+from constructs_lib.components.model import Role
+from constructs_lib.plan.model import SitePlan
+from constructs_lib.terraform import Construct, Expr, Output
+
+
+class MesosCluster(Construct):
+    """One site of a cluster on AWS, with everything that its plan names.
+
+    `network` puts it into a network that is there already. `output` is the name of the stack's output, `secret_values` gives
+    expressions for secrets by name: a second cluster in the same stack needs both, since names of outputs and variables are the
+    stack's. The output is one JSON object, read by `clustermesos` and by later stages:
+
+        cluster, site, platform ("aws"), region, network (CIDR), vpc_id, backup_bucket
+        nodes         name → {role, zone, address, instance_id}; agents are not listed, see pools
+        pools         name → {autoscaling_group, launch_template, min, max}
+        gateway       {name, address, public_address}
+        endpoints     name → URL: "edge_http" is the load balancer, where there is an edge
+        login         {user, gateway}: `ssh -J user@gateway user@address`
+        late_values   name of a late value → its value
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        plan: SitePlan,
+        network: Network | None = None,
+        output: str = "cluster",
+        secret_values: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self._plan = plan
+        roles = roles_of(plan)
+        self.network = network or Network(self, "network", plan=plan)
+        self.backup = BackupBucket(self, "backup", plan=plan)
+        firewall = Firewall(self, "firewall", plan=plan, network=self.network)
+        secrets = Secrets(self, "secrets", plan=plan, roles=roles, values=secret_values)
+        access = NodeAccess(self, "access", plan=plan, roles=roles, secrets=secrets, backup=self.backup)
+        shared: dict[str, Any] = {
+            "plan": plan,
+            "network": self.network,
+            "firewall": firewall,
+            "access": access,
+            "image": machine_image(self, plan),
+        }
+        self.gateway = Gateway(self, "gateway", **shared) if Role.GATEWAY in roles else None
+        shared["late"] = self.gateway.late_values if self.gateway else {}
+        self.masters = Masters(self, "masters", **shared) if Role.MASTER in roles else None
+        self.consul = ConsulNode(self, "consul", **shared) if Role.CONSUL in roles else None
+        self.pools = {pool.name: AgentPool(self, f"agents-{pool.name}", pool=pool.name, **shared) for pool in plan.pools}
+        self.edge = Edge(self, "edge", **shared) if Role.EDGE in roles else None
+        Output(self, output, self._describe(), description=f"The cluster {plan.cluster}, site {plan.name}.")
+
+    def _describe(self) -> dict[str, Any]:
+        plan = self._plan
+        groups = [part.machines for part in (self.gateway, self.masters, self.consul, self.edge) if part]
+        late: dict[str, Expr] = dict(self.gateway.late_values) if self.gateway else {}
+        for machines in groups:
+            late |= machines.late_values
+        return {
+            "cluster": plan.cluster,
+            "site": plan.name,
+            "platform": plan.platform,
+            "region": aws_of(plan).region,
+            "network": str(plan.network),
+            "vpc_id": self.network.vpc_id,
+            "backup_bucket": self.backup.name,
+            "nodes": {name: node for machines in groups for name, node in machines.outputs().items()},
+            "pools": {name: pool.outputs() for name, pool in self.pools.items()},
+            "endpoints": {f"edge_{name}": url for name, url in self.edge.endpoints.items()} if self.edge else {},
+            **self._way_in(),
+            "late_values": late,
+        }
+
+    def _way_in(self) -> dict[str, Any]:
+        if self.gateway is None:
+            return {}
+        node = self.gateway.machines.nodes[0]
+        public = self.gateway.public_address
+        return {
+            "gateway": {"name": node.name, "address": str(node.address), "public_address": public},
+            "login": {"user": self._plan.admin.user, "gateway": public},
+        }

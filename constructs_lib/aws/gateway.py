@@ -1,0 +1,65 @@
+"""The gateway: the one machine that operators reach from outside."""
+
+from __future__ import annotations
+
+from constructs_lib.aws.firewall import Firewall
+from constructs_lib.aws.iam import NodeAccess
+from constructs_lib.aws.machines import Machines, Surroundings
+from constructs_lib.aws.network import Network
+from constructs_lib.aws.tags import tags
+from constructs_lib.aws.user_data import Late
+from constructs_lib.components.model import Role
+from constructs_lib.plan.model import SitePlan
+from constructs_lib.terraform import Construct, Expr, Resource
+from constructs_lib.terraform.policy import accept
+
+
+class Gateway(Construct):
+    """SSH jump host in the public subnet with an elastic IP, so that its public address outlives the machine.
+
+    Its host key is a secret that it fetches as every node does. It boots with an ordinary public address, because the elastic
+    one comes only once it runs and its first boot needs the network before; AWS gives the ordinary one back then.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        plan: SitePlan,
+        network: Network,
+        firewall: Firewall | None = None,
+        access: NodeAccess | None = None,
+        image: str | None = None,
+        late: Late | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self._first = plan.nodes_of(Role.GATEWAY)[0]
+        self._address = Resource(
+            self,
+            "address",
+            "aws_eip",
+            for_each={node.name: str(node.address) for node in plan.nodes_of(Role.GATEWAY)},
+            tags=tags(plan, "${each.key}", Role.GATEWAY),
+        )
+        self.late_values: dict[str, Expr] = {
+            f"gateway_public_address:{plan.name}": Expr(f'{self._address.address}["{self._first.name}"].public_ip')
+        }
+        around = Surroundings.of(self, plan, Role.GATEWAY, network, firewall, access, image)
+        self.machines = Machines(
+            self, plan, Role.GATEWAY, plan.gateway_spec, around, {**self.late_values, **(late or {})}
+        )
+        accept(self.machines.instance, "CKV_AWS_88", "the gateway is the one machine that is meant to be reached")
+        Resource(
+            self,
+            "association",
+            "aws_eip_association",
+            for_each={node.name: self.machines.instance_id(node) for node in self.machines.nodes},
+            allocation_id=Expr(f"{self._address.address}[each.key].id"),
+            instance_id="${each.value}",
+        )
+
+    @property
+    def public_address(self) -> str:
+        """Where operators log in, as an expression."""
+        return self._address.each(self._first.name, "public_ip")

@@ -1,0 +1,94 @@
+"""Secrets: sensitive Terraform variables, kept in SSM's parameter store, fetched by each node itself.
+
+A secret's parameter is `/<cluster>/<site>/<secret>`, a SecureString. Its value passes through Terraform's state, see
+docs/aws.md; it is in no file of the stack, no user data and no output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+from constructs_lib.aws.settings import aws_of
+from constructs_lib.aws.tags import tags
+from constructs_lib.components.model import Role
+from constructs_lib.errors import SpecError
+from constructs_lib.nodes.cloud_init import SecretSource
+from constructs_lib.nodes.model import NodeFile
+from constructs_lib.plan.model import PlannedSecret, SitePlan
+from constructs_lib.terraform import Construct, Resource, TerraformStack, Variable
+from constructs_lib.terraform.policy import accept
+
+FETCH_PATH = "/usr/local/lib/clustermesos/fetch-secret"
+_SCRIPT = files("constructs_lib").joinpath("cloud_init", "aws", "fetch-secret")
+
+
+class Secrets(Construct):
+    """The secrets that nodes of `roles` read (by default all of the site's), each a variable and a parameter.
+
+    The variable has exactly the secret's name, since that is what secrets.auto.tfvars.json and TF_VAR_… say. `values` gives
+    an expression instead, by secret name, where that cannot be: two clusters in one stack, or secrets from elsewhere.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        plan: SitePlan,
+        roles: Sequence[Role] = tuple(Role),
+        values: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        given = dict(values or {})
+        wanted = [secret for secret in plan.secrets if set(secret.declared.roles) & set(roles)]
+        unknown = sorted(set(given) - {secret.name for secret in wanted})
+        if unknown:
+            raise SpecError("secrets.values", unknown, f"some of {[secret.name for secret in wanted]}")
+        self._parameters = {
+            secret.name: self._parameter(plan, secret, given.get(secret.name)) for secret in wanted
+        }
+
+    def arn(self, secret: PlannedSecret) -> str:
+        """The parameter's ARN, as an expression."""
+        return self._parameters[secret.name].ref("arn")
+
+    def _parameter(self, plan: SitePlan, secret: PlannedSecret, value: str | None) -> Resource:
+        key = aws_of(plan).kms_key_arn
+        parameter = Resource(
+            self,
+            secret.name,
+            "aws_ssm_parameter",
+            name=f"{parameter_path(plan)}{secret.name}",
+            type="SecureString",
+            key_id=key,
+            value=value or _variable(self, secret),
+            tags=tags(plan, secret.name),
+        )
+        if key is None:
+            accept(
+                parameter, "CKV_AWS_337", "encrypted with the service's own key; aws.kms_key_arn makes it a customer's"
+            )
+        return parameter
+
+
+def parameter_path(plan: SitePlan) -> str:
+    """`/demo/eu/`: what every parameter of the site starts with."""
+    return f"/{plan.cluster}/{plan.name}/"
+
+
+def secret_source(plan: SitePlan) -> SecretSource:
+    """How a node of the site gets a secret: a script that asks SSM with the machine's own role."""
+    script = NodeFile(path=FETCH_PATH, content=_SCRIPT.read_text(encoding="utf-8"), mode=0o755)
+    command = f"{FETCH_PATH} --region {aws_of(plan).region} --prefix {parameter_path(plan)}"
+    return SecretSource(command=command, files=(script,), packages=("python3-boto3",))
+
+
+def _variable(scope: Construct, secret: PlannedSecret) -> str:
+    stack = TerraformStack.of(scope)
+    return Variable(
+        stack,
+        secret.name,
+        sensitive=True,
+        description=f"Secret of the nodes; kept in {secret.declared.to} there.",
+    ).ref()
