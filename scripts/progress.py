@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".clustermesos"
 """State and logs of this clone; ignored by git, mode 0700 since Terraform writes world-readable state."""
 
+_SAY_EVERY = 15.0
+
 _NETWORK_SIGNS = (
     "temporary failure in name resolution",
     "name or service not known",
@@ -51,9 +53,9 @@ def step(what: str) -> Iterator[None]:
     print(f"    done in {time.monotonic() - started:.1f} s", flush=True)
 
 
-def already(what: str) -> None:
+def already(what: str, how: str = "up to date") -> None:
     """Print a step that had nothing to do."""
-    print(f"==> {what}: up to date", flush=True)
+    print(f"==> {what}: {how}", flush=True)
 
 
 def run_logged(command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
@@ -66,18 +68,33 @@ def run_logged(command: Sequence[str | Path], log: Path, env: Mapping[str, str] 
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         try:
-            done = subprocess.run(
+            child = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(os.environ if env is None else env),
-                check=False,
             )
         except FileNotFoundError as error:
             raise StepError(f"{command[0]}: no such command; install it and try again") from error
-    if done.returncode != 0:
-        raise StepError(explain(command, done.returncode, log.read_text(errors="replace"), log))
+        code = _wait_visibly(child)
+    if code != 0:
+        raise StepError(explain(command, code, log.read_text(errors="replace"), log))
+
+
+def _wait_visibly(child: subprocess.Popen[bytes]) -> int:
+    """The child's exit code; while it takes long, say now and then that it still runs."""
+    started = time.monotonic()
+    try:
+        while True:
+            try:
+                return child.wait(timeout=_SAY_EVERY)
+            except subprocess.TimeoutExpired:
+                print(f"    … {time.monotonic() - started:.0f} s", flush=True)
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+        raise
 
 
 def explain(command: Sequence[str | Path], code: int, output: str, log: Path) -> str:
