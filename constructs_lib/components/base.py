@@ -5,7 +5,8 @@ from __future__ import annotations
 from constructs_lib.components.model import Component, File, Peer, Port, Role, Secret, UnitActive
 
 FIREWALL = "clustermesos-firewall.service"
-SCRIPTS = ("clustermesos-apply", "clustermesos-packages", "clustermesos-volume", "clustermesos-health")
+SCRIPTS = ("clustermesos-apply", "clustermesos-packages", "clustermesos-health")
+MODULES = ("clustermesos_disk.py", "clustermesos_node.py")
 
 BASE = Component(
     name="base",
@@ -25,12 +26,19 @@ BASE = Component(
     ),
     files=(
         *(File(script, to=f"/usr/local/sbin/{script}", mode=0o755) for script in SCRIPTS),
-        File("clustermesos-apply.service", to="/etc/systemd/system/clustermesos-apply.service"),
+        File(
+            "clustermesos-volume",
+            to="/usr/local/sbin/clustermesos-volume",
+            mode=0o755,
+            on=(Role.MASTER, Role.CONSUL),
+        ),
+        *(File(module, to=f"/usr/local/lib/clustermesos/{module}") for module in MODULES),
+        File("clustermesos-apply.service.j2", to="/etc/systemd/system/clustermesos-apply.service"),
         File("health.json.j2", to="/etc/clustermesos/health.json"),
         File("node.env.j2", to="/etc/clustermesos/node.env"),
         File("hosts.j2", to="/etc/hosts"),
         File("firewall.nft.j2", to="/etc/clustermesos/firewall.nft", mode=0o600, restarts=FIREWALL),
-        File("clustermesos-firewall.service", to=f"/etc/systemd/system/{FIREWALL}", restarts=FIREWALL),
+        File("clustermesos-firewall.service.j2", to=f"/etc/systemd/system/{FIREWALL}", restarts=FIREWALL),
         File(
             "authorized_keys.j2",
             to="/home/{{ plan.admin.user }}/.ssh/authorized_keys",

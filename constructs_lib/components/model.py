@@ -103,6 +103,8 @@ class File:
     group: str = "root"
     restarts: str | None = None
     reloads: str | None = None
+    on: tuple[Role, ...] | None = None
+    """The roles of the component that get the file; None is all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

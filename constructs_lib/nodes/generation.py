@@ -58,7 +58,8 @@ def manifest(files: NodeFiles, source: SecretSource) -> dict[str, object]:
         ],
         "secret_command": source.command,
         "secrets": [_secret(secret) for secret in files.secrets],
-        "files": [_file(file) for file in (*files.files, *source.files)],
+        # What fetching secrets needs is in place before they are fetched.
+        "files": [_file(file) for file in files.files] + [_file(file) | {"first": True} for file in source.files],
         "stages": [
             {
                 "component": s.component,
