@@ -21,26 +21,27 @@ from constructs_lib.terraform.engine import engine_name, warm_engine
 from constructs_lib.terraform.hcl import Expr, literal, to_hcl
 
 if TYPE_CHECKING:
-    from constructs_lib.terraform.base import Construct, TerraformElement, TerraformStack
+    from constructs_lib.terraform.base import TerraformElement, TerraformStack
+    from constructs_lib.terraform.naming import NamedConstruct as Construct
     from constructs_lib.terraform.provider import Provider
     from constructs_lib.terraform.resource import DataSource, Resource
     from constructs_lib.terraform.stack import App, Backend, backend, local_backend, synth_json
     from constructs_lib.terraform.values import Output, Variable
 
 _HOMES = {
-    "App": "stack",
-    "Backend": "stack",
-    "Construct": "base",
-    "DataSource": "resource",
-    "Output": "values",
-    "Provider": "provider",
-    "Resource": "resource",
-    "TerraformElement": "base",
-    "TerraformStack": "base",
-    "Variable": "values",
-    "backend": "stack",
-    "local_backend": "stack",
-    "synth_json": "stack",
+    "App": "stack:App",
+    "Backend": "stack:Backend",
+    "Construct": "naming:NamedConstruct",
+    "DataSource": "resource:DataSource",
+    "Output": "values:Output",
+    "Provider": "provider:Provider",
+    "Resource": "resource:Resource",
+    "TerraformElement": "base:TerraformElement",
+    "TerraformStack": "base:TerraformStack",
+    "Variable": "values:Variable",
+    "backend": "stack:backend",
+    "local_backend": "stack:local_backend",
+    "synth_json": "stack:synth_json",
 }
 
 __all__ = [
@@ -69,4 +70,6 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    module, _, attribute = home.partition(":")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    return value

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 from constructs_lib.errors import ResourceError
 from constructs_lib.terraform.base import Construct, TerraformStack
+from constructs_lib.terraform.sheet import Sheet
 
 _PART = re.compile(r"[A-Za-z0-9_-]+")
 _START = re.compile(r"[A-Za-z_]")
@@ -25,10 +27,16 @@ class StackRecord:
     to.
     """
 
+    construct: TerraformStack
     path: str
     owners: dict[str, str] = field(default_factory=dict)
     schemas: dict[str, tuple[str, ...]] = field(default_factory=dict)
     checked: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def sheet(self) -> Sheet:
+        """Where the stack's resources leave their attributes; made with the first of them."""
+        return Sheet(self.construct)
 
     def claim(self, address: str, path: str) -> None:
         """Takes the address for the construct at `path`; ResourceError when another construct has it."""
@@ -73,11 +81,26 @@ def remember(construct: Construct, place: Place) -> None:
     _places[construct] = place
 
 
+def in_other_stack(element: Construct, stack: StackRecord) -> bool:
+    """Whether an element of this package stands in another stack; those of other bindings pass."""
+    place = _places.get(element)
+    return place is not None and place.stack is not stack
+
+
+class NamedConstruct(Construct):
+    """The engine's Construct, which remembers its place and so spares three round trips to ask for it."""
+
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        if scope in _places or isinstance(scope, TerraformStack):
+            remember(self, place_of(scope).child(id))
+
+
 def _ask(scope: Construct) -> Place:
     if isinstance(scope, TerraformStack):
         record = _records.get(scope)
         if record is None:
-            record = _records[scope] = StackRecord(scope.node.path)
+            record = _records[scope] = StackRecord(scope, scope.node.path)
         return Place(record, ())
     stack = place_of(TerraformStack.of(scope)).stack
     below = scope.node.path.removeprefix(f"{stack.path}/")

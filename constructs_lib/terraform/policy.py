@@ -19,9 +19,9 @@ from weakref import WeakKeyDictionary
 from constructs_lib.errors import ScanError
 
 if TYPE_CHECKING:
+    from constructs_lib.terraform.addressed import Addressed
     from constructs_lib.terraform.base import TerraformStack
     from constructs_lib.terraform.naming import StackRecord
-    from constructs_lib.terraform.resource import Addressed
 
 _CHECK_ID = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_[0-9]+")
 _FEWEST_WORDS = 3
