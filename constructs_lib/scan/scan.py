@@ -32,24 +32,23 @@ def _stack_files(folder: Path) -> dict[str, Path]:
     """Stack name → file. What a former synth left behind is in no manifest, and nothing deploys it."""
     if (folder / STACK_FILE).is_file():
         return {folder.resolve().name: folder / STACK_FILE}
-    found = {file.parent.name: file for file in sorted(folder.glob(f"stacks/*/{STACK_FILE}"))}
-    try:
-        listed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["stacks"]
-        found = {
-            Path(stack["synthesizedStackPath"]).parent.name: folder / stack["synthesizedStackPath"]
-            for stack in listed.values()
-        }
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ScanError(f"{folder / 'manifest.json'}: cannot be read ({error}); synthesize again") from None
-    if not found:
+    manifest = folder / "manifest.json"
+    files = _listed(manifest) if manifest.is_file() else list(folder.glob(f"stacks/*/{STACK_FILE}"))
+    if not files:
         raise SpecError(
             "DIR",
             str(folder),
             f"a synthesized folder (with stacks/*/{STACK_FILE}); run clustermesos synth first",
         )
-    return dict(sorted(found.items()))
+    return {file.parent.name: file for file in sorted(files)}
+
+
+def _listed(manifest: Path) -> list[Path]:
+    try:
+        stacks = json.loads(manifest.read_text(encoding="utf-8"))["stacks"]
+        return [manifest.parent / stack["synthesizedStackPath"] for stack in stacks.values()]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ScanError(f"{manifest}: cannot be read ({error}); synthesize again") from None
 
 
 def _read(file: Path, name: str, shown_as: Path | None, folder: Path) -> Stack:
