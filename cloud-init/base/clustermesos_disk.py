@@ -36,7 +36,7 @@ class Disk:
             target.parent.mkdir(parents=True, exist_ok=True)
             write(target, content, mode, uid, gid)
         except OSError as error:
-            raise Failure(f"cannot write {path}: {error.strerror}") from None
+            raise Failure(f"cannot write {path}: {error.strerror}: {error.filename}") from None
         return True
 
     def differs(self, path: str, content: bytes) -> bool:
