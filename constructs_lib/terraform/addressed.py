@@ -117,7 +117,7 @@ class Addressed(_Element):
                 )
         self._bodies = _bodies_for(place, self._kind, type_name)
         if self._bodies:
-            check(self.address, attributes, self._bodies)
+            check(self.address, attributes, self._bodies, managed=self._kind == "resources")
         place.stack.claim(self.address, place.path)
         config = {"terraformResourceType": type_name, **meta.for_engine()}
         jsii_create(self, scope, id, {key: value for key, value in config.items() if value is not None})

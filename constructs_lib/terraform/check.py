@@ -1,8 +1,13 @@
 """Checks attributes and nested blocks against provider schemas, the way `terraform validate` does.
 
-A string with a template sequence (`${…}`) and any of the engine's own tokens stands for a value of any
-type, since it is known only to Terraform. Where Terraform converts, so does the check: a number or bool
-where a string is wanted, "8080" for a number, "true" for a bool. None means "not set".
+A string with a template sequence (`${…}`) and any of the engine's own tokens stands for a value of any type,
+since it is known only to Terraform. Where Terraform converts, so does the check: a number or bool where a
+string is wanted, "8080" for a number, "true" for a bool; spellings like "+1" for 1 or "1" for true are refused,
+though Terraform takes them. None means "not set".
+
+An attribute of a list or set of objects (a security group's `ingress`) is written as a block by people, and
+Terraform allows `dynamic` for it, but in JSON each object has to name all its attributes. The schema read off
+the binding shows such an attribute as a block, so that this is found only by the older one.
 """
 
 from __future__ import annotations
@@ -22,14 +27,20 @@ _DYNAMIC_KEYS = ("for_each", "iterator", "labels", "content")
 Report = Callable[[str], None]
 
 
-def check(where: str, attributes: Mapping[str, Any], bodies: Iterable[tuple[str, Body]]) -> None:
+def check(
+    where: str, attributes: Mapping[str, Any], bodies: Iterable[tuple[str, Body]], *, managed: bool = False
+) -> None:
     """Raises one ResourceError with everything wrong in `attributes`, each line starting with `where`.
+
+    `managed` resources may not set `id`: schemas show it as optional, and the providers refuse it.
 
     `bodies` are (title, body) of each schema that must accept them; a line names those that don't.
     """
     titles: dict[str, list[str]] = {}
     for title, body in bodies:
         problems: list[str] = []
+        if managed and attributes.get("id") is not None and not _required(body, "id"):
+            problems.append('attribute "id" is given by the provider, it can be read but not set')
         check_body(attributes, body, "", problems.append)
         for problem in problems:
             titles.setdefault(problem, []).append(title)
@@ -45,9 +56,9 @@ def check_body(given: Mapping[str, Any], body: Body, path: str, report: Report) 
     """
     attributes: Mapping[str, Any] = body.get("attributes", {})
     blocks: Mapping[str, Any] = body.get("blocks", {})
-    dynamic = _dynamic(given, blocks, path, report)
+    dynamic = _dynamic(given.get("dynamic"), body, path, report)
     for name, value in given.items():
-        if value is None or (name == "dynamic" and blocks):
+        if value is None or (name == "dynamic" and name not in attributes):
             continue
         if name in attributes:
             _check_attribute(value, attributes[name], path + name, report)
@@ -61,6 +72,10 @@ def check_body(given: Mapping[str, Any], body: Body, path: str, report: Report) 
     for name, block in blocks.items():
         if name not in dynamic:
             _check_count(given.get(name), block, path + name, report)
+
+
+def _required(body: Body, name: str) -> bool:
+    return bool(body.get("attributes", {}).get(name, {}).get("required"))
 
 
 def _schemas(titles: Sequence[str]) -> str:
@@ -136,11 +151,11 @@ def _check_count(value: Any, block: Body, path: str, report: Report) -> None:
         report(f'block "{path}": got {found}, expected {wanted}')
 
 
-def _dynamic(given: Mapping[str, Any], blocks: Body, path: str, report: Report) -> set[str]:
+def _dynamic(dynamic: Any, body: Body, path: str, report: Report) -> set[str]:
     """Checks `dynamic` and returns the blocks that it makes, whose number is unknown at synth."""
-    if not blocks or given.get("dynamic") is None:
+    blocks = {**_objects_as_blocks(body), **body.get("blocks", {})}
+    if dynamic is None:
         return set()
-    dynamic = given["dynamic"]
     if not isinstance(dynamic, Mapping):
         _wrong(dynamic, 'a mapping {"block": {"for_each": …, "content": {…}}}', f"{path}dynamic", report)
         return set()
@@ -151,6 +166,19 @@ def _dynamic(given: Mapping[str, Any], blocks: Body, path: str, report: Report) 
         for item in value if _is_list(value) else (value,):
             _check_dynamic(item, blocks[name], f"{path}dynamic.{name}", report)
     return set(dynamic)
+
+
+def _objects_as_blocks(body: Body) -> dict[str, Body]:
+    """The attributes for which Terraform takes blocks too, in the shape of blocks."""
+    return {
+        name: {"attributes": {key: {"type": cty} for key, cty in attribute["type"][1][1].items()}}
+        for name, attribute in body.get("attributes", {}).items()
+        if _is_objects(attribute.get("type")) and attribute.get("optional")
+    }
+
+
+def _is_objects(cty: Any) -> bool:
+    return isinstance(cty, list) and cty[0] in ("list", "set") and cty[1][0] == "object"
 
 
 def _check_dynamic(item: Any, block: Body, path: str, report: Report) -> None:
@@ -170,7 +198,7 @@ def _check_dynamic(item: Any, block: Body, path: str, report: Report) -> None:
 
 def check_type(value: Any, cty: Any, path: str, report: Report) -> None:
     """Reports where `value` cannot be converted to the cty type."""
-    if _unknown(value) or cty == "dynamic":
+    if value is None or _unknown(value) or cty == "dynamic":
         return
     if isinstance(cty, str):
         if not _PRIMITIVES[cty](value):
@@ -182,6 +210,8 @@ def check_type(value: Any, cty: Any, path: str, report: Report) -> None:
             _wrong(value, name_of(cty), path, report)
             return
         for at, item in enumerate(value):
+            if item is None:
+                _wrong(item, name_of(inner), f"{path}[{at}]", report)
             check_type(item, inner, f"{path}[{at}]", report)
     elif not isinstance(value, Mapping):
         _wrong(value, name_of(cty), path, report)
@@ -196,8 +226,11 @@ def _check_object(value: Mapping[str, Any], attributes: Mapping[str, Any], path:
     for key, item in value.items():
         if key not in attributes:
             report(f'unknown attribute "{path}.{key}"{did_you_mean(key, list(attributes))}')
-        elif item is not None:
+        else:
             check_type(item, attributes[key], f"{path}.{key}", report)
+    missing = [key for key in attributes if value.get(key) is None]
+    if missing:
+        report(f'"{path}": {", ".join(missing)} must be given too, Expr("null") leaves one unset')
 
 
 def _is_string(value: Any) -> bool:

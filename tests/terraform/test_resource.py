@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import jsii
 import pytest
 
 from constructs_lib.errors import ResourceError
@@ -16,16 +18,9 @@ from constructs_lib.terraform import (
     TerraformStack,
     Variable,
     literal,
-    local_backend,
     synth_json,
 )
-
-
-@pytest.fixture
-def stack(tmp_path: Any) -> TerraformStack:
-    stack = TerraformStack(App(outdir=str(tmp_path / "out")), "eu")
-    local_backend(stack, "terraform.tfstate")
-    return stack
+from constructs_lib.terraform.base import TerraformResource, engine
 
 
 def test_the_attributes_reach_the_json_under_the_construct_path_without_a_hash(stack: TerraformStack) -> None:
@@ -74,7 +69,9 @@ def test_names_that_python_also_uses_can_be_attributes(stack: TerraformStack) ->
     assert (rule["type"], rule["self"]) == ("ingress", True)
 
 
-def test_for_each_over_a_mapping_is_an_expression_and_each_instance_can_be_named(stack: TerraformStack) -> None:
+def test_for_each_over_a_mapping_is_an_expression_and_each_instance_can_be_named(
+    stack: TerraformStack,
+) -> None:
     nodes = {"master-1": {"ip": "10.0.0.10", "text": literal("echo ${HOME}\n")}}
     masters = Resource(
         stack, "masters", "aws_instance",
@@ -114,3 +111,128 @@ def test_a_reference_to_an_attribute_that_does_not_exist_is_refused(stack: Terra
     vpc = Resource(stack, "vpc", "aws_vpc", cidr_block="10.0.0.0/16")
     with pytest.raises(ResourceError, match=r'no attribute "arm" to refer to, did you mean "arn"\?'):
         vpc.ref("arm")
+
+
+def test_a_reference_has_to_say_which_instance(stack: TerraformStack) -> None:
+    one = Resource(stack, "one", "aws_eip")
+    many = Resource(stack, "many", "aws_eip", count=2)
+    keyed = Resource(stack, "keyed", "aws_eip", for_each={"a": 1})
+    with pytest.raises(ResourceError, match=r"aws_eip\.many: ref\('id'\) is ambiguous"):
+        many.ref("id")
+    with pytest.raises(ResourceError, match=r"aws_eip\.one: each\(\) needs for_each or count"):
+        one.each("a", "id")
+    with pytest.raises(ResourceError, match=r"aws_eip\.one: all\(\) needs for_each or count"):
+        one.all("id")
+    assert one.ref("id") == "${aws_eip.one.id}"
+    assert many.each(0, "id") == "${aws_eip.many[0].id}"
+    assert many.all("id") == "${aws_eip.many[*].id}"
+    assert keyed.each('a"b', "id") == r'${aws_eip.keyed["a\"b"].id}'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"for_each": {"a": 1}, "count": 1}, "for_each and count are both given"),
+        ({"for_each": "text"}, "for_each: got 'text', expected a mapping or an expression"),
+        ({"for_each": ["a"]}, "expected a mapping keyed by name"),
+        ({"for_each": {1: "a"}}, "expected strings"),
+        ({"count": "2"}, "count: got '2', expected a number or an expression"),
+        ({"count": True}, "count: got True, expected 0 or more"),
+        ({"count": -1}, "count: got -1, expected 0 or more"),
+        ({"lifecycle": {"ignore_change": ["x"]}}, 'unknown lifecycle setting "ignore_change", did you mean'),
+    ],
+)
+def test_a_meta_argument_that_terraform_would_refuse_is_refused(
+    stack: TerraformStack, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ResourceError, match="aws_eip.x: ") as caught:
+        Resource(stack, "x", "aws_eip", **arguments)
+    assert message in str(caught.value)
+
+
+def test_a_refused_resource_leaves_nothing_behind(stack: TerraformStack) -> None:
+    with pytest.raises(ResourceError):
+        Resource(stack, "vpc", "aws_vpc", cidr_blok="10.0.0.0/16")
+    Resource(stack, "vpc", "aws_vpc", cidr_block="10.0.0.0/16")
+    assert synth_json(stack)["resource"] == {"aws_vpc": {"vpc": {"cidr_block": "10.0.0.0/16"}}}
+
+
+def test_the_attributes_are_a_copy_of_what_was_given(stack: TerraformStack) -> None:
+    tags = {"a": "b"}
+    Resource(stack, "vpc", "aws_vpc", cidr_block="10.0.0.0/16", tags=tags)
+    tags["c"] = "d"
+    assert synth_json(stack)["resource"]["aws_vpc"]["vpc"]["tags"] == {"a": "b"}
+
+
+def test_an_override_sets_and_removes_without_a_check(stack: TerraformStack) -> None:
+    vpc = Resource(stack, "vpc", "aws_vpc", cidr_block="10.0.0.0/16", tags={"a": "b"})
+    vpc.add_override("tags.c", "d")
+    vpc.add_override("tags.a", None)
+    vpc.add_override("of_the_future", [1])
+    assert synth_json(stack)["resource"]["aws_vpc"]["vpc"] == {
+        "cidr_block": "10.0.0.0/16", "of_the_future": [1], "tags": {"c": "d"},
+    }  # fmt: skip
+
+
+def test_a_dependency_or_provider_of_another_stack_is_refused(stack: TerraformStack, tmp_path: Path) -> None:
+    other = TerraformStack(App(outdir=str(tmp_path / "other")), "us")
+    vpc = Resource(other, "vpc", "aws_vpc", cidr_block="10.0.0.0/16")
+    with pytest.raises(ResourceError, match=r"aws_eip\.x: us/vpc stands in another stack"):
+        Resource(stack, "x", "aws_eip", depends_on=[vpc])
+
+
+def test_elements_of_the_engine_s_own_classes_mix_with_ours(stack: TerraformStack) -> None:
+    class Foreign(TerraformResource):
+        pass
+
+    foreign = Foreign(Construct(stack, "their"), "thing", terraform_resource_type="null_resource")
+    ours = Resource(stack, "ours", "aws_eip", depends_on=[foreign])
+    Foreign(stack, "after", terraform_resource_type="null_resource", depends_on=[ours])
+    resources = synth_json(stack)["resource"]
+    assert resources["aws_eip"]["ours"]["depends_on"] == [f"null_resource.{foreign.friendly_unique_id}"]
+    assert resources["null_resource"]["after"]["depends_on"] == ["aws_eip.ours"]
+
+
+def test_an_aspect_sees_each_resource_and_can_change_it(stack: TerraformStack) -> None:
+    @jsii.implements(engine.IAspect)
+    class Tag:
+        def visit(self, node: object) -> None:
+            if isinstance(node, Resource):
+                node.add_override("tags.owner", "ops")
+
+    Resource(Construct(stack, "deep"), "vpc", "aws_vpc", cidr_block="10.0.0.0/16")
+    engine.Aspects.of(stack).add(Tag())
+    assert synth_json(stack)["resource"]["aws_vpc"]["deep_vpc"]["tags"] == {"owner": "ops"}
+
+
+def test_two_clusters_fit_into_one_stack(stack: TerraformStack) -> None:
+    for name in ("blue", "green"):
+        Resource(Construct(stack, name), "vpc", "aws_vpc", cidr_block="10.0.0.0/16")
+    assert sorted(synth_json(stack)["resource"]["aws_vpc"]) == ["blue_vpc", "green_vpc"]
+
+
+def test_a_type_that_no_schema_has_is_refused_with_the_nearest(stack: TerraformStack) -> None:
+    with pytest.raises(
+        ResourceError, match=r"unknown resource type 'aws_instanc', did you mean \"aws_instance\"\?"
+    ):
+        Resource(stack, "x", "aws_instanc")
+    with pytest.raises(ResourceError, match="no schema for the type 'random_id' is shipped"):
+        Resource(stack, "x", "random_id", byte_length=4)
+
+
+def test_the_builtin_type_is_known(stack: TerraformStack) -> None:
+    data = Resource(stack, "x", "terraform_data", input={"a": [1]})
+    Output(stack, "o", data.ref("output"))
+    assert synth_json(stack)["resource"]["terraform_data"]["x"] == {"input": {"a": [1]}}
+
+
+def test_a_data_source_is_named_and_referred_to_under_data(stack: TerraformStack) -> None:
+    ami = DataSource(Construct(stack, "demo"), "ami", "aws_ami", owners=["099720109477"], most_recent=True)
+    assert ami.address == "data.aws_ami.demo_ami"
+    assert ami.ref("id") == "${data.aws_ami.demo_ami.id}"
+    assert synth_json(stack)["data"]["aws_ami"]["demo_ami"] == {
+        "most_recent": True,
+        "owners": ["099720109477"],
+    }
+    with pytest.raises(ResourceError, match="unknown lifecycle setting"):
+        DataSource(stack, "x", "aws_ami", owners=["1"], lifecycle={"prevent_destroy": True})
