@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TextIO
 
 from scripts.environment import VENV
@@ -87,26 +89,63 @@ def run(action: str, *, verbose: bool = False) -> None:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
+            # cdktf drops its Terraform at a Ctrl-C, and with it what was just being created: keep it from it.
+            start_new_session=True,
         )
-        assert child.stdout is not None
-        try:
-            Progress(verbose=verbose).follow(child.stdout, kept)
-            code = child.wait()
-        except KeyboardInterrupt:
-            _let_end(child)
-            raise
+        code = _follow_to_the_end(child, Progress(verbose=verbose), kept)
     if code != 0:
         raise StepError(f"cdktf {action} ended with {code} (whole output: {log})")
 
 
-def _let_end(child: subprocess.Popen[str], within: float = 120.0) -> None:
-    """Terraform finishes what it does at a Ctrl-C and saves its state; wait for that, then end it."""
-    print("    stopping; Terraform saves its state", flush=True)
-    try:
-        child.wait(timeout=within)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        child.kill()
-        child.wait()
+def _follow_to_the_end(child: subprocess.Popen[str], progress: Progress, kept: TextIO) -> int:
+    """The exit code. A Ctrl-C goes to Terraform, which stops gracefully and saves its state; the second one
+    makes it stop at once, the third ends everything.
+
+    Raises:
+        KeyboardInterrupt: after all that, when there was one.
+    """
+    assert child.stdout is not None
+    interrupts = 0
+    while True:
+        try:
+            progress.follow(child.stdout, kept)
+            code = child.wait()
+            break
+        except KeyboardInterrupt:
+            interrupts += 1
+            if interrupts > 2:
+                os.killpg(child.pid, signal.SIGKILL)
+                raise
+            print("    stopping; Terraform ends what it is doing and saves its state", flush=True)
+            for process in terraforms_below(child.pid):
+                os.kill(process, signal.SIGINT)
+    if interrupts:
+        raise KeyboardInterrupt
+    return code
+
+
+def terraforms_below(ancestor: int) -> list[int]:
+    """The process ids of the Terraforms that ``ancestor`` and its descendants started."""
+    parents: dict[int, int] = {}
+    found = []
+    for process in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        try:
+            stat = Path(f"/proc/{process}/stat").read_text()
+            command = Path(f"/proc/{process}/cmdline").read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile
+        parents[process] = int(stat.rpartition(")")[2].split()[1])
+        if b"terraform_main.py" in command:
+            found.append(process)
+    return [process for process in found if _is_below(process, ancestor, parents)]
+
+
+def _is_below(process: int, ancestor: int, parents: Mapping[int, int]) -> bool:
+    while process in parents:
+        process = parents[process]
+        if process == ancestor:
+            return True
+    return False
 
 
 _PLAN = re.compile(r"Plan: (?:\d+ to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy")

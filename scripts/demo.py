@@ -8,7 +8,9 @@ machine is deployed or destroyed by these two commands.
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -89,6 +91,8 @@ def destroy(workspace: Workspace) -> None:
 def _set_state_aside(workspace: Workspace) -> None:
     """A new double knows nothing of what Terraform remembers of the former one."""
     for state in sorted(workspace.state_folder.glob("*.tfstate")):
+        if not json.loads(state.read_text() or "{}").get("resources"):
+            continue
         state.replace(state.with_suffix(".tfstate.former-double"))
         already(f"state {state.name}", "set aside, the double that it describes has ended")
 
@@ -109,6 +113,9 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in commands:
         print("usage: python -m scripts.demo deploy|destroy", file=sys.stderr)
         return 2
+    # make, a closed terminal and CI end a run by these; Terraform must get to save its state then as well.
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.default_int_handler)
     try:
         commands[arguments[0]](Workspace.find())
     except ClusterMesosError as error:

@@ -58,6 +58,7 @@ class EmbeddedAws:
         self.folder = folder
         self.log = folder / "moto.log"
         self._pid_file = folder / "moto.json"
+        self._child: subprocess.Popen[bytes] | None = None
 
     def running(self) -> Process | None:
         """The process that this folder remembers, while it runs."""
@@ -84,7 +85,7 @@ class EmbeddedAws:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         with self.log.open("ab") as log:
-            server = subprocess.Popen(
+            self._child = server = subprocess.Popen(
                 [sys.executable, "-c", _SERVER, "--host", HOST, "--port", str(port)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -111,6 +112,8 @@ class EmbeddedAws:
             os.kill(process.pid, sign)
             if _gone(process, _STOPPED_WITHIN):
                 self._pid_file.unlink(missing_ok=True)
+                if self._child is not None:
+                    self._child.wait()
                 return True
         raise StepError(f"process {process.pid} does not end; its log: {self.log}")
 
