@@ -34,6 +34,7 @@ OURS = {
     "fs_setup": "the data volume is found and formatted by the node itself, only when empty",
     "mounts": "the data volume is mounted by the node itself",
     "ntp": "time comes from the component base",
+    "package_update": "packages of ours are installed at the first boot",
     "merge_how": "merging is fixed",
     "merge_type": "merging is fixed",
     "system_info": "it belongs to the image",
@@ -56,7 +57,9 @@ def _cloud_config(settings: Settings) -> Iterator[Finding]:
         yield from unusual
         size = 0 if unusual else len(json.dumps(extra, ensure_ascii=False).encode())
         if size > LARGEST:
-            yield Finding(path, f"got {size} bytes, expected at most {LARGEST}: user data is limited; bake an image")
+            yield Finding(
+                path, f"got {size} bytes, expected at most {LARGEST}: user data is limited; bake an image"
+            )
 
 
 def _key(path: Path, key: str, value: object) -> Iterator[Finding]:
@@ -82,7 +85,13 @@ def _values(path: Path, value: object) -> Iterator[Finding]:
     elif isinstance(value, str):
         shown = show(value)
         if shown.endswith("(not shown)"):
-            yield Finding(path, f"got {shown}, expected no secret: user data is readable on the node and in the API")
+            yield Finding(
+                path, f"got {shown}, expected no secret: user data is readable on the node and in the API"
+            )
+        elif "@@late:" in value:
+            yield Finding(
+                path, "got a text with @@late: in it, expected none: the library's own marks look like it"
+            )
     elif isinstance(value, float) and not math.isfinite(value):
         yield Finding(path, f"got {show(value)}, expected a finite number")
     elif value is not None and not isinstance(value, bool | int | float):

@@ -1,8 +1,8 @@
 """Networks: private, apart from each other, and large enough for the nodes.
 
-The cut that constructs_lib.plan.addresses makes: a site's network has four quarters, zone 1 to 3 take the first
-three; of each zone the first quarter is public, the second control, the second half agents; public and control are
-quartered again by role. A role's part has to be /28 or larger, hence a zone /24 and a site /22 or larger.
+The cut that constructs_lib.plan.addresses makes: a site's network has four quarters, zone 1 to 3 take the
+first three; of each zone the first quarter is public, the second control, the second half agents; public and
+control are quartered again by role. A role's part has to be /28 or larger, hence a site /22 or larger.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168
 DOCKER = IPv4Network("172.17.0.0/16")
 """Docker's own bridge on every node."""
 AWS_RESERVED = 5
-"""Addresses of each subnet that AWS keeps: the first four and the last (VPC user guide, "Subnet CIDR blocks")."""
+"""Addresses of each subnet that AWS keeps: the first four and the last (VPC user guide, "Subnet sizing")."""
+PLANNED_BEFORE = 11
+"""Node n of a role has address 10 + n of its part, so that many addresses are no node's."""
 SMALLEST_SITE = 22
 SMALLEST_ROLE_SUBNET = 26
 SMALLEST_AGENTS = 28
@@ -31,13 +33,21 @@ WIDEST_ADMIN = 8
 """No network of administrators is wider than a /8; two /1 would be the whole internet."""
 
 
-def _private(settings: Settings) -> Iterator[Finding]:
+def _with_network(settings: Settings) -> Iterator[tuple[str, SiteSpec]]:
     for name, site in settings.cluster.sites.items():
+        if settings.intact("sites", name, "network"):
+            yield name, site
+
+
+def _private(settings: Settings) -> Iterator[Finding]:
+    for name, site in _with_network(settings):
         path: Path = ("sites", name, "network")
         network = site.network
         if network.is_loopback or network.is_link_local:
             kind = "loopback" if network.is_loopback else "link-local"
-            yield Finding(path, f"got {network}, which is {kind}, expected a private range such as 10.20.0.0/16")
+            yield Finding(
+                path, f"got {network}, which is {kind}, expected a private range such as 10.20.0.0/16"
+            )
         elif not any(network.subnet_of(private) for private in PRIVATE):
             ranges = ", ".join(str(private) for private in PRIVATE)
             yield Finding(path, f"got {network}, expected a private range inside one of {ranges}")
@@ -47,13 +57,14 @@ def _private(settings: Settings) -> Iterator[Finding]:
             )
         elif not LARGEST_VPC <= network.prefixlen <= SMALLEST_VPC:
             yield Finding(
-                path, f"got /{network.prefixlen}, expected /{LARGEST_VPC} to /{SMALLEST_VPC}: AWS takes no other VPC"
+                path,
+                f"got /{network.prefixlen}, expected /{LARGEST_VPC} to /{SMALLEST_VPC}: AWS takes no other",
             )
 
 
 def _sites_apart(settings: Settings) -> Iterator[Finding]:
     seen: list[tuple[str, IPv4Network]] = []
-    for name, site in settings.cluster.sites.items():
+    for name, site in _with_network(settings):
         for other, network in seen:
             if site.network.overlaps(network):
                 path: Path = ("sites", name, "network")
@@ -71,15 +82,15 @@ def _admin_networks(settings: Settings) -> Iterator[Finding]:
             everybody = " (the whole internet)" if network.prefixlen == 0 else ""
             yield Finding(
                 path,
-                f"got {network}{everybody}, expected your own networks, /{WIDEST_ADMIN} or narrower: this is who may "
-                "reach SSH",
+                f"got {network}{everybody}, expected your own networks, /{WIDEST_ADMIN} or narrower: "
+                "this is who may reach SSH",
             )
         elif network.is_loopback or network.is_link_local or network.is_multicast:
             yield Finding(path, f"got {network}, expected networks that people come from")
         elif network in seen:
             yield Finding(path, f"the same as networks[{seen[network]}], expected every network once")
         seen.setdefault(network, index)
-        for name, site in settings.cluster.sites.items():
+        for name, site in _with_network(settings):
             if network.prefixlen >= WIDEST_ADMIN and network.overlaps(site.network):
                 yield Finding(
                     path, f"got {network}, expected one apart from {site.network}, the network of site {name}"
@@ -87,7 +98,7 @@ def _admin_networks(settings: Settings) -> Iterator[Finding]:
 
 
 def _large_enough(settings: Settings) -> Iterator[Finding]:
-    for name, site in settings.cluster.sites.items():
+    for name, site in _with_network(settings):
         path: Path = ("sites", name)
         if not settings.intact(*path, "zones") or not settings.intact(*path, "ranges"):
             continue
@@ -97,11 +108,12 @@ def _large_enough(settings: Settings) -> Iterator[Finding]:
             if site.network.prefixlen <= SMALLEST_VPC:
                 yield Finding(
                     (*path, "network"),
-                    f"got /{site.network.prefixlen}, expected /{SMALLEST_SITE} or larger (a smaller number): it is "
-                    "cut by zone and role, and each part needs 16 addresses",
+                    f"got /{site.network.prefixlen}, expected /{SMALLEST_SITE} or larger (a smaller number): "
+                    "it is cut by zone and role, and each part needs 16 addresses",
                 )
         else:
-            yield from _room(settings, path, site, 2 ** (32 - site.network.prefixlen) // 8)
+            yield from _room(settings, path, site, site.network.num_addresses // 8)
+            yield from _edges(settings, path, site, site.network.num_addresses // 64)
 
 
 def zone_count(site: SiteSpec) -> int:
@@ -115,17 +127,21 @@ def zone_letters(site: SiteSpec) -> tuple[str, ...]:
 
 
 def _room(settings: Settings, path: Path, site: SiteSpec, agents_range: int) -> Iterator[Finding]:
-    """`agents_range`: addresses of the smallest zone's agents range. Each pool is spread over zones by itself."""
+    """`agents_range`: addresses of the smallest agents part. Each pool is spread over the zones alone."""
     if not settings.intact(*path, "agents"):
         return
     zones = zone_count(site)
-    needed = sum(ceil((pool.count if pool.count is not None else pool.max or 0) / zones) for pool in site.agents.values())
+    needed = sum(
+        ceil((pool.count if pool.count is not None else pool.max or 0) / zones)
+        for pool in site.agents.values()
+    )
     room = agents_range - AWS_RESERVED
     if needed > room:
         where = "ranges" if site.ranges else "network"
+        spread = f"each of {zones} zones" if zones > 1 else "the zone"
         yield Finding(
             (*path, where),
-            f"got room for {room} agents in each of {zones} zone{'s' if zones > 1 else ''}, expected {needed}: "
+            f"got room for {room} agents in {spread}, expected {needed}: "
             "take a larger network, more zones or fewer agents",
         )
 
@@ -134,10 +150,14 @@ def _ranges(path: Path, site: SiteSpec) -> Iterator[Finding]:
     letters = zone_letters(site)
     for letter in site.ranges:
         if letter not in letters:
-            yield Finding((*path, "ranges", letter), f"unknown zone, expected {', '.join(letters)} (see zones)")
+            yield Finding(
+                (*path, "ranges", letter), f"unknown zone, expected {', '.join(letters)} (see zones)"
+            )
     for letter in letters:
         if letter not in site.ranges:
-            yield Finding((*path, "ranges"), f"zone {letter} is missing, expected every zone or no ranges at all")
+            yield Finding(
+                (*path, "ranges"), f"zone {letter} is missing, expected every zone or no ranges at all"
+            )
     seen: list[tuple[str, IPv4Network]] = []
     for letter, ranges in site.ranges.items():
         for part, network in _parts(ranges):
@@ -154,12 +174,26 @@ def _ranges(path: Path, site: SiteSpec) -> Iterator[Finding]:
 
 
 def _range_room(settings: Settings) -> Iterator[Finding]:
-    for name, site in settings.cluster.sites.items():
+    for name, site in _with_network(settings):
         path: Path = ("sites", name)
         if site.ranges and settings.intact(*path, "ranges") and settings.intact(*path, "zones"):
             smallest = min(ranges.agents.num_addresses for ranges in site.ranges.values())
             if smallest > AWS_RESERVED:
                 yield from _room(settings, path, site, smallest)
+            control = min(ranges.control.num_addresses for ranges in site.ranges.values())
+            if control >= 2 ** (32 - SMALLEST_ROLE_SUBNET):
+                yield from _edges(settings, path, site, control // 4)
+
+
+def _edges(settings: Settings, path: Path, site: SiteSpec, role_range: int) -> Iterator[Finding]:
+    """`role_range`: addresses of one role's part in a zone. Masters and Consul nodes always fit."""
+    if site.edge is None or not settings.intact(*path, "edge"):
+        return
+    room = role_range - PLANNED_BEFORE
+    if site.edge.count > room:
+        yield Finding(
+            (*path, "edge", "count"), f"got {site.edge.count}, expected at most {room}, or a larger network"
+        )
 
 
 def _parts(ranges: ZoneRanges) -> tuple[tuple[str, IPv4Network], ...]:

@@ -25,29 +25,40 @@ def _software(settings: Settings) -> Iterator[Finding]:
             continue
         possible = (default_source(component), *component.also_runs_from)
         if override.source is not None and override.source not in possible:
-            yield Finding((*path, "source"), f"got {show(override.source)}, expected {one_of(possible)} for {name}")
+            yield Finding(
+                (*path, "source"), f"got {show(override.source)}, expected {one_of(possible)} for {name}"
+            )
             continue
         source = override.source or possible[0]
         if source == "image" and override.version and not re.fullmatch(r"\w[\w.-]{0,127}", override.version):
             yield Finding(
-                (*path, "version"), f"got {show(override.version)}, expected an image's tag: letters, digits, . _ -"
+                (*path, "version"),
+                f"got {show(override.version)}, expected an image's tag: letters, digits, . _ -",
             )
         if source == "image" and override.mirror and ("://" in override.mirror or " " in override.mirror):
             yield Finding(
                 (*path, "mirror"),
-                f"got {show(override.mirror)}, expected a registry prefix such as registry.example.org/mirror, "
+                f"got {show(override.mirror)}, expected a registry such as registry.example.org/mirror, "
                 f"without https://: {name} runs from an image",
             )
-        if source == "apt" and override.mirror and not re.match(r"(deb )?(\[[^]]*\] )?https?://", override.mirror.strip()):
+        if (
+            source == "apt"
+            and override.mirror
+            and not re.match(r"(deb )?(\[[^]]*\] )?https?://", override.mirror.strip())
+        ):
             yield Finding(
                 (*path, "mirror"),
-                f"got {show(override.mirror)}, expected an apt line such as `deb https://mirror.example.org stable "
-                f"main`: {name} runs from packages",
+                f"got {show(override.mirror)}, expected an apt line such as "
+                f"`deb https://mirror.example.org stable main`: {name} runs from packages",
             )
         if override.sha256 and source == "apt":
-            yield Finding((*path, "sha256"), "is for images, expected none: apt checks its packages' signatures")
+            yield Finding(
+                (*path, "sha256"), "is for images, expected none: apt checks its packages' signatures"
+            )
         elif override.sha256 and not override.version:
-            yield Finding((*path, "sha256"), "got a digest without version, expected both: a digest is of one version")
+            yield Finding(
+                (*path, "sha256"), "got a digest without version, expected both: a digest is of one version"
+            )
 
 
 CHECKS: tuple[Check, ...] = (_software,)

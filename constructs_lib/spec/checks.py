@@ -1,14 +1,15 @@
 """What one value alone can't show: settings that don't fit together.
 
-Every check yields `Finding`s. After wrong values were taken out of a file the checks still run on the rest, so
-that everything is told at once; a check that reads a value which was taken out asks `intact` and stays silent.
+Every check yields `Finding`s. After wrong values were taken out of a file the checks still run on the rest,
+so that everything is told at once; a check that reads a value which was taken out stays silent (`intact`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
@@ -16,7 +17,17 @@ from constructs_lib.spec.fields import LONGEST_TOGETHER
 from constructs_lib.spec.wording import show, show_path
 
 if TYPE_CHECKING:
-    from constructs_lib.spec.model import ClusterSpec, ConsulSpec, MastersSpec, PoolSpec, SiteSpec
+    from constructs_lib.spec.model import (
+        ClusterSpec,
+        ConsulSpec,
+        EdgeSpec,
+        GatewaySpec,
+        MastersSpec,
+        PoolSpec,
+        SiteSpec,
+    )
+
+    Sized: TypeAlias = MastersSpec | ConsulSpec | GatewaySpec | EdgeSpec | PoolSpec
 
 Path = tuple[str | int, ...]
 
@@ -57,6 +68,7 @@ def findings(settings: Settings) -> list[Finding]:
         _existing,
         _edge,
         _admin,
+        _state,
         _tags,
         *check_networks.CHECKS,
         *check_software.CHECKS,
@@ -77,13 +89,17 @@ def _sites(settings: Settings) -> Iterator[Finding]:
     cluster = settings.cluster
     if not settings.intact("sites"):
         # A wrong site below may have been taken out: its number isn't known here, its name still is.
-        names = {str(bad[1]) for bad in settings.broken if bad[0] == "sites" and len(bad) > 1} | set(cluster.sites)
+        names = {str(bad[1]) for bad in settings.broken if bad[0] == "sites" and len(bad) > 1} | set(
+            cluster.sites
+        )
     else:
         names = set(cluster.sites)
         if not names:
             yield Finding(("sites",), "got no site, expected one such as `eu: {platform: aws, …}`")
     if len(names) > 1:
-        yield Finding(("sites",), f"got {len(names)} sites, expected one: links between sites are not built yet")
+        yield Finding(
+            ("sites",), f"got {len(names)} sites, expected one: links between sites are not built yet"
+        )
     if not settings.intact("name"):
         return
     for site in cluster.sites:
@@ -91,8 +107,8 @@ def _sites(settings: Settings) -> Iterator[Finding]:
         if together > LONGEST_TOGETHER:
             yield Finding(
                 ("sites", site),
-                f"got a site name that has {together} characters together with the cluster's, expected at most "
-                f"{LONGEST_TOGETHER}: AWS load balancers carry both in 32 characters",
+                f"got {together} characters in the cluster's and the site's name together, expected at most "
+                f"{LONGEST_TOGETHER}: AWS load balancers carry both in 32",
             )
 
 
@@ -102,7 +118,7 @@ def _platform(settings: Settings) -> Iterator[Finding]:
             yield Finding(("sites", name, "aws"), "missing, expected the region: `aws: {region: eu-west-3}`")
 
 
-def _sized(site: SiteSpec) -> Iterator[tuple[Path, object]]:
+def _sized(site: SiteSpec) -> Iterator[tuple[Path, Sized]]:
     yield ("masters",), site.masters
     yield ("consul",), site.consul
     yield ("gateway",), site.gateway
@@ -116,36 +132,34 @@ def _sizes(settings: Settings) -> Iterator[Finding]:
     for name, site in settings.cluster.sites.items():
         for below, sized in _sized(site):
             path: Path = ("sites", name, *below)
-            instance_type = getattr(sized, "instance_type", None)
-            if not instance_type or not settings.intact(*path):
+            instance_type = sized.instance_type
+            if not instance_type:
                 continue
-            written = getattr(sized, "model_fields_set", set())
             for other in ("cpus", "memory_gib"):
-                if other in written:
+                if other in sized.model_fields_set:
                     yield Finding(
                         (*path, other),
-                        f"got {getattr(sized, other)} beside instance_type {instance_type}, expected one or the other",
+                        f"got {getattr(sized, other)} beside instance_type, expected one or the other",
                     )
             if _is_arm(instance_type) and (site.aws is None or site.aws.image is None):
                 yield Finding(
                     (*path, "instance_type"),
-                    f"got {show(instance_type)}, expected an x86 type: this one is ARM and the default image is x86; "
-                    "an ARM image goes under aws.image",
+                    f"got {show(instance_type)}, expected an x86 type: this one is ARM and the default image "
+                    "is x86; an ARM image goes under aws.image",
                 )
 
 
 def _is_arm(instance_type: str) -> bool:
     """AWS marks its ARM families by a g after the generation: m7g, c6gn, t4g; and a1."""
-    family = instance_type.split(".", maxsplit=1)[0]
-    letters_after = family.lstrip("abcdefghijklmnopqrstuvwxyz").lstrip("0123456789")
-    return family == "a1" or (letters_after.startswith("g") and family != "a1")
+    return re.fullmatch(r"(a1|[a-z]+\d+g[a-z-]*)\..+", instance_type) is not None
 
 
 def _pools(settings: Settings) -> Iterator[Finding]:
     for name, site in settings.cluster.sites.items():
         for pool_name, pool in site.agents.items():
-            if settings.intact("sites", name, "agents", pool_name):
-                yield from _pool(("sites", name, "agents", pool_name), pool)
+            path: Path = ("sites", name, "agents", pool_name)
+            if all(settings.intact(*path, number) for number in ("count", "min", "max")):
+                yield from _pool(path, pool)
 
 
 def _pool(path: Path, pool: PoolSpec) -> Iterator[Finding]:
@@ -178,22 +192,26 @@ def _existing_nodes(path: Path, spec: MastersSpec | ConsulSpec) -> Iterator[Find
     if len(set(spec.existing)) != len(spec.existing):
         yield Finding((*path, "existing"), "got an address twice, expected every address once")
     elif len(spec.existing) not in (1, 3, 5):
-        yield Finding((*path, "existing"), f"got {len(spec.existing)} addresses, expected 1, 3 or 5: all of them")
+        yield Finding(
+            (*path, "existing"), f"got {len(spec.existing)} addresses, expected 1, 3 or 5: all of them"
+        )
     for other in sorted(spec.model_fields_set - {"existing"}):
         value = show(getattr(spec, other))
-        yield Finding((*path, other), f"got {value} beside existing, expected one or the other: none are created")
+        yield Finding(
+            (*path, other), f"got {value} beside existing, expected one or the other: none are created"
+        )
 
 
 def _edge(settings: Settings) -> Iterator[Finding]:
     for name, site in settings.cluster.sites.items():
         path: Path = ("sites", name, "edge")
-        if site.edge is None or not settings.intact(*path):
+        if site.edge is None or not all(settings.intact(*path, part) for part in ("public", "allow")):
             continue
         if site.edge.public and not site.edge.allow:
             yield Finding(
                 (*path, "public"),
-                "got true without allow, expected `allow: [198.51.100.0/24]` beside it: the networks that may come "
-                "in ([0.0.0.0/0] for everybody)",
+                "got true without allow, expected `allow: [198.51.100.0/24]` beside it: the networks "
+                "that may come in ([0.0.0.0/0] for everybody)",
             )
         if site.edge.allow and not site.edge.public:
             yield Finding((*path, "allow"), "got networks without `public: true`, expected both or neither")
@@ -204,7 +222,8 @@ def _admin(settings: Settings) -> Iterator[Finding]:
     if not admin.ssh_keys and settings.intact("admin", "ssh_keys"):
         yield Finding(
             ("admin", "ssh_keys"),
-            "missing, expected at least one public key, or nobody can log in: `ssh_keys: [ssh-ed25519 AAAA… you]`",
+            "missing, expected at least one public key, or nobody can log in: "
+            "`ssh_keys: [ssh-ed25519 AAAA… you@example.org]`",
         )
     if not admin.networks and settings.intact("admin", "networks"):
         yield Finding(
@@ -216,9 +235,25 @@ def _admin(settings: Settings) -> Iterator[Finding]:
         body = line.split()[1]
         if body in seen:
             yield Finding(
-                ("admin", "ssh_keys", index), f"the same key as ssh_keys[{seen[body]}], expected every key once"
+                ("admin", "ssh_keys", index),
+                f"the same key as ssh_keys[{seen[body]}], expected every key once",
             )
         seen.setdefault(body, index)
+
+
+def _state(settings: Settings) -> Iterator[Finding]:
+    state = settings.cluster.state
+    if (
+        state.kind == "http"
+        and settings.intact("state")
+        and bool(state.lock_address) != bool(state.unlock_address)
+    ):
+        there, lacks = (
+            ("lock_address", "unlock_address") if state.lock_address else ("unlock_address", "lock_address")
+        )
+        yield Finding(
+            ("state", there), f"stands without {lacks}, expected both, or a lock is never given back"
+        )
 
 
 MOST_TAGS = 40
@@ -229,7 +264,9 @@ def _tags(settings: Settings) -> Iterator[Finding]:
     tags = settings.cluster.tags
     yield from _tag_keys(("tags",), list(tags))
     if len(tags) > MOST_TAGS:
-        yield Finding(("tags",), f"got {len(tags)} tags, expected at most {MOST_TAGS}: AWS takes 50 per resource")
+        yield Finding(
+            ("tags",), f"got {len(tags)} tags, expected at most {MOST_TAGS}: AWS takes 50 per resource"
+        )
     for name, site in settings.cluster.sites.items():
         for pool_name, pool in site.agents.items():
             path: Path = ("sites", name, "agents", pool_name, "labels")
@@ -245,4 +282,6 @@ def _tag_keys(path: Path, keys: list[str]) -> Iterator[Finding]:
     for key in keys:
         first = seen.setdefault(key.lower(), key)
         if first != key:
-            yield Finding((*path, key), f"the same key as {first} but for case, expected one of them: IAM refuses both")
+            yield Finding(
+                (*path, key), f"the same key as {first} but for case, expected one: IAM refuses both"
+            )

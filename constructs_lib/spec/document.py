@@ -1,7 +1,7 @@
 """YAML text as plain data that knows its lines.
 
-Built from the parser's events instead of a loader, so that depth and size are bounded before anything recursive
-runs. Scalars follow YAML 1.2's core schema: `no`, `off` and `12:30` are text, `0o17` is octal, dates are text.
+Built from the parser's events instead of a loader, so that depth and size are bounded before anything
+recursive runs. Scalars follow YAML 1.2's core schema: `no`, `12:30` and dates are text, `0o17` is octal.
 Aliases and merge keys (`<<`) are allowed; what they expand to is counted.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import yaml
 
@@ -27,6 +28,7 @@ Path = tuple[str | int, ...]
 _Parser: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]{1,30}")
 _PREFIXED_INT = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,30}")
+_DIGITS = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _SPECIAL_FLOAT = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN")
 _WORDS: dict[str, bool | None] = {
@@ -73,13 +75,14 @@ def resolve_scalar(text: str) -> object:
     """A plain (unquoted) scalar by YAML 1.2's core schema."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    if _PREFIXED_INT.fullmatch(text):
-        return int(text, 0)
-    if _FLOAT.fullmatch(text) or _SPECIAL_FLOAT.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf").replace(
-            ".INF", "inf").replace(".NaN", "nan").replace(".NAN", "nan"))  # fmt: skip
+    if _INT.fullmatch(text) or _PREFIXED_INT.fullmatch(text):
+        return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+    if _DIGITS.fullmatch(text):
+        return text  # beyond any number that is meant; int() of thousands of digits is slow or refused
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _SPECIAL_FLOAT.fullmatch(text):
+        return float(text.replace(".", ""))
     return text
 
 
@@ -88,10 +91,15 @@ class _Builder:
     """One pass over the events; problems that don't stop it are kept, so that all are told at once."""
 
     file: str
-    events: Iterator[yaml.Event]
+    events: Iterator[Any]
+    """yaml.Event; the stubs don't know the attributes of the kinds of events."""
     anchors: dict[str, Node | None] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    broken: set[Path] = field(default_factory=set)
     values: int = 0
+
+    def result(self, root: Node) -> Document:
+        return Document(root, tuple(self.problems), frozenset(self.broken))
 
     def problem(self, line: int, path: Path, message: str) -> None:
         self.problems.append(Problem(file=self.file, line=line, path=show_path(path), message=message))
@@ -101,7 +109,7 @@ class _Builder:
         if self.values > MOST_VALUES:
             refuse_file(self.file, f"holds more than {MOST_VALUES} values, aliases expanded", line)
 
-    def node(self, event: yaml.Event, path: Path, depth: int) -> Node:
+    def node(self, event: Any, path: Path, depth: int) -> Node:
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, line)
@@ -123,7 +131,7 @@ class _Builder:
             self.anchors[event.anchor] = node
         return node
 
-    def alias(self, event: yaml.AliasEvent, line: int) -> Node:
+    def alias(self, event: Any, line: int) -> Node:
         name = show_key(event.anchor)
         if event.anchor not in self.anchors:
             refuse_file(self.file, f"alias *{name} has no anchor &{name} before it", line)
@@ -163,6 +171,8 @@ class _Builder:
         return Node(line, entries=entries, size=1 + sum(1 + node.size for _, node in entries.values()))
 
     def bad_key(self, key: Node, line: int, path: Path) -> None:
+        if path:  # a file's own settings all have words for keys, so that none of them was meant
+            self.broken.add(path)
         if key.entries is not None or key.items is not None:
             self.problem(line, path, "a key is a list or a group of settings, expected text")
         else:
@@ -181,8 +191,17 @@ class _Builder:
                     entries[name] = entry
 
 
-def compose(text: str, file: str) -> tuple[Node, list[Problem]]:
-    """The one document in `text` and what is wrong with its keys; SpecFileError when it is no YAML mapping."""
+@dataclass(frozen=True)
+class Document:
+    """A file's settings, and what is wrong with their form; at the `broken` paths something was left out."""
+
+    root: Node
+    problems: tuple[Problem, ...]
+    broken: frozenset[Path]
+
+
+def compose(text: str, file: str) -> Document:
+    """The one document in `text`; SpecFileError when it is no mapping."""
     builder = _Builder(file, iter(()))
     try:
         builder.events = yaml.parse(text, Loader=_Parser)
@@ -198,7 +217,7 @@ def compose(text: str, file: str) -> tuple[Node, list[Problem]]:
     if root.entries is None:
         got = "a list" if root.items is not None else show(root.value)
         refuse_file(file, f"got {got}, expected settings such as `name: demo`", root.line)
-    return root, builder.problems
+    return builder.result(root)
 
 
 def _document(builder: _Builder) -> Node | None:
@@ -206,19 +225,24 @@ def _document(builder: _Builder) -> Node | None:
     for event in builder.events:
         if isinstance(event, yaml.DocumentStartEvent):
             if root is not None:
-                line = event.start_mark.line + 1
-                refuse_file(builder.file, "a second document starts here (---), expected one cluster per file", line)
+                _refuse_second(builder.file, event)
             root = builder.node(next(builder.events), (), 1)
             if root.entries is None and root.items is None and root.value is None:
                 return None
     return root
 
 
+def _refuse_second(file: str, event: Any) -> NoReturn:
+    line = event.start_mark.line + 1
+    refuse_file(file, "a second document starts here (---), expected one cluster per file", line)
+
+
+_INDENTATION = "the indentation doesn't fit the lines above, or a quote or bracket isn't closed"
 _SYNTAX = {
     "could not find expected ':'": "a line without `key: value`",
-    "mapping values are not allowed": "a `:` where none may be; put text with `: ` in it into quotes",
-    "did not find expected key": "the indentation doesn't fit the lines above, or a quote or bracket isn't closed",
-    "expected <block end>": "the indentation doesn't fit the lines above, or a quote or bracket isn't closed",
+    "mapping values are not allowed": "a `:` too many: the line above lacks its own, or text needs quotes",
+    "did not find expected key": _INDENTATION,
+    "expected <block end>": _INDENTATION,
     "did not find expected '-' indicator": "a list item is indented differently from the ones above",
     "did not find expected ',' or ']'": "a list [ … ] isn't closed",
     "expected ',' or ']'": "a list [ … ] isn't closed",
@@ -226,7 +250,7 @@ _SYNTAX = {
     "expected ',' or '}'": "a group { … } isn't closed",
     "unexpected end of stream": "a quote isn't closed",
     "did not find expected node content": "a value is missing",
-    "found unknown escape character": "an unknown \\ escape between double quotes; single quotes take \\ as it is",
+    "found unknown escape character": "an unknown \\ escape in double quotes; single quotes take \\ as it is",
     "found undefined tag handle": "an unknown YAML tag (!…); put text that starts with ! into quotes",
     "did not find expected alphabetic or numeric character": "text that starts with * or & belongs in quotes",
     "found incompatible YAML document": "a %YAML line that asks for another version: remove it",
@@ -246,16 +270,18 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
         if character == "\t" or "\t" in line[: mark.column + 1]:
             return "a tab, expected spaces for indentation"
         return f"text that starts with {character} belongs in quotes"
+    opened = error.context_mark
+    since = f" (it starts on line {opened.line + 1})" if opened is not None else ""
     for words, plain in _SYNTAX.items():
         if words in said:
-            return plain
+            return plain + since * plain.endswith("isn't closed")
     return said or "unreadable"
 
 
-def from_plain(data: Mapping[str, object], file: str) -> tuple[Node, list[Problem]]:
+def from_plain(data: Mapping[str, object], file: str) -> Document:
     """The same tree for settings that come from Python; every line is 0."""
     builder = _Builder(file, iter(()))
-    return _from_plain(builder, data, (), 1), builder.problems
+    return builder.result(_from_plain(builder, data, (), 1))
 
 
 def _from_plain(builder: _Builder, data: object, path: Path, depth: int) -> Node:
@@ -275,4 +301,4 @@ def _from_plain(builder: _Builder, data: object, path: Path, depth: int) -> Node
     return Node(0, data)
 
 
-__all__ = ["Node", "Path", "SpecFileError", "compose", "from_plain", "resolve_scalar"]
+__all__ = ["Document", "Node", "Path", "SpecFileError", "compose", "from_plain", "resolve_scalar"]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from constructs_lib.errors import Problem, SpecFileError
 from constructs_lib.spec import checks, translate
 from constructs_lib.spec.checks import Finding, Settings
-from constructs_lib.spec.document import Node, Path, compose, from_plain
+from constructs_lib.spec.document import Document, Node, Path, compose, from_plain
 from constructs_lib.spec.model import ClusterSpec, SoftwareSpec
 from constructs_lib.spec.source import check_characters, decode, read_bytes
 from constructs_lib.spec.wording import show_path
@@ -32,28 +32,28 @@ def parse(text: str | bytes, file_name: str = "cluster.yaml") -> ClusterSpec:
     else:
         text = text.removeprefix("\ufeff")
         check_characters(text, file_name)
-    root, problems = compose(text, file_name)
-    return _validate(root, problems, file_name)
+    return _validate(compose(text, file_name), file_name)
 
 
 def from_dict(settings: Mapping[str, object], file_name: str = "settings") -> ClusterSpec:
     """The spec in settings that are nested as in the file; problems have a path, and 0 for their line."""
-    root, problems = from_plain(settings, file_name)
-    return _validate(root, problems, file_name)
+    return _validate(from_plain(settings, file_name), file_name)
 
 
-def _validate(root: Node, problems: list[Problem], file: str) -> ClusterSpec:
-    data: Any = root.plain()
+def _validate(document: Document, file: str) -> ClusterSpec:
+    data: Any = document.root.plain()
     misplaced = _move_components(data)
     try:
         spec = ClusterSpec.model_validate(data, context={"checks_follow": True})
-        found = checks.findings(Settings(spec))
+        found = checks.findings(Settings(spec, document.broken))
     except ValidationError as error:
-        found = _all_findings(data, error)
+        found = _all_findings(data, error, document.broken)
         spec = None
-    problems = problems + [_problem(finding, root, file) for finding in [*misplaced, *found]]
+    problems = {*document.problems, *(_problem(each, document.root, file) for each in [*misplaced, *found])}
     if problems or spec is None:
-        raise SpecFileError(sorted(set(problems), key=lambda problem: (problem.line, problem.path, problem.message)))
+        raise SpecFileError(
+            sorted(problems, key=lambda problem: (problem.line, problem.path, problem.message))
+        )
     return spec
 
 
@@ -71,7 +71,9 @@ def _move_components(data: dict[str, Any]) -> list[Finding]:
     if "components" in software:
         del software["components"]
         misplaced.append(
-            Finding(("software", "components"), "unknown setting, expected components directly under software")
+            Finding(
+                ("software", "components"), "unknown setting, expected components directly under software"
+            )
         )
     own = SoftwareSpec.model_fields.keys()
     components = {name: software.pop(name) for name in list(software) if name not in own}
@@ -80,18 +82,18 @@ def _move_components(data: dict[str, Any]) -> list[Finding]:
     return misplaced
 
 
-def _all_findings(data: dict[str, Any], error: ValidationError) -> list[Finding]:
+def _all_findings(data: dict[str, Any], error: ValidationError, left_out: frozenset[Path]) -> list[Finding]:
     """pydantic's findings, and what the checks find in the rest once the wrong values are taken out."""
     found: list[Finding] = []
-    broken: set[Path] = set()
+    broken: set[Path] = set(left_out)
     rest: Any = copy.deepcopy(data)
     for _ in range(_MOST_ROUNDS):
         this_round = list(translate.findings(error, ClusterSpec))
         # Later rounds only find what taking values out has caused.
-        found = found or [finding for _, finding in this_round]
-        for path, _ in this_round:
-            _take_out(rest, path)
-            broken.add(path)
+        found = found or [mistake.finding for mistake in this_round]
+        for mistake in this_round:
+            _take_out(rest, mistake.path)
+            broken.add(mistake.meant)
         try:
             spec = ClusterSpec.model_validate(rest, context={"checks_follow": True})
         except ValidationError as next_error:
@@ -102,20 +104,36 @@ def _all_findings(data: dict[str, Any], error: ValidationError) -> list[Finding]
 
 
 def _take_out(data: Any, path: Path) -> None:
-    """Removes the value at `path`, or where it is missing the group that lacks it. A list item takes its list."""
-    *parents, last = path
+    """Removes the value at `path`; a list item takes its list along, a missing setting its group.
+
+    What a cluster or a site can't be without is replaced instead, so that the checks see the rest of it.
+    """
     chain = [data]
-    for part in parents:
-        below = chain[-1].get(part) if isinstance(chain[-1], dict) else None
+    for part in path[:-1]:
+        below = chain[-1].get(part)
         if not isinstance(below, dict):
             break
         chain.append(below)
     depth = len(chain) - 1
-    key = path[depth] if depth < len(parents) else last
-    if key in chain[-1]:
-        del chain[-1][key]
+    stand_in = _stand_in(path)
+    if stand_in is not None and depth == len(path) - 1:
+        chain[-1][path[-1]] = stand_in
+    elif path[depth] in chain[-1]:
+        del chain[-1][path[depth]]
     elif depth:
         del chain[-2][path[depth - 1]]
-    else:
-        # A required setting of the file itself is missing: a stand-in lets the checks see the others.
-        data[key] = {"name": "x", "sites": {}}.get(str(key))
+
+
+def _stand_in(path: Path) -> object:
+    match path:
+        case ("name",):
+            return "x"
+        case ("sites",):
+            return {}
+        case ("sites", _, "platform"):
+            return "aws"
+        case ("sites", _, "network"):
+            return "10.0.0.0/16"
+        case ("sites", _, "aws", "region"):
+            return "eu-west-3"
+    return None

@@ -20,7 +20,7 @@ from constructs_lib.spec.rules import AlwaysTrue
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
 
 class MastersSpec(_Settings):
@@ -271,7 +271,7 @@ class SoftwareSpec(_Settings):
     """Where software comes from: global mirrors, and overrides by component name."""
 
     image_prefix: f.ImagePrefix = ""
-    """Put before every image's name, such as registry.example.org/mirror; ends with one slash once loaded."""
+    """Put before every image's name, such as registry.example.org/mirror."""
     apt_mirror: f.HttpUrl | None = None
     """Instead of the distribution's own archive."""
     proxy: f.ProxyUrl | None = None

@@ -32,6 +32,10 @@ class Rule:
         """The value in the model's own type."""
         raise NotImplementedError
 
+    def words(self) -> str:
+        """What is allowed, for the reference."""
+        raise NotImplementedError
+
     def json_schema(self) -> dict[str, Any]:
         """What an editor can check of the rule."""
         raise NotImplementedError
@@ -39,7 +43,9 @@ class Rule:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         return self.json_schema()
 
 
@@ -55,8 +61,12 @@ class Whole(Rule):
         """The same number."""
         if isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high:
             return value
+        raise refuse(self.words())
+
+    def words(self) -> str:
+        """Bounds and unit."""
         unit = f" ({self.of})" if self.of else ""
-        raise refuse(f"a whole number from {self.low} to {self.high}{unit}")
+        return f"a whole number from {self.low} to {self.high}{unit}"
 
     def json_schema(self) -> dict[str, Any]:
         """Bounds."""
@@ -81,8 +91,12 @@ class OneOf(Rule):
             reason = dict(self.reasons).get(value, "")
             if isinstance(value, int) and value % 2 == 0:
                 reason = reason or self.even
-            raise refuse(one_of(self.choices) + (f": {reason}" if reason else ""))
+            raise refuse(one_of(self.choices) + (f" ({reason})" if reason else ""))
         raise refuse(one_of(self.choices))
+
+    def words(self) -> str:
+        """The choices."""
+        return one_of(self.choices)
 
     def json_schema(self) -> dict[str, Any]:
         """The choices."""
@@ -97,7 +111,11 @@ class Flag(Rule):
         """The same boolean."""
         if isinstance(value, bool):
             return value
-        raise refuse("true or false")
+        raise refuse(self.words())
+
+    def words(self) -> str:
+        """Both words."""
+        return "true or false"
 
     def json_schema(self) -> dict[str, Any]:
         """A boolean."""
@@ -115,6 +133,10 @@ class AlwaysTrue(Rule):
         if value is True:
             return value
         raise refuse(f"true: {self.why}")
+
+    def words(self) -> str:
+        """The one word."""
+        return "true"
 
     def json_schema(self) -> dict[str, Any]:
         """The constant."""
@@ -142,11 +164,16 @@ class Text(Rule):
             self.also(value)
         if len(value) > self.longest:
             raise refuse(
-                f"{self.expected}, at most {self.longest} characters", f"{show(value)} ({len(value)} characters)"
+                f"{self.expected}, at most {self.longest} characters",
+                f"{show(value)} ({len(value)} characters)",
             )
         if not re.fullmatch(self.pattern, value):
             raise refuse(self.expected)
         return value
+
+    def words(self) -> str:
+        """As in errors."""
+        return self.expected
 
     def json_schema(self) -> dict[str, Any]:
         """Pattern and length."""

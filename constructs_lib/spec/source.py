@@ -31,13 +31,13 @@ def read_bytes(path: Path) -> bytes:
     try:
         # A named pipe without a writer would block open() itself; a device would never end.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(mode):
-                refuse_file(file, f"is a folder, expected a file such as {file.rstrip('/')}/cluster.yaml")
-            if not stat.S_ISREG(mode):
-                refuse_file(file, "is a pipe or a device, expected a regular file")
-            data = stream.read(LARGEST + 1)
+        try:
+            _check_kind(os.fstat(descriptor).st_mode, file)
+            data = _read_bounded(descriptor)
+        finally:
+            os.close(descriptor)
+    except SpecFileError:
+        raise
     except FileNotFoundError:
         refuse_file(file, "no such file; name it as an argument, in CLUSTERMESOS_FILE, or go to its folder")
     except PermissionError:
@@ -45,18 +45,38 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         refuse_file(file, f"can't be read: {getattr(error, 'strerror', None) or error}")
     if len(data) > LARGEST:
-        refuse_file(file, "is larger than 1 MiB, expected a cluster.yaml of a few KiB: is this the right file?")
+        refuse_file(
+            file, "is larger than 1 MiB, expected a cluster.yaml of a few KiB: is this the right file?"
+        )
+    return data
+
+
+def _check_kind(mode: int, file: str) -> None:
+    if stat.S_ISDIR(mode):
+        refuse_file(file, f"is a folder, expected a file such as {file.rstrip('/')}/cluster.yaml")
+    if not stat.S_ISREG(mode):
+        refuse_file(file, "is a pipe or a device, expected a regular file")
+
+
+def _read_bounded(descriptor: int) -> bytes:
+    data = b""
+    while len(data) <= LARGEST and (more := os.read(descriptor, LARGEST + 1 - len(data))):
+        data += more
     return data
 
 
 def decode(data: bytes, file: str) -> str:
-    """The text of UTF-8 `data`, without a byte order mark; SpecFileError names the line of the first bad byte."""
+    """The text of UTF-8 `data` without its byte order mark; SpecFileError names the first bad byte's line."""
     for mark, encoding in _OTHER_BOMS:
         if data.startswith(mark):
             refuse_file(file, f"is {encoding} text, expected UTF-8: save it as UTF-8")
     data = data.removeprefix(codecs.BOM_UTF8)
     if _looks_like_utf16(data):
-        refuse_file(file, "looks like UTF-16 text without a byte order mark, expected UTF-8: save it as UTF-8")
+        refuse_file(
+            file, "looks like UTF-16 text without a byte order mark, expected UTF-8: save it as UTF-8"
+        )
+    if b"\0" in data:
+        refuse_file(file, "is no text file: it holds NUL bytes", data.count(b"\n", 0, data.index(b"\0")) + 1)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

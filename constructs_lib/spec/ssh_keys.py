@@ -53,8 +53,14 @@ class SshKey(Rule):
         body, _, comment = rest.strip().partition(" ")
         _check_body(kind, body)
         if len(comment) > 200:
-            raise refuse("a comment of at most 200 characters after the key", f"a comment of {len(comment)} characters")
+            raise refuse(
+                "a comment of at most 200 characters after the key", f"a comment of {len(comment)} characters"
+            )
         return line
+
+    def words(self) -> str:
+        """An example."""
+        return _EXPECTED
 
     def json_schema(self) -> dict[str, Any]:
         """The types."""
@@ -78,7 +84,9 @@ def _wrong_kind(kind: str, line: str) -> tuple[str, str]:
 def _check_body(kind: str, body: str) -> None:
     if not body:
         raise refuse(f"{_EXPECTED}: the base64 text after {kind} is missing", f"only {kind}")
-    broken = refuse(f"the whole line of the .pub file: this {kind} key is cut off or mistyped", "a broken key")
+    broken = refuse(
+        f"the whole line of the .pub file: this {kind} key is cut off or mistyped", "a broken key"
+    )
     try:
         parts = _fields(base64.b64decode(body, validate=True))
     except (binascii.Error, ValueError):

@@ -1,14 +1,16 @@
-"""pydantic's findings in the words of this project: `got X, expected Y`, with the path as the user wrote it."""
+"""pydantic's findings in this project's words: `got X, expected Y`, with the path as the user wrote it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from constructs_lib.components import component_names
+from constructs_lib.components.model import Role
 from constructs_lib.spec.checks import Finding
 from constructs_lib.spec.document import Path
 from constructs_lib.spec.wording import did_you_mean, names_a_secret, one_of, show, unknown
@@ -20,13 +22,13 @@ EXAMPLES: Mapping[str, str] = {
     "sites": "one site by name: `sites: {eu: {platform: aws, …}}`",
     "platform": "`platform: aws`",
     "network": "the site's private range: `network: 10.20.0.0/16`",
-    "region": "such as `region: eu-west-3`",
+    "region": "a region such as `region: eu-west-3`",
     "encrypted": "`encrypted: true`, once your server encrypts what it keeps",
     "kind": one_of(_STATE_KINDS),
 }
 """What to write for a required setting that is missing."""
 
-_NOT_BUILT_KEYS = {"openstack": "this platform is not built yet", "libvirt": "this platform is not built yet"}
+_NOT_BUILT = ("openstack", "libvirt")
 
 _SHAPES = {
     "model_type": "a group of settings",
@@ -38,46 +40,62 @@ _SHAPES = {
 }
 
 
-def findings(error: ValidationError, root: type[BaseModel]) -> Iterator[tuple[Path, Finding]]:
-    """Each finding of pydantic: the path of the value to take out, and the finding as the user reads it."""
-    for details in error.errors(include_url=False):
-        if details["type"] != "together":
-            yield _finding(details, root)
+@dataclass(frozen=True)
+class Mistake:
+    """A value that pydantic refused: the model's `path` to it, and the finding as the user reads it."""
+
+    path: Path
+    meant: Path
+    """The path that was probably meant: the near one where a setting is unknown."""
+    finding: Finding
 
 
-def _finding(details: ErrorDetails, root: type[BaseModel]) -> tuple[Path, Finding]:
-    is_key = details["loc"][-1:] == ("[key]",)
-    path = _without_tags(details["loc"][:-1] if is_key else details["loc"])
-    return path, Finding(user_path(path), _message(details, path, root, is_key))
+def findings(error: ValidationError, root: type[BaseModel]) -> Iterator[Mistake]:
+    """Each mistake that pydantic found; a missing setting that was only mistyped is told once."""
+    details = [each for each in error.errors(include_url=False) if each["type"] != "together"]
+    unknown_settings = [_unknown_setting(each, root) for each in details if each["type"] == "extra_forbidden"]
+    yield from unknown_settings
+    mistyped = {mistake.meant for mistake in unknown_settings}
+    for each in details:
+        path = _path(each)
+        if each["type"] != "extra_forbidden" and not (each["type"] == "missing" and path in mistyped):
+            yield Mistake(path, path, Finding(user_path(path), _message(each, path)))
 
 
-def _without_tags(loc: tuple[int | str, ...]) -> Path:
-    """pydantic puts the kind of state it chose into the path."""
-    if loc[:1] == ("state",) and len(loc) > 1 and loc[1] in _STATE_KINDS:
-        return (loc[0], *loc[2:])
-    return loc
+def _path(details: ErrorDetails) -> Path:
+    """The path in the model, without what pydantic adds: [key] for a wrong key, and the kind of state."""
+    loc = details["loc"][:-1] if _is_key(details) else details["loc"]
+    return (loc[0], *loc[2:]) if _state_kind_of(loc) else loc
+
+
+def _is_key(details: ErrorDetails) -> bool:
+    return details["loc"][-1:] == ("[key]",)
+
+
+def _state_kind_of(loc: Path) -> str | None:
+    is_state = loc[:1] == ("state",) and len(loc) > 1
+    return str(loc[1]) if is_state and loc[1] in _STATE_KINDS else None
 
 
 def user_path(path: Path) -> Path:
     """The model's path as it stands in the file: components stand directly under software."""
-    return ("software", *path[2:]) if path[:2] == ("software", "components") else path
+    return ("software", *path[2:]) if path[:2] == ("software", "components") and len(path) > 2 else path
 
 
-def _message(details: ErrorDetails, path: Path, root: type[BaseModel], is_key: bool) -> str:
+def _message(details: ErrorDetails, path: Path) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details.get("input")
     if kind == "missing":
-        return f"missing, expected {EXAMPLES.get(str(path[-1]), 'it')}"
-    if kind == "extra_forbidden":
-        return _unknown_setting(path, root)
+        return f"missing, expected {EXAMPLES.get(str(path[-1]), f'`{path[-1]}: …`')}"
+    if kind == "words":
+        return str(context["words"])
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _state_kind(value)
-    if is_key and kind in ("enum", "literal_error"):
-        return unknown("role", str(path[-1]), str(context.get("expected", "")).replace("'", "").replace(
-            " or ", ", ").split(", "))  # fmt: skip
+    if _is_key(details) and kind == "enum":
+        return unknown("role", str(path[-1]), list(Role))
     got = context.get("got") or ("a value (not shown)" if names_a_secret(path) else show(value))
     expected = context.get("expected") or _SHAPES.get(kind) or "another value"
-    if kind in _SHAPES and path and (example := EXAMPLES.get(str(path[-1]))):
-        expected += f", {example}"
+    if kind in _SHAPES and value is None:
+        expected += ", or leave the key out"
     return f"got {got}, expected {expected}"
 
 
@@ -86,21 +104,33 @@ def _state_kind(value: object) -> str:
     if kind is None:
         return f"kind is missing, expected {one_of(_STATE_KINDS)}"
     near = did_you_mean(str(kind), _STATE_KINDS)
-    return f"got kind {show(kind)}, expected {one_of(_STATE_KINDS)}{f'; did you mean {near}?' if near else ''}"
+    return (
+        f"got kind {show(kind)}, expected {one_of(_STATE_KINDS)}{f'; did you mean {near}?' if near else ''}"
+    )
 
 
-def _unknown_setting(path: Path, root: type[BaseModel]) -> str:
+def _unknown_setting(details: ErrorDetails, root: type[BaseModel]) -> Mistake:
+    path = _path(details)
     word = str(path[-1])
-    if word in _NOT_BUILT_KEYS and path[:1] == ("sites",):
-        return f"unknown setting: {_NOT_BUILT_KEYS[word]}, today: aws"
-    return unknown("setting", word, settings_at(path[:-1], root))
+    known = settings_at(path[:-1], root, _state_kind_of(details["loc"]))
+    near = did_you_mean(word, known)
+    message = unknown("setting", word, known)
+    if word in _NOT_BUILT and path[:1] == ("sites",):
+        message = f"unknown setting: the platform {word} is not built yet, today: aws"
+    elif not near and names_a_secret(path[-1:]):
+        message = (
+            "unknown setting: a secret never stands in this file, which is committed; use the environment"
+        )
+    return Mistake(path, (*path[:-1], near) if near else path, Finding(user_path(path), message))
 
 
-def settings_at(path: Path, root: type[BaseModel]) -> list[str]:
-    """The names of the settings that may stand at `path`, in the model's order."""
+def settings_at(path: Path, root: type[BaseModel], state_kind: str | None = None) -> list[str]:
+    """The settings that may stand at `path`, in the model's order; for state, those of one kind."""
     models: list[Any] = [root]
     for part in path:
         models = [below for model in models for below in _below(model, part)]
+    if state_kind:
+        models = [model for model in models if state_kind in get_args(model.model_fields["kind"].annotation)]
     names = dict.fromkeys(name for model in models for name in model.model_fields)
     if path == ("software",):
         names = {name: None for name in names if name != "components"} | dict.fromkeys(component_names())

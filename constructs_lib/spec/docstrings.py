@@ -1,0 +1,32 @@
+"""The model's docstrings as data, for the JSON Schema and the reference; read from the source when asked."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+
+from constructs_lib.spec import model
+
+
+def descriptions() -> Mapping[str, Mapping[str, str]]:
+    """Class name → field name → docstring; the class's own stands under the empty name.
+
+    Python keeps no string that follows a field, and pydantic's own way of reading it would slow every import.
+    """
+    module = ast.parse(inspect.getsource(model))
+    return {node.name: _of_class(node) for node in module.body if isinstance(node, ast.ClassDef)}
+
+
+def _of_class(node: ast.ClassDef) -> dict[str, str]:
+    found = {"": ast.get_docstring(node) or ""}
+    field = None
+    for statement in node.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            field = statement.target.id
+        elif field and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            found[field] = inspect.cleandoc(str(statement.value.value))
+            field = None
+        else:
+            field = None
+    return found
