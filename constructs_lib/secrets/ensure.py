@@ -1,0 +1,111 @@
+"""Every secret that the plan names, from the environment, from the store, or new; and the file for Terraform.
+
+New ones are made only for names that the lock does not list: another value for a listed name would change the
+credentials of a cluster that runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from constructs_lib.components.model import SecretKind
+from constructs_lib.errors import SecretsError
+from constructs_lib.plan.model import PlannedSecret
+from constructs_lib.secrets.store import locked, read_store, write_private, write_store
+from constructs_lib.secrets.values import new_value
+
+TFVARS_FILE = "secrets.auto.tfvars.json"
+"""Terraform reads it by itself, and it wins over TF_VAR_…, without a word."""
+VARIABLE_PREFIX = "TF_VAR_"
+
+
+class SecretState(StrEnum):
+    """Where a planned secret's value is."""
+
+    ENVIRONMENT = "from environment"
+    HERE = "here"
+    NEW = "not made yet"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedState:
+    """A planned secret and where its value is; never the value."""
+
+    name: str
+    state: SecretState
+
+
+def states(
+    secrets: Iterable[PlannedSecret], lock_names: Collection[str], store: Path, environ: Mapping[str, str]
+) -> tuple[NamedState, ...]:
+    """The state of every planned secret; makes nothing. SecretsError when the store can't be trusted."""
+    held = read_store(store)
+    return tuple(
+        NamedState(name=secret.name, state=_state(secret.name, held, lock_names, environ))
+        for secret in secrets
+    )
+
+
+def ensure(
+    secrets: Iterable[PlannedSecret],
+    lock_names: Collection[str],
+    store: Path,
+    environ: Mapping[str, str],
+    *,
+    make: Callable[[SecretKind], str] = new_value,
+) -> Mapping[str, str]:
+    """Make what may be made; name → value of all that the environment does not supply.
+
+    `store` is secrets.json, in a folder that exists with mode 0700. Safe to run twice at once. SecretsError
+    when a name that the lock lists is supplied by nobody, or when the store can't be trusted.
+    """
+    wanted = tuple(secrets)
+    with locked(store):
+        held = read_store(store)
+        found = {secret.name: _state(secret.name, held, lock_names, environ) for secret in wanted}
+        missing = [name for name, state in found.items() if state is SecretState.MISSING]
+        if missing:
+            raise SecretsError(_missing(missing, store))
+        new = {s.name: make(s.declared.kind) for s in wanted if found[s.name] is SecretState.NEW}
+        if new:
+            held = held | new
+            write_store(store, held)
+    return {name: held[name] for name, state in found.items() if state is not SecretState.ENVIRONMENT}
+
+
+def write_tfvars(folder: Path, values: Mapping[str, str]) -> Path:
+    """Write a stack's 0600 file of Terraform variables; without values an old one is removed."""
+    path = folder / TFVARS_FILE
+    if values:
+        write_private(path, json.dumps(dict(sorted(values.items())), indent=2) + "\n")
+    else:
+        path.unlink(missing_ok=True)
+    return path
+
+
+def _state(
+    name: str, held: Mapping[str, str], lock_names: Collection[str], environ: Mapping[str, str]
+) -> SecretState:
+    variable = f"{VARIABLE_PREFIX}{name}"
+    if variable in environ:
+        if not environ[variable]:
+            raise SecretsError(f"{variable}: is set, but empty; give it the secret's value or unset it")
+        return SecretState.ENVIRONMENT
+    if name in held:
+        return SecretState.HERE
+    return SecretState.MISSING if name in lock_names else SecretState.NEW
+
+
+def _missing(names: list[str], store: Path) -> str:
+    variables = ", ".join(f"{VARIABLE_PREFIX}{name}" for name in names)
+    return (
+        f"missing secrets: {', '.join(names)}. cluster.lock.json lists them as made, so none is made anew, "
+        "which would lock out the cluster that uses them. "
+        f"Get {store.name} from the operator who has it (put it at {store}, mode 0600), or set {variables}. "
+        "If the cluster never ran, delete the names from the lock."
+    )

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.cli.main import main
+
+CLUSTER = """\
+name: demo
+sites:
+  eu:
+    platform: aws
+    aws: {region: eu-west-3}
+    network: 10.20.0.0/16
+    masters: {count: 1}
+    agents:
+      general: {count: 1}
+admin:
+  networks: [203.0.113.0/24]
+  ssh_keys:
+    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUHzFSBTRwlqGfL5lsBd4UqvyCrj5AZCrfNWSQRnDXX ops@example.org
+"""
+NAMES = ["gateway_ssh_host_key_eu", "zookeeper_super_password"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLUSTERMESOS_FILE", raising=False)
+    return tmp_path
+
+
+def table(text: str) -> dict[str, str]:
+    return dict(line.split("  ", 1) for line in text.splitlines()) if text else {}
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    return {name.strip(): state.strip() for name, state in table(capsys.readouterr().out).items()}
+
+
+def test_secrets_are_made_once_and_the_lock_lists_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["secrets"]) == 0
+    assert listed(capsys) == dict.fromkeys(NAMES, "made")
+    assert json.loads((folder / "cluster.lock.json").read_text())["secrets"] == NAMES
+
+    assert main(["secrets"]) == 0
+    assert listed(capsys) == dict.fromkeys(NAMES, "here")
+
+
+def test_no_value_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["secrets"])
+    main(["secrets", "--check"])
+
+    shown = "".join(capsys.readouterr())
+    values = json.loads((folder / ".clustermesos/secrets.json").read_text())["secrets"].values()
+    telling = [line for value in values for line in value.splitlines() if not line.startswith("-----")]
+    assert telling
+    assert not any(line in shown for line in telling)
+
+
+def test_check_makes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["secrets", "--check"]) == 1
+    assert listed(capsys) == dict.fromkeys(NAMES, "not made yet")
+    assert not (folder / ".clustermesos").exists()
+    assert not (folder / "cluster.lock.json").exists()
+
+
+def test_a_second_operator_gets_an_error_and_no_new_secrets(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["secrets"])
+    (folder / ".clustermesos/secrets.json").unlink()
+    capsys.readouterr()
+
+    assert main(["secrets"]) == 2
+    assert "missing secrets: gateway_ssh_host_key_eu, zookeeper_super_password" in capsys.readouterr().err
+    assert main(["secrets", "--check"]) == 1
+    assert listed(capsys) == dict.fromkeys(NAMES, "missing")
+    assert not (folder / ".clustermesos/secrets.json").exists()
+
+
+def test_the_environment_supplies_what_the_file_lacks(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["secrets"])
+    (folder / ".clustermesos/secrets.json").unlink()
+    for name in NAMES:
+        monkeypatch.setenv(f"TF_VAR_{name}", "from-ci")
+    capsys.readouterr()
+
+    assert main(["secrets"]) == 0
+    assert listed(capsys) == dict.fromkeys(NAMES, "from environment")
