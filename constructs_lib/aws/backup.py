@@ -39,14 +39,16 @@ class BackupBucket(Construct):
         )
         accept(log, "CKV_AWS_18", "this is the bucket that access logs are written to; logging itself would never end")
         accept(log, "CKV_AWS_145", "S3 delivers access logs only to buckets with its own keys, not to KMS ones")
+        # S3 checks that it may write before it accepts a bucket as the target of a log.
+        writable = self._close(log, "access-log", [_delivery(log, plan)])
         self.bucket = self._bucket(
             plan,
             "backup",
             encryption={"sse_algorithm": "aws:kms", "kms_master_key_id": self._key},
             rule={"noncurrent_version_expiration": {"days": _OLD_VERSIONS_DAYS}},
             logging={"target_bucket": log.ref("id"), "target_prefix": "backup/"},
+            depends_on=[writable],
         )
-        self._close(log, "access-log", [_delivery(log, self.bucket)])
         self._close(self.bucket, "backup", [])
 
     @property
@@ -89,7 +91,7 @@ class BackupBucket(Construct):
             self,
             name,
             "aws_s3_bucket",
-            bucket_prefix=f"{prefix(plan)}-{name}-"[:_LONGEST_PREFIX],
+            bucket_prefix=_bucket_prefix(plan, name),
             force_destroy=not plan.protect_data,
             versioning={"enabled": True},
             server_side_encryption_configuration={
@@ -109,7 +111,7 @@ class BackupBucket(Construct):
         accept(bucket, "CKV2_AWS_62", "nothing reacts to single objects here; failed backups raise an alert instead")
         return bucket
 
-    def _close(self, bucket: Resource, name: str, statements: list[Mapping[str, Any]]) -> None:
+    def _close(self, bucket: Resource, name: str, statements: list[Mapping[str, Any]]) -> Resource:
         closed = Resource(
             self,
             f"{name}-private",
@@ -120,7 +122,7 @@ class BackupBucket(Construct):
             ignore_public_acls=True,
             restrict_public_buckets=True,
         )
-        Resource(
+        return Resource(
             self,
             f"{name}-policy",
             "aws_s3_bucket_policy",
@@ -136,20 +138,28 @@ def _tls_only(bucket: Resource) -> Mapping[str, Any]:
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",
-        "Principal": "*",
+        # Means the same as "*" alone, which the API double does not understand.
+        "Principal": {"AWS": "*"},
         "Action": "s3:*",
         "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
 
 
-def _delivery(log: Resource, source: Resource) -> Mapping[str, Any]:
-    """Lets S3 itself write the access log of `source`; ACLs, the older way, are off in new buckets."""
+def _delivery(log: Resource, plan: SitePlan) -> Mapping[str, Any]:
+    """Lets S3 itself write the backup bucket's access log; ACLs, the older way, are off in new buckets.
+
+    The bucket is named by its prefix: its whole name would be known only after this statement is needed.
+    """
     return {
         "Sid": "AccessLogDelivery",
         "Effect": "Allow",
         "Principal": {"Service": "logging.s3.amazonaws.com"},
-        "Action": "s3:PutObject",
-        "Resource": f"{log.ref('arn')}/*",
-        "Condition": {"ArnLike": {"aws:SourceArn": source.ref("arn")}},
+        "Action": ["s3:PutObject"],
+        "Resource": f"{log.ref('arn')}/backup/*",
+        "Condition": {"ArnLike": {"aws:SourceArn": f"arn:*:s3:::{_bucket_prefix(plan, 'backup')}*"}},
     }
+
+
+def _bucket_prefix(plan: SitePlan, name: str) -> str:
+    return f"{prefix(plan)}-{name}-"[:_LONGEST_PREFIX]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from constructs_lib.aws.elastic_ip import elastic_ips
 from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.machines import Machines, Surroundings
 from constructs_lib.aws.network import Network
-from constructs_lib.aws.tags import tags
 from constructs_lib.aws.user_data import Late
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import SitePlan
@@ -35,12 +35,13 @@ class Gateway(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._first = plan.nodes_of(Role.GATEWAY)[0]
-        self._address = Resource(
+        self._address = elastic_ips(
             self,
             "address",
-            "aws_eip",
-            for_each={node.name: str(node.address) for node in plan.nodes_of(Role.GATEWAY)},
-            tags=tags(plan, "${each.key}", Role.GATEWAY),
+            plan,
+            {node.name: str(node.address) for node in plan.nodes_of(Role.GATEWAY)},
+            name="${each.key}",
+            role=Role.GATEWAY,
         )
         self.late_values: dict[str, Expr] = {
             f"gateway_public_address:{plan.name}": Expr(f'{self._address.address}["{self._first.name}"].public_ip')

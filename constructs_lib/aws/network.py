@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from constructs_lib.aws.elastic_ip import elastic_ips
 from constructs_lib.aws.flow_logs import add_flow_logs
 from constructs_lib.aws.settings import availability_zone, aws_of
 from constructs_lib.aws.tags import tags
@@ -165,9 +166,7 @@ class Network(Construct):
 
     def _nat(self, plan: SitePlan, frontend: Resource, internet: Resource) -> Resource:
         zones = {_nat_zone(plan, zone): "" for zone in plan.zones}
-        address = Resource(
-            self, "nat-address", "aws_eip", for_each=zones, depends_on=[internet], tags=tags(plan, "nat-${each.key}")
-        )
+        address = elastic_ips(self, "nat-address", plan, zones, name="nat-${each.key}", depends_on=[internet])
         return Resource(
             self,
             "nat",

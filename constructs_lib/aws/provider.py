@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from constructs_lib.aws.settings import aws_of
+from constructs_lib.aws.settings import aws_of, plugin_generation
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.terraform import Provider, TerraformStack
 
@@ -21,7 +20,7 @@ def site_provider(stack: TerraformStack, plan: SitePlan) -> Provider:
     `aws.provider_version` chooses their names.
     """
     aws = aws_of(plan)
-    double = _double(aws.endpoint, aws.provider_version) if aws.endpoint else {}
+    double = _double(aws.endpoint, plugin_generation(plan)) if aws.endpoint else {}
     return Provider(
         stack,
         "aws",
@@ -33,9 +32,8 @@ def site_provider(stack: TerraformStack, plan: SitePlan) -> Provider:
     )
 
 
-def _double(endpoint: str, version: str) -> dict[str, Any]:
-    first = re.search(r"\d+", version)
-    old = first is not None and int(first[0]) < 4
+def _double(endpoint: str, generation: int | None) -> dict[str, Any]:
+    old = generation is not None and generation < 4
     services = (*_SERVICES, *(_RENAMED_SINCE_4.keys() if old else _RENAMED_SINCE_4.values()))
     return {
         # An API double accepts anything; these are the words of AWS' own documentation for "no real key".

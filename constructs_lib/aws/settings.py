@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from constructs_lib.errors import SpecError
 from constructs_lib.plan.model import SitePlan, ZonePlan
@@ -34,3 +35,12 @@ def short_name(plan: SitePlan, suffix: str, *, limit: int) -> str:
     digest = hashlib.sha256(name.encode()).hexdigest()[:6]
     kept = name[: limit - len(digest) - len(suffix) - 2].rstrip("-")
     return f"{kept}-{digest}-{suffix}"
+
+
+def plugin_generation(plan: SitePlan) -> int | None:
+    """The first number of `aws.provider_version`, 6 for `~> 6.0`; None where the constraint names none.
+
+    For the few settings that were renamed, so that no word for them is in every version of the plugin.
+    """
+    first = re.search(r"\d+", aws_of(plan).provider_version)
+    return int(first[0]) if first else None
