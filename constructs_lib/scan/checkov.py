@@ -57,7 +57,8 @@ _PHANTOMS = ("__startline__", "__endline__")
 class Result:
     """What checkov found for one check at one resource.
 
-    `instances` are the keys, as in `["master-1"]`, of those that fail, where checkov tells instances apart.
+    `instances` are the keys, as in `["master-1"]`, of those that fail (of all, when it passed), where
+    checkov tells instances apart.
     """
 
     stack: str

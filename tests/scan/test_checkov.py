@@ -68,6 +68,14 @@ class TestReading:
         )
         assert (result.passed, result.instances) == (False, ('["two"]',))
 
+    def test_a_check_that_all_instances_pass_lists_them_too(self) -> None:
+        loaded = document()
+        for record in loaded["results"]["failed_checks"]:
+            record["check_result"]["result"] = "PASSED"
+        results = read_output(json.dumps(loaded), TEXTS).results
+        (merged,) = (r for r in results if (r.check, r.address) == ("CKV2_AWS_41", "aws_instance.merged"))
+        assert (merged.passed, merged.instances) == (True, ('["one"]', '["two"]'))
+
     def test_the_order_does_not_depend_on_checkovs(self) -> None:
         loaded = document()
         loaded["results"]["failed_checks"].reverse()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.errors import ScanError, SpecError, ToolError
+from constructs_lib.errors import ScanError, SpecError
 from constructs_lib.scan.checkov import PROGRAM_VARIABLE, find_checkov
 from constructs_lib.scan.declared import write_policy_files
 from constructs_lib.scan.scan import scan
@@ -27,12 +27,11 @@ def replay(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def real() -> str:
-    """The installed checkov, else a skip by name."""
-    try:
-        return find_checkov(os.environ)
-    except ToolError:
-        pytest.skip("checkov is not installed: make tools")
+def real(request: pytest.FixtureRequest) -> dict[str, str]:
+    """An environment with the real checkov: what CLUSTERMESOS_CHECKOV names, else the one in .tools/."""
+    if PROGRAM_VARIABLE in os.environ:
+        return dict(os.environ)
+    return {**os.environ, PROGRAM_VARIABLE: str(request.getfixturevalue("checkov"))}
 
 
 def test_a_synthesized_folder_is_scanned_with_the_exceptions_beside_its_stacks(
@@ -85,16 +84,16 @@ def test_a_broken_stack_is_named(tmp_path: Path, replay: dict[str, str], text: s
 
 
 @pytest.mark.checkov
-def test_the_real_checkov_says_what_was_recorded(tmp_path: Path, real: str) -> None:
+def test_the_real_checkov_says_what_was_recorded(tmp_path: Path, real: dict[str, str]) -> None:
     out = synthesized(tmp_path / "out")
-    (report,) = scan(out, os.environ).stacks
+    (report,) = scan(out, real).stacks
     recorded = {check for check, _ in FAILURES}
     assert {(r.check, r.address) for r in report.failed if r.check in recorded} == FAILURES
 
 
 @pytest.mark.checkov
 def test_a_plain_checkov_skips_exactly_what_the_generated_configuration_says(
-    tmp_path: Path, real: str
+    tmp_path: Path, real: dict[str, str]
 ) -> None:
     out = synthesized(tmp_path / "out")
     everywhere = [
@@ -105,9 +104,9 @@ def test_a_plain_checkov_skips_exactly_what_the_generated_configuration_says(
     write_policy_files(out, {"demo-eu": [*everywhere, *some]})
     (tmp_path / "home").mkdir()
     ran = subprocess.run(
-        [real, "-d", "out", "--output", "json", "--compact"],
+        [find_checkov(real), "-d", "out", "--output", "json", "--compact"],
         cwd=tmp_path,
-        env={**os.environ, "HOME": str(tmp_path / "home")},
+        env={**real, "HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
         check=False,
@@ -119,9 +118,9 @@ def test_a_plain_checkov_skips_exactly_what_the_generated_configuration_says(
 
 
 @pytest.mark.checkov
-def test_the_list_of_checks_with_several_types_is_checkovs_own(tmp_path: Path, real: str) -> None:
+def test_the_list_of_checks_with_several_types_is_checkovs_own(tmp_path: Path, real: dict[str, str]) -> None:
     ran = subprocess.run(
-        [real, "--list", "--framework", "terraform", "--skip-download"],
+        [find_checkov(real), "--list", "--framework", "terraform", "--skip-download"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -132,7 +131,7 @@ def test_the_list_of_checks_with_several_types_is_checkovs_own(tmp_path: Path, r
 
 
 @pytest.mark.checkov
-def test_the_real_checkov_takes_a_stack_with_nothing_to_check(tmp_path: Path, real: str) -> None:
+def test_the_real_checkov_takes_a_stack_with_nothing_to_check(tmp_path: Path, real: dict[str, str]) -> None:
     content = {"resource": {"terraform_data": {"x": {"input": "1"}}}}
-    report = scan(synthesized(tmp_path / "out", content), os.environ)
+    report = scan(synthesized(tmp_path / "out", content), real)
     assert report.fine
