@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from constructs_lib.spec.checks import Check, Finding, Path, Settings
+from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import did_you_mean, names_a_secret, show
 
 APPENDED = ("bootcmd", "packages", "runcmd", "write_files")

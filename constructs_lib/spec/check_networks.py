@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from math import ceil
 from typing import TYPE_CHECKING
 
-from constructs_lib.spec.checks import Check, Finding, Path, Settings
+from constructs_lib.spec.findings import Check, Finding, Path, Settings
 
 if TYPE_CHECKING:
     from constructs_lib.spec.model import SiteSpec, ZoneRanges

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ContainerImage
-from constructs_lib.spec.checks import Check, Finding, Path, Settings
+from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import one_of, show
 
 

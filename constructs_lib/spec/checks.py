@@ -7,13 +7,14 @@ so that everything is told at once; a check that reads a value which was taken o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
+from constructs_lib.spec import check_cloud_config, check_networks, check_software
 from constructs_lib.spec.fields import LONGEST_TOGETHER
+from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import show, show_path
 
 if TYPE_CHECKING:
@@ -29,37 +30,9 @@ if TYPE_CHECKING:
 
     Sized: TypeAlias = MastersSpec | ConsulSpec | GatewaySpec | EdgeSpec | PoolSpec
 
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something wrong at `path`; `message` is the whole text after it."""
-
-    path: Path
-    message: str
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the checks read: the spec, and the paths of values that were taken out because they were wrong."""
-
-    cluster: ClusterSpec
-    broken: frozenset[Path] = frozenset()
-
-    def intact(self, *path: str | int) -> bool:
-        """Whether nothing at, above or below `path` was taken out."""
-        return not any(bad[: len(path)] == path or path[: len(bad)] == bad for bad in self.broken)
-
-
-Check = Callable[[Settings], Iterator[Finding]]
-
 
 def findings(settings: Settings) -> list[Finding]:
     """All that is wrong between settings, in the order of the checks."""
-    # Imported here: these modules use Finding and Settings.
-    from constructs_lib.spec import check_cloud_config, check_networks, check_software
-
     checks: tuple[Check, ...] = (
         _sites,
         _platform,
@@ -87,15 +60,11 @@ def demand(cluster: ClusterSpec) -> None:
 
 def _sites(settings: Settings) -> Iterator[Finding]:
     cluster = settings.cluster
-    if not settings.intact("sites"):
-        # A wrong site below may have been taken out: its number isn't known here, its name still is.
-        names = {str(bad[1]) for bad in settings.broken if bad[0] == "sites" and len(bad) > 1} | set(
-            cluster.sites
-        )
-    else:
-        names = set(cluster.sites)
-        if not names:
-            yield Finding(("sites",), "got no site, expected one such as `eu: {platform: aws, …}`")
+    # A wrong site may have been taken out; it still counts.
+    taken_out = {str(bad[1]) for bad in settings.broken if bad[:1] == ("sites",) and len(bad) > 1}
+    names = taken_out | set(cluster.sites)
+    if not names and settings.intact("sites"):
+        yield Finding(("sites",), "got no site, expected one such as `eu: {platform: aws, …}`")
     if len(names) > 1:
         yield Finding(
             ("sites",), f"got {len(names)} sites, expected one: links between sites are not built yet"

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from constructs_lib.errors import Problem, SpecFileError
+from constructs_lib.errors import Problem
+from constructs_lib.spec.findings import Path
 from constructs_lib.spec.source import refuse_file
 from constructs_lib.spec.wording import show, show_key, show_path
 
@@ -22,8 +23,6 @@ DEEPEST = 20
 """Levels of nesting; a full cluster.yaml has 7."""
 MOST_VALUES = 20_000
 """Keys and values, aliases expanded."""
-
-Path = tuple[str | int, ...]
 
 _Parser: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]{1,30}")
@@ -299,6 +298,3 @@ def _from_plain(builder: _Builder, data: object, path: Path, depth: int) -> Node
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
         return Node(0, items=[_from_plain(builder, v, (*path, i), depth + 1) for i, v in enumerate(data)])
     return Node(0, data)
-
-
-__all__ = ["Document", "Node", "Path", "SpecFileError", "compose", "from_plain", "resolve_scalar"]

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from constructs_lib.errors import Problem, SpecFileError
 from constructs_lib.spec import checks, translate
-from constructs_lib.spec.checks import Finding, Settings
-from constructs_lib.spec.document import Document, Node, Path, compose, from_plain
+from constructs_lib.spec.document import Document, Node, compose, from_plain
+from constructs_lib.spec.findings import Finding, Path, Settings
 from constructs_lib.spec.model import ClusterSpec, SoftwareSpec
 from constructs_lib.spec.source import check_characters, decode, read_bytes
 from constructs_lib.spec.wording import show_path

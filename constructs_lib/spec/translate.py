@@ -11,8 +11,7 @@ from pydantic_core import ErrorDetails
 
 from constructs_lib.components import component_names
 from constructs_lib.components.model import Role
-from constructs_lib.spec.checks import Finding
-from constructs_lib.spec.document import Path
+from constructs_lib.spec.findings import Finding, Path
 from constructs_lib.spec.wording import did_you_mean, names_a_secret, one_of, show, unknown
 
 _STATE_KINDS = ("local", "s3", "http", "gcs", "azurerm")

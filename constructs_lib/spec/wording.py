@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -109,6 +108,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
     other = OTHER_WORDS.get(word.lower().replace("-", "_"))
     if other in known:
         return other
+    import difflib  # here, since a good file never needs it
+
     near = difflib.get_close_matches(word.lower().replace("-", "_")[:60], known, n=1, cutoff=0.7)
     return near[0] if near else None
 
