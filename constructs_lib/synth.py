@@ -18,10 +18,12 @@ from constructs_lib.errors import ClusterMesosError
 from constructs_lib.plan.lock import additions, read_lock, write_lock
 from constructs_lib.plan.model import ClusterPlan, SitePlan
 from constructs_lib.plan.plan import plan
+from constructs_lib.scan.declared import write_policy_files
 from constructs_lib.spec.load import load
 from constructs_lib.spec.model import HttpState, LocalState, S3State, StateSpec
 from constructs_lib.spec.workspace import Workspace
 from constructs_lib.terraform.engine import warm_engine
+from constructs_lib.terraform.policy import exceptions_of
 
 DEFAULT_OUTDIR = "cdktf.out"
 OUTDIR_VARIABLE = "CDKTF_OUTDIR"
@@ -61,13 +63,15 @@ def synthesize(workspace: Workspace, *, outdir: Path | None = None, with_secrets
         lock = lock.with_secrets(secret.name for secret in planned.secrets)
     app, stacks = _build(planned, workspace, outdir)
     app.synth()
+    write_policy_files(outdir, {stack.name: exceptions_of(stack.construct) for stack in stacks.values()})
     if with_secrets:
         if lock != locked:
             write_lock(workspace.lock_file, lock)
             new = ", ".join(additions(locked, lock))
             notes.append(f"{workspace.lock_file.name}: added {new}; commit this file")
         _write_secrets(planned, stacks, outdir, values)
-    return Synthesis(plan=planned, outdir=outdir, stacks=stacks, notes=tuple(notes))
+    names = {site: stack.name for site, stack in stacks.items()}
+    return Synthesis(plan=planned, outdir=outdir, stacks=names, notes=tuple(notes))
 
 
 def stack_name(planned: ClusterPlan, site: str) -> str:
@@ -80,14 +84,19 @@ def main() -> int:
     try:
         synthesis = synthesize(Workspace.find())
     except ClusterMesosError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return error.exit_code
-    for note in synthesis.notes:
-        print(note, file=sys.stderr)
+    sys.stderr.writelines(f"{note}\n" for note in synthesis.notes)
     return 0
 
 
-def _build(planned: ClusterPlan, workspace: Workspace, outdir: Path) -> tuple[Any, dict[str, str]]:
+@dataclass(frozen=True)
+class _Stack:
+    name: str
+    construct: Any
+
+
+def _build(planned: ClusterPlan, workspace: Workspace, outdir: Path) -> tuple[Any, dict[str, _Stack]]:
     """The app with a stack per site. A site's platform is the module of that name beside this one."""
     from constructs_lib.terraform import App, TerraformStack
 
@@ -99,7 +108,7 @@ def _build(planned: ClusterPlan, workspace: Workspace, outdir: Path) -> tuple[An
         _place_state(stack, planned, name, workspace, outdir)
         platform.site_provider(stack, site)
         platform.MesosCluster(stack, planned.name, plan=site)
-        stacks[name] = stack_name(planned, name)
+        stacks[name] = _Stack(stack_name(planned, name), stack)
     return app, stacks
 
 
@@ -108,8 +117,9 @@ def _place_state(stack: Any, planned: ClusterPlan, site: str, workspace: Workspa
 
     kind, settings = _backend(planned.state, stack_name(planned, site))
     if kind == "local":
-        folder = outdir.resolve() / "stacks" / stack_name(planned, site)
-        settings["path"] = os.path.relpath(workspace.state_folder / f"{stack_name(planned, site)}.tfstate", folder)
+        name = stack_name(planned, site)
+        state = workspace.state_folder / f"{name}.tfstate"
+        settings["path"] = os.path.relpath(state, outdir.resolve() / "stacks" / name)
     backend(stack, kind, **settings)
 
 
@@ -130,7 +140,7 @@ def _backend(state: StateSpec, stack: str) -> tuple[str, dict[str, Any]]:
 
 
 def _write_secrets(
-    planned: ClusterPlan, stacks: Mapping[str, str], outdir: Path, values: Mapping[str, str]
+    planned: ClusterPlan, stacks: Mapping[str, _Stack], outdir: Path, values: Mapping[str, str]
 ) -> None:
     """A 0600 file of Terraform variables beside each stack, with the secrets of that site."""
     from constructs_lib.secrets.ensure import write_tfvars
@@ -138,7 +148,7 @@ def _write_secrets(
     for site, stack in stacks.items():
         names = _site_secrets(planned.site(site))
         write_tfvars(
-            outdir / "stacks" / stack,
+            outdir / "stacks" / stack.name,
             {name: values[name] for name in names if name in values},
         )
 

@@ -1,4 +1,4 @@
-"""`clustermesos synth`: cluster.yaml → cdktf.out, the same as `python -m stacks`, for an installed library."""
+"""`clustermesos synth`: cluster.yaml → cdktf.out, as `python -m stacks` does, for an installed library."""
 
 from __future__ import annotations
 
