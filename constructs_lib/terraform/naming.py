@@ -30,6 +30,7 @@ class StackRecord:
     construct: TerraformStack
     path: str
     owners: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
     schemas: dict[str, tuple[str, ...]] = field(default_factory=dict)
     checked: dict[str, str] = field(default_factory=dict)
 
@@ -39,12 +40,18 @@ class StackRecord:
         return Sheet(self.construct)
 
     def claim(self, address: str, path: str) -> None:
-        """Takes the address for the construct at `path`; ResourceError when another construct has it."""
-        owner = self.owners.setdefault(address, path)
-        if owner != path:
+        """Takes address and path for one construct; ResourceError when another one has either of them."""
+        if path in self.paths:
             raise ResourceError(
-                f"{address}: made by two constructs, {owner} and {path}; give one of them another id"
+                f"{address}: {path} is {self.paths[path]} already; give one of them another id"
             )
+        if address in self.owners:
+            raise ResourceError(
+                f"{address}: made by two constructs, {self.owners[address]} and {path}; "
+                "give one of them another id"
+            )
+        self.owners[address] = path
+        self.paths[path] = address
 
 
 @dataclass(frozen=True, eq=False)

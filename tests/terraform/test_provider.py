@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from constructs_lib.errors import ResourceError
 from constructs_lib.terraform import DataSource, Provider, Resource, TerraformStack, synth_json
 
-AWS = {"source": "hashicorp/aws", "version": "~> 6.0"}
+AWS: Any = {"source": "hashicorp/aws", "version": "~> 6.0"}
 
 
 def test_the_source_constraint_and_settings_reach_the_json(stack: TerraformStack) -> None:
@@ -49,7 +51,7 @@ def test_by_default_both_aws_versions_must_accept_a_resource(stack: TerraformSta
 def test_a_stack_can_be_held_to_one_version(stack: TerraformStack) -> None:
     Provider(stack, "aws", "aws", **AWS, region="eu-west-3", schemas=("aws-6.25.0",))
     Resource(stack, "new", "aws_eip", domain="vpc")
-    with pytest.raises(ResourceError, match="6.25.0 schema"):
+    with pytest.raises(ResourceError, match=r"6\.25\.0 schema"):
         Resource(stack, "old", "aws_eip", vpc=True)
 
 

@@ -45,6 +45,16 @@ def test_two_constructs_with_the_same_name_are_refused_with_both_paths(stack: Te
         Resource(Construct(stack, "a_b"), "c", "aws_vpc", cidr_block="10.0.0.0/16")
 
 
+def test_an_id_that_another_construct_of_the_scope_has_is_refused(stack: TerraformStack) -> None:
+    Resource(stack, "x", "aws_vpc", cidr_block="10.0.0.0/16")
+    with pytest.raises(ResourceError, match=r"aws_vpc\.x: eu/x is aws_vpc\.x already"):
+        Resource(stack, "x", "aws_vpc", cidr_block="10.0.0.0/16")
+    with pytest.raises(ResourceError, match=r"aws_eip\.x: eu/x is aws_vpc\.x already"):
+        Resource(stack, "x", "aws_eip")
+    with pytest.raises(ResourceError, match=r"output\.x: eu/x is aws_vpc\.x already"):
+        Output(stack, "x", 1)
+
+
 @pytest.mark.parametrize("id", ["a.b", "a b", "é", "1st", "-x", ""])
 def test_an_id_that_terraform_would_not_take_is_refused(stack: TerraformStack, id: str) -> None:
     with pytest.raises(ResourceError, match="expected"):
@@ -94,7 +104,8 @@ def test_meta_arguments_reach_the_json(stack: TerraformStack) -> None:
     ami = DataSource(stack, "ami", "aws_ami", owners=["1"])
     Resource(
         stack, "m", "aws_instance",
-        count="${var.n}", depends_on=[vpc, ami], lifecycle={"ignore_changes": ["ami"], "prevent_destroy": True},
+        count="${var.n}", depends_on=[vpc, ami],
+        lifecycle={"ignore_changes": ["ami"], "prevent_destroy": True},
         ami=ami.ref("id"), instance_type="t3.micro",
     )  # fmt: skip
     Variable(stack, "n", type="number")
@@ -145,7 +156,7 @@ def test_a_reference_has_to_say_which_instance(stack: TerraformStack) -> None:
 def test_a_meta_argument_that_terraform_would_refuse_is_refused(
     stack: TerraformStack, arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ResourceError, match="aws_eip.x: ") as caught:
+    with pytest.raises(ResourceError, match=r"aws_eip\.x: ") as caught:
         Resource(stack, "x", "aws_eip", **arguments)
     assert message in str(caught.value)
 
