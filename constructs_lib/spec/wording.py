@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 
 _LONGEST = 60
+_SEARCHED = 1000
+"""Characters searched for an address or a token, far more than are shown: the search is quadratic."""
 _PRIVATE_KEY = re.compile(r"PRIVATE KEY|AGE-SECRET-KEY-", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@]*@")
 _TOKEN = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|\b(gh[pousr]|glpat|xox[bpars]|hvs)[_.-][A-Za-z0-9_.-]{10,}")
@@ -61,9 +63,10 @@ def show(value: object) -> str:
 def _show_text(value: str) -> str:
     if _PRIVATE_KEY.search(value):
         return "a private key (not shown)"
-    if _URL_PASSWORD.search(value):
+    start = value[:_SEARCHED]
+    if _URL_PASSWORD.search(start):
         return "an address with a user or password in it (not shown)"
-    if _TOKEN.search(value):
+    if _TOKEN.search(start):
         return "what looks like an access token (not shown)"
     return repr(_shorten(value)) if value else "an empty text"
 
