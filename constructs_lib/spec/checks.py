@@ -110,7 +110,8 @@ def _sizes(settings: Settings) -> Iterator[Finding]:
                         (*path, other),
                         f"got {getattr(sized, other)} beside instance_type, expected one or the other",
                     )
-            if _is_arm(instance_type) and (site.aws is None or site.aws.image is None):
+            own_image = (site.aws is not None and site.aws.image) or not settings.intact("sites", name, "aws")
+            if _is_arm(instance_type) and not own_image:
                 yield Finding(
                     (*path, "instance_type"),
                     f"got {show(instance_type)}, expected an x86 type: this one is ARM and the default image "

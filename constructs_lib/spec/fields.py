@@ -28,7 +28,7 @@ ClusterName = Annotated[
     ),
 ]
 SiteName = Annotated[str, Name("site", LONGEST_SITE, (("platform", "the last stack is called that"),))]
-PoolName = Annotated[str, Name("pool", LONGEST_POOL, (_NODE_NAMES, _AWS_PREFIX))]
+PoolName = Annotated[str, Name("pool", LONGEST_POOL, (_NODE_NAMES,))]
 
 Range = Annotated[IPv4Network, Network()]
 HostAddress = Annotated[IPv4Address, Address()]
@@ -58,7 +58,7 @@ Mtu = Annotated[int, Whole(576, 9001, "bytes")]
 InstanceType = Annotated[
     str,
     Text(
-        r"[a-z][a-z0-9-]{0,20}\.(nano|micro|small|medium|large|\d{0,2}xlarge|metal(-\d{1,3}xl)?)",
+        r"[a-z][a-z0-9-]{0,20}\.(nano|micro|small|medium|large|\d{0,3}xlarge|metal(-\d{1,3}xl)?)",
         "an instance type such as m7i.xlarge",
         40,
     ),
@@ -76,7 +76,7 @@ VersionConstraint = Annotated[
 KmsKeyArn = Annotated[
     str,
     Text(
-        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/[A-Za-z0-9/_-]+",
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
         "a key's ARN such as arn:aws:kms:eu-west-3:123456789012:key/…",
         300,
     ),

@@ -36,7 +36,7 @@ def read_bytes(path: Path) -> bytes:
             data = _read_bounded(descriptor)
         finally:
             os.close(descriptor)
-    except SpecFileError:
+    except SpecFileError:  # which is a ValueError too
         raise
     except FileNotFoundError:
         refuse_file(file, "no such file; name it as an argument, in CLUSTERMESOS_FILE, or go to its folder")
@@ -98,4 +98,5 @@ def check_characters(text: str, file: str) -> None:
 def _looks_like_utf16(data: bytes) -> bool:
     """ASCII text in UTF-16 has a NUL in every second byte."""
     start = data[:200]
-    return len(start) >= 4 and 0 < len(start) // 2 - max(start[::2].count(0), start[1::2].count(0)) + 1 <= 2
+    zeros = max(start[::2].count(0), start[1::2].count(0))
+    return len(start) >= 4 and zeros >= len(start) // 2 - 1
