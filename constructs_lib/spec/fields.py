@@ -13,7 +13,7 @@ from constructs_lib.spec.ssh_keys import SshKey
 
 LONGEST_CLUSTER, LONGEST_SITE, LONGEST_POOL = 20, 12, 20
 LONGEST_TOGETHER = 24
-"""Cluster and site name: `<cluster>-<site>-edge-tg` has to fit into a load balancer's 32 characters."""
+"""Cluster and site name: `<cluster>-<site>-edge` has to fit into a load balancer's 32 characters."""
 
 
 _NODE_NAMES = ("masters?|consul|gateway|edge", "nodes of that role have it")
@@ -114,6 +114,8 @@ def _tag_key(value: str) -> None:
     _tag_text(value)
     if value.lower().startswith("aws:"):
         raise refuse("another key: AWS keeps the prefix aws: for itself")
+    if value.lower().startswith("clustermesos:"):
+        raise refuse("another key: clustermesos: starts the tags that are set here")
     if value.lower() == "name":
         raise refuse("another key: Name is set to each resource's own name")
 
