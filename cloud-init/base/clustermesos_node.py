@@ -28,10 +28,10 @@ def say(text: str) -> None:
     print(f"{Path(sys.argv[0]).name}: {text}", flush=True)
 
 
-def run(*command: str, stdin: str | None = None) -> str:
+def run(*command: str) -> str:
     """What a command prints; Failure with its last words when it fails."""
     try:
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
         raise Failure(f"{command[0]}: {error.strerror}") from None
     if done.returncode:

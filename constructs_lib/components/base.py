@@ -50,6 +50,7 @@ BASE = Component(
         File("upgrades.conf", to="/etc/apt/apt.conf.d/52clustermesos"),
     ),
     units=(FIREWALL, "chrony.service"),
+    boot_units=("clustermesos-apply.service",),
     secrets=(
         Secret(
             name="gateway_ssh_host_key",

@@ -195,6 +195,8 @@ class Component:
     users: tuple[SystemUser, ...] = ()
     units: tuple[str, ...] = ()
     """Units that are enabled and started, in this order."""
+    boot_units: tuple[str, ...] = ()
+    """Units that are enabled only: the next boot starts them."""
     secrets: tuple[Secret, ...] = ()
     health: tuple[Health, ...] = ()
     ready_within: int = 300

@@ -17,6 +17,7 @@ from constructs_lib.plan.model import LateValue
 __all__ = ["SecretSource", "check_size", "gzip_size", "pack"]
 
 APPLY = f"{INCOMING}/files/usr/local/sbin/clustermesos-apply"
+LINE_BREAKS_TO_YAML = frozenset("\r\x85\u2028\u2029")
 
 
 def pack(files: NodeFiles, source: SecretSource) -> str:
@@ -28,7 +29,7 @@ def pack(files: NodeFiles, source: SecretSource) -> str:
     config = _merge(_config(files, source), files.cloud_config)
     what = f"{files.role} {files.name}" if files.hostname else f"agents of pool {files.name}"
     title = (
-        f"# {what}, cluster {files.cluster}, site {files.site}; written by clustermesos, see docs/nodes.md\n"
+        f"# {what}, cluster {files.cluster}, site {files.site}; written by clustermesos from cluster.yaml\n"
     )
     body = yaml.dump(
         config,
@@ -147,6 +148,9 @@ class _ReadableDumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
+    if LINE_BREAKS_TO_YAML.intersection(text):
+        # YAML reads these as ends of lines and turns them into other ones, unless they are escaped.
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -51,6 +51,7 @@ def manifest(files: NodeFiles, source: SecretSource) -> dict[str, object]:
         "users": [{"name": user.name, "uid": user.uid} for user in files.users],
         "base_packages": list(dict.fromkeys((*files.base_packages, *source.packages))),
         "packages": [_packages(packages) for packages in files.packages],
+        "proxy": files.proxy,
         "volume": volume,
         "directories": [
             {"path": d.path, "mode": f"{d.mode:04o}", "owner": f"{d.owner}:{d.group}"}
@@ -59,7 +60,9 @@ def manifest(files: NodeFiles, source: SecretSource) -> dict[str, object]:
         "secret_command": source.command,
         "secrets": [_secret(secret) for secret in files.secrets],
         # What fetching secrets needs is in place before they are fetched.
-        "files": [_file(file) for file in files.files] + [_file(file) | {"first": True} for file in source.files],
+        "files": [_file(file) for file in files.files]
+        + [_file(file) | {"first": True} for file in source.files],
+        "boot_units": list(files.boot_units),
         "stages": [
             {
                 "component": s.component,

@@ -42,17 +42,12 @@ def with_samples(text: str, late_values: Iterable[LateValue]) -> str:
 
 
 def _escape(literal: str, *, before_marker: bool) -> str:
-    """HCL reads `$${` as `${`; a run of more dollars is put into an expression, where none means anything."""
-    escaped = re.sub(r"(\$+|%+)\{", _escape_run, literal)
+    # The engine would take a text that looks like one of its own tokens for one.
+    escaped = re.sub(r"[$%](?=\{)", r"\g<0>\g<0>", literal).replace("TfToken[", '${"TfToken"}[')
     if before_marker:
-        # "$" directly before the marker's own "${" would turn it into an escape.
+        # A dollar directly before the marker's own "${" would make an escape of it.
         escaped = re.sub(r"(\$+)$", lambda run: f'${{"{run.group(1)}"}}', escaped)
     return escaped
-
-
-def _escape_run(match: re.Match[str]) -> str:
-    run = match.group(1)
-    return f"{run}{run}{{" if len(run) == 1 else f'${{"{run}"}}{{'
 
 
 def _sample(late: LateValue) -> str:

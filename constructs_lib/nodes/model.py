@@ -83,6 +83,7 @@ class NodeFiles:
     """From the distribution; scripts and files need them before anything else runs."""
     packages: tuple[NodePackages, ...]
     stages: tuple[Stage, ...]
+    boot_units: tuple[str, ...]
     data_volume: LateValue | None
     late_values: tuple[LateValue, ...]
     """Those that the texts mention, in the plan's order."""

@@ -68,6 +68,7 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan) -> NodeFiles:
             for component in components
             if component.units or component.health
         ),
+        boot_units=tuple(unit for component in components for unit in component.boot_units),
         data_volume=volume,
         late_values=tuple(late for late in plan.late_values if late.marker in texts),
         apt_mirror=plan.software_mirrors.apt_mirror,

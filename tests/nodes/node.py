@@ -87,6 +87,8 @@ class Node:
             "directories": [],
             "secret_command": str(self.doubles / "get-secret"),
             "secrets": [],
+            "boot_units": [],
+            "proxy": None,
             "stages": [],
         }
         (incoming / "manifest.json").write_text(json.dumps(empty | manifest | {"files": entries}))

@@ -98,7 +98,7 @@ def test_an_empty_volume_is_formatted_and_mounted_and_a_second_run_keeps_what_is
     machine.attach()
     first = machine.run()
     assert first.returncode == 0, first.stderr
-    assert first.stdout == f"volume {ID} is {machine.device}, mounted at /srv/data\n"
+    assert first.stdout == f"clustermesos-volume: {ID} is {machine.device}, mounted at /srv/data\n"
     (machine.root / "srv/data/kept").write_text("precious")
     subprocess.run(["umount", str(machine.root / "srv/data")], check=True)
 

@@ -1,0 +1,69 @@
+"""The clusters whose node texts are looked at: the smallest, and one with everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from constructs_lib.nodes.cloud_init import SecretSource
+from constructs_lib.nodes.model import NodeFile
+from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.model import ClusterSpec
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUHzFSBTRwlqGfL5lsBd4UqvyCrj5AZCrfNWSQRnDXX ops@example.org"
+
+SMALL = {
+    "name": "small",
+    "admin": {"networks": ["203.0.113.0/24"], "ssh_keys": [KEY]},
+    "sites": {
+        "eu": {
+            "platform": "aws",
+            "aws": {"region": "eu-west-3"},
+            "network": "10.30.0.0/20",
+            "masters": {"count": 1, "memory_gib": 4},
+            "agents": {"general": {"count": 1}},
+        }
+    },
+}
+
+WHOLE = {
+    "name": "whole",
+    "admin": {"networks": ["203.0.113.0/24", "198.51.100.7/32"], "ssh_keys": [KEY], "user": "deploy"},
+    "software": {"apt_mirror": "http://mirror.example.org/ubuntu", "proxy": "http://proxy.example.org:3128"},
+    "sites": {
+        "eu": {
+            "platform": "aws",
+            "aws": {"region": "eu-west-3"},
+            "network": "10.20.0.0/16",
+            "zones": 3,
+            "mtu": 8951,
+            "masters": {"count": 3},
+            "consul": {"count": 1},
+            "agents": {"general": {"count": 3}, "batch": {"min": 0, "max": 20, "spot": True}},
+            "edge": {"count": 1, "public": True, "allow": ["192.0.2.0/24"]},
+        }
+    },
+    "cloud_config": {"agent": {"packages": ["nfs-common"], "timezone": "Europe/Paris"}},
+}
+
+CASES = {"small": SMALL, "whole": WHOLE}
+
+SOURCE = SecretSource(
+    command="/usr/local/lib/clustermesos/fetch-secret --prefix /demo/",
+    files=(
+        NodeFile(path="/usr/local/lib/clustermesos/fetch-secret", content="#!/bin/sh\nexit 1\n", mode=0o755),
+    ),
+    packages=("curl",),
+)
+"""Stands for a platform's way to hand out secrets."""
+
+
+def site(case: str) -> SitePlan:
+    """The planned site `eu` of a case."""
+    return plan(ClusterSpec.model_validate(CASES[case])).site("eu")
+
+
+def nodes(planned: SitePlan) -> Iterator[NodePlan | PoolPlan]:
+    """Everything that has a text of its own."""
+    yield from planned.nodes
+    yield from planned.pools

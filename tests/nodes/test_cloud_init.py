@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constructs_lib.components.model import Role
+from constructs_lib.errors import RenderError
+from constructs_lib.nodes.cloud_init import check_size, gzip_size, pack
+from constructs_lib.nodes.generation import INCOMING
+from constructs_lib.nodes.model import NodeFile, NodeFiles
+from constructs_lib.nodes.render import render
+from tests.conftest import need
+from tests.nodes.clusters import CASES, KEY, SOURCE, nodes, site
+
+LIMIT = 16_384
+
+
+@lru_cache
+def files_of(case: str, name: str) -> NodeFiles:
+    planned = site(case)
+    return render(planned, next(node for node in nodes(planned) if node.name == name))
+
+
+def config(files: NodeFiles) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(pack(files, SOURCE))
+    return loaded
+
+
+def with_file(content: str) -> NodeFiles:
+    return dataclasses.replace(
+        files_of("small", "general"), files=(NodeFile(path="/etc/any", content=content),)
+    )
+
+
+def test_the_text_is_cloud_config_and_says_whose_it_is() -> None:
+    lines = pack(files_of("whole", "master-2"), SOURCE).splitlines()
+
+    assert lines[0] == "#cloud-config"
+    assert lines[1].startswith("# master master-2, cluster whole, site eu;")
+
+
+def test_planned_nodes_have_their_planned_name_and_agents_keep_their_own() -> None:
+    assert config(files_of("whole", "master-2"))["hostname"] == "master-2"
+    assert "hostname" not in config(files_of("whole", "batch"))
+    assert config(files_of("whole", "batch"))["manage_etc_hosts"] is False
+
+
+def test_the_admin_logs_in_by_key_alone() -> None:
+    loaded = config(files_of("whole", "master-1"))
+
+    [user] = loaded["users"]
+    assert (user["name"], user["ssh_authorized_keys"], user["lock_passwd"]) == ("deploy", [KEY], True)
+    assert loaded["ssh_pwauth"] is False
+    assert loaded["disable_root"] is True
+
+
+def test_the_manifest_is_written_last_and_a_failing_command_fails_the_boot() -> None:
+    loaded = config(files_of("whole", "master-1"))
+
+    assert loaded["write_files"][-1]["path"] == f"{INCOMING}/manifest.json"
+    assert loaded["runcmd"][0] == "set -e"
+    assert loaded["runcmd"][1][-1] == "first-boot"
+    assert loaded["runcmd"][1][1] in [file["path"] for file in loaded["write_files"]]
+
+
+def test_the_operators_cloud_config_is_merged_after_ours() -> None:
+    loaded = config(files_of("whole", "general"))
+
+    assert loaded["packages"][0] == "chrony"
+    assert loaded["packages"][-1] == "nfs-common"
+    assert loaded["timezone"] == "Europe/Paris"
+    assert "timezone" not in config(files_of("whole", "master-1"))
+
+
+def test_mirror_and_proxy_are_honoured() -> None:
+    assert config(files_of("whole", "master-1"))["apt"] == {
+        "primary": [{"arches": ["default"], "uri": "http://mirror.example.org/ubuntu"}],
+        "http_proxy": "http://proxy.example.org:3128",
+        "https_proxy": "http://proxy.example.org:3128",
+    }
+    assert "apt" not in config(files_of("small", "master-1"))
+
+
+def test_what_is_not_text_is_refused_by_name() -> None:
+    with pytest.raises(RenderError, match="/etc/any: its content is not text"):
+        pack(with_file("\ud800"), SOURCE)
+    with pytest.raises(RenderError, match="/etc/any: its content holds a NUL character"):
+        pack(with_file("a\0b"), SOURCE)
+
+
+def test_a_secret_source_may_not_take_a_components_path() -> None:
+    taken = dataclasses.replace(SOURCE, files=(NodeFile(path="/etc/hosts", content="x"),))
+
+    with pytest.raises(RenderError, match="/etc/hosts: the secret source puts a file where"):
+        pack(files_of("small", "master-1"), taken)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_text_is_well_below_the_tightest_platforms_limit(case: str) -> None:
+    planned = site(case)
+    for node in nodes(planned):
+        text = pack(render(planned, node), SOURCE)
+        assert check_size(text, planned.late_values, LIMIT, node.name) < 13_500
+
+
+def test_a_text_over_the_limit_is_refused_with_its_size_and_its_biggest_files() -> None:
+    incompressible = "".join(f"{number * 7919 % 104729:x}" for number in range(30_000))
+    text = pack(with_file(incompressible), SOURCE)
+
+    with pytest.raises(RenderError) as raised:
+        check_size(text, (), LIMIT, "small/eu/general")
+
+    message = str(raised.value)
+    assert message.startswith(f"user data of small/eu/general: {gzip_size(text):,} bytes compressed")
+    assert "takes at most 16,384; biggest: /files/etc/any (" in message
+
+
+def test_late_values_count_with_their_longest_sample() -> None:
+    planned = site("whole")
+    text = pack(render(planned, planned.nodes_of(Role.MASTER)[0]), SOURCE)
+
+    assert check_size(text, planned.late_values, LIMIT, "x") > gzip_size(text)
+
+
+def test_the_margin_covers_terraforms_own_compressor(tmp_path: Path) -> None:
+    terraform = need("terraform")
+    planned = site("whole")
+    text = pack(render(planned, planned.nodes_of(Role.MASTER)[0]), SOURCE)
+    (tmp_path / "text").write_text(text)
+    done = subprocess.run(
+        [terraform, "console"],
+        cwd=tmp_path,
+        input='length(base64gzip(file("text")))',
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    compressed = int(done.stdout) * 3 // 4
+    assert compressed <= gzip_size(text) <= compressed * 1.05
+
+
+def test_cloud_init_itself_accepts_every_text(tmp_path: Path) -> None:
+    cloud_init = need("cloud-init")
+    for case in CASES:
+        planned = site(case)
+        for node in nodes(planned):
+            path = tmp_path / f"{case}-{node.name}"
+            path.write_text(pack(render(planned, node), SOURCE))
+            done = subprocess.run(
+                [cloud_init, "schema", "-c", str(path)], capture_output=True, text=True, check=False
+            )
+            assert "Valid cloud-config" in done.stdout, done.stdout + done.stderr
+
+
+AWKWARD = st.text(
+    st.one_of(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
+        st.sampled_from("\r\n\t :#'\"-|>%@`$"),
+    )
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(AWKWARD)
+def test_any_content_arrives_through_yaml_byte_for_byte(content: str) -> None:
+    assert config(with_file(content))["write_files"][0]["content"] == content
+
+
+CLOUD_INIT_READS = """
+import json, sys
+from cloudinit import util
+texts = json.load(sys.stdin)
+print(json.dumps([util.load_yaml(text)["write_files"][0]["content"] for text in texts]))
+"""
+
+
+def test_any_content_arrives_through_cloud_inits_own_parser() -> None:
+    need("cloud-init")
+    contents = [
+        "quotes \" and ' \\ back\\slash\n",
+        "${shell} %{directive} $${escaped} $(sub) `tick` %%\n",
+        "key: [not, {yaml: really}]\n- item\n# comment\n--- \n...\n&anchor *alias !tag\n",
+        "trailing spaces   \nand tabs\t\n\n\n",
+        "windows\r\nlines\r\n",
+        "no newline at the end",
+        "\n\nnewlines first\n",
+        "   indented first line\nthen not\n",
+        "\tnaïve ß, 中文, é, 😀, \u2028, \x85, \ufeff\n",
+        "",
+        "\n",
+        " ",
+        "null",
+        "yes",
+        "1_000",
+        "=",
+        "<<",
+        "0x1F\n",
+        "@@late:data_volume_id:master-1@@",
+        "x" * 5_000,
+        "\n".join(f"line {n}: 'a' \"b\" | > %" for n in range(500)),
+        "\x07bell \x1b[0m escape",
+    ]
+    texts = [pack(with_file(content), SOURCE) for content in contents]
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", CLOUD_INIT_READS],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(done.stdout) == contents
