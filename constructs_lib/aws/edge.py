@@ -20,7 +20,8 @@ _LONGEST_NAME = 32
 
 
 class Edge(Construct):
-    """Where applications' visitors come in. Internal unless `edge.public`; visitors' own addresses reach nginx.
+    """Where applications' visitors come in. Internal unless `edge.public`; visitors' own addresses reach
+    nginx.
 
     The load balancer takes each port that nginx declares for the public, and asks nginx' own health check.
     """
@@ -76,7 +77,16 @@ class Edge(Construct):
             enable_deletion_protection=plan.protect_data,
             tags=tags(plan, "edge", Role.EDGE),
         )
-        accept(balancer, "CKV_AWS_91", "a network load balancer logs TLS listeners only; nginx logs every request")
+        accept(
+            balancer,
+            "CKV_AWS_91",
+            "a network load balancer logs TLS listeners only; nginx logs every request",
+        )
+        accept(
+            balancer,
+            "CKV2_AWS_20",
+            "a network load balancer only passes TCP on; sending HTTP to HTTPS is for nginx behind it",
+        )
         if not plan.protect_data:
             accept(balancer, "CKV_AWS_150", "protect_data: false says that this cluster may be destroyed")
         return balancer
