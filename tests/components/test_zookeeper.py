@@ -1,0 +1,258 @@
+"""Real ZooKeeper servers started from the rendered zoo.cfg; only addresses and folders are rewritten."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.components.model import ResolvedSoftware, Role
+from constructs_lib.components.zookeeper import ZOOKEEPER
+from constructs_lib.nodes.model import NodeFiles
+from constructs_lib.nodes.render import render
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.model import ClusterSpec
+from scripts.embedded_aws import free_port
+from tests.conftest import need
+from tests.nodes.clusters import WHOLE, site
+from tests.nodes.node import SCRIPTS
+
+JARS = Path(__file__).parents[2] / ".tools" / "zookeeper"
+PASSWORD = "not-a-real-password"
+
+
+def masters(case: str = "whole") -> list[NodeFiles]:
+    planned = site(case)
+    return [render(planned, node) for node in planned.nodes_of(Role.MASTER)]
+
+
+def settings(files: NodeFiles) -> dict[str, str]:
+    lines = files.file("/etc/zookeeper/zoo.cfg").content.splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+def test_every_server_lists_the_same_quorum_by_planned_address() -> None:
+    quorums = [
+        {key: v for key, v in settings(files).items() if key.startswith("server.")} for files in masters()
+    ]
+
+    assert quorums[0] == quorums[1] == quorums[2]
+    assert list(quorums[0]) == ["server.1", "server.2", "server.3"]
+    assert all(re.fullmatch(r"10\.20\.\d+\.\d+:2888:3888;2181", value) for value in quorums[0].values())
+
+
+def test_each_server_has_its_own_id_and_a_single_one_needs_no_quorum() -> None:
+    assert [files.file("/srv/data/zookeeper/myid").content for files in masters()] == ["1\n", "2\n", "3\n"]
+    assert settings(masters("small")[0])["standaloneEnabled"] == "true"
+    assert settings(masters()[0])["standaloneEnabled"] == "false"
+
+
+def test_no_comment_follows_a_value_in_the_properties_file() -> None:
+    assert all("#" not in value for files in masters() for value in settings(files).values())
+
+
+def test_the_heap_follows_the_machines_memory() -> None:
+    assert "ZK_SERVER_HEAP=2048 " in masters()[0].file("/etc/systemd/system/zookeeper.service").content
+    assert "ZK_SERVER_HEAP=1024 " in masters("small")[0].file("/etc/systemd/system/zookeeper.service").content
+
+
+def test_the_super_users_password_is_in_no_rendered_file_and_on_no_command_line() -> None:
+    for files in masters():
+        assert [secret.path for secret in files.secrets] == ["/etc/zookeeper/super-password"]
+        unit = files.file("/etc/systemd/system/zookeeper.service").content
+        assert "super" not in unit.lower()
+
+
+def test_from_packages_java_runs_it_and_the_provider_that_debian_lacks_is_left_out() -> None:
+    software = {"zookeeper": {"source": "apt"}}
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"software": {"components": software}})).site("eu")
+    files = render(planned, planned.nodes_of(Role.MASTER)[0])
+    unit = files.file("/etc/systemd/system/zookeeper.service").content
+
+    assert "ExecStart=/usr/bin/java -Xmx2048m" in unit
+    assert "docker" not in unit
+    assert not any(key.startswith("metricsProvider") for key in settings(files))
+    assert planned.software["zookeeper"] == ResolvedSoftware(
+        source="apt", version=None, packages=ZOOKEEPER.apt_names
+    )
+
+
+class Ensemble:
+    """Three servers on this machine, each from the files of one master."""
+
+    def __init__(self, folder: Path, jars: Path) -> None:
+        self.folder = folder
+        self.classpath = f"{folder}:{jars}/*"
+        self.clients = [free_port() for _ in range(3)]
+        self.metrics = [free_port() for _ in range(3)]
+        self.servers: dict[int, subprocess.Popen[bytes]] = {}
+        peers = [f"127.0.0.1:{free_port()}:{free_port()};127.0.0.1:{port}" for port in self.clients]
+        for number, files in enumerate(masters(), 1):
+            data = folder / str(number)
+            data.mkdir()
+            (data / "myid").write_text(files.file("/srv/data/zookeeper/myid").content)
+            (folder / f"{number}.cfg").write_text(self.on_loopback(files, number, peers))
+
+    def on_loopback(self, files: NodeFiles, number: int, peers: list[str]) -> str:
+        text = files.file("/etc/zookeeper/zoo.cfg").content
+        text = re.sub(
+            r"(?m)^server\.(\d)=.*$", lambda found: f"server.{found[1]}={peers[int(found[1]) - 1]}", text
+        )
+        text = text.replace("dataDir=/srv/data/zookeeper", f"dataDir={self.folder / str(number)}")
+        text = text.replace("admin.serverPort=8081", f"admin.serverPort={free_port()}")
+        text = text.replace("httpPort=7000", f"httpPort={self.metrics[number - 1]}")
+        digest = base64.b64encode(hashlib.sha1(f"super:{PASSWORD}".encode()).digest()).decode()
+        return f"{text}DigestAuthenticationProvider.superDigest=super:{digest}\n"
+
+    def start(self, number: int) -> None:
+        main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+        command = ["java", "-Xmx128m", "-cp", self.classpath, main, str(self.folder / f"{number}.cfg")]
+        with (self.folder / f"{number}.log").open("ab") as log:
+            self.servers[number] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+
+    def stop(self, number: int) -> None:
+        server = self.servers.pop(number)
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(timeout=10)
+
+    def mode(self, number: int) -> str | None:
+        try:
+            with socket.create_connection(("127.0.0.1", self.clients[number - 1]), timeout=2) as server:
+                server.sendall(b"srvr")
+                answer = b"".join(iter(lambda: server.recv(4096), b"")).decode()
+        except OSError:
+            return None
+        return next((line.split()[1] for line in answer.splitlines() if line.startswith("Mode:")), None)
+
+    def modes(self) -> list[str]:
+        return sorted(mode for number in self.servers if (mode := self.mode(number)))
+
+    def wait(self, what: str, happened: Callable[[], bool]) -> None:
+        end = time.monotonic() + 90
+        while not happened():
+            logs = "\n".join((self.folder / f"{n}.log").read_text()[-1500:] for n in self.servers)
+            assert time.monotonic() < end, f"waited 90 s for {what}; modes {self.modes()}\n{logs}"
+            time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
+    need("java")
+    if not list(JARS.glob("zookeeper-3*.jar")):
+        pytest.skip("ZooKeeper's jars are not installed: make tools")
+    ensemble = Ensemble(tmp_path_factory.mktemp("ensemble"), JARS)
+    for number in (1, 2, 3):
+        ensemble.start(number)
+    try:
+        ensemble.wait(
+            "a leader and two followers", lambda: ensemble.modes() == ["follower", "follower", "leader"]
+        )
+        yield ensemble
+    finally:
+        for number in list(ensemble.servers):
+            ensemble.stop(number)
+
+
+def health(ensemble: Ensemble, number: int) -> subprocess.CompletedProcess[str]:
+    checks = masters()[number - 1].file("/etc/clustermesos/health.json").content
+    here = ensemble.folder / f"health-{number}.json"
+    here.write_text(checks.replace("2181", str(ensemble.clients[number - 1])))
+    script = str(SCRIPTS / "clustermesos-health")
+    command = [sys.executable, script, "--checks", str(here), "--component", "zookeeper"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_the_quorum_forms_and_the_nodes_own_health_check_says_so(ensemble: Ensemble) -> None:
+    for number in (1, 2, 3):
+        done = health(ensemble, number)
+        assert done.returncode == 0, done.stdout
+        assert '"healthy": true' in done.stdout
+
+
+def test_prometheus_finds_the_metrics(ensemble: Ensemble) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{ensemble.metrics[0]}/metrics", timeout=10) as answer:
+        assert b"\nznode_count " in answer.read()
+
+
+def test_zookeeper_takes_the_super_users_digest_from_the_file(ensemble: Ensemble) -> None:
+    """An unknown key of zoo.cfg really becomes a system property: nothing else told it the digest."""
+    refused = "Insufficient permission : /locked"
+    wrong = client(ensemble, "create /locked x world:anyone:r\naddauth digest super:wrong\nset /locked y\n")
+    right = client(ensemble, f"addauth digest super:{PASSWORD}\nset /locked z\nget /locked\n")
+
+    assert refused in wrong
+    assert refused not in right
+    assert "z" in right.splitlines()
+
+
+def client(ensemble: Ensemble, commands: str) -> str:
+    main = "org.apache.zookeeper.ZooKeeperMain"
+    server = f"127.0.0.1:{ensemble.clients[0]}"
+    command = ["java", "-cp", ensemble.classpath, main, "-server", server]
+    done = subprocess.run(command, input=commands, capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout + done.stderr
+
+
+def test_the_quorum_survives_its_leader_and_takes_it_back(ensemble: Ensemble) -> None:
+    leader = next(number for number in (1, 2, 3) if ensemble.mode(number) == "leader")
+    ensemble.stop(leader)
+    ensemble.wait("a new leader", lambda: ensemble.modes() == ["follower", "leader"])
+    assert health(ensemble, leader).returncode == 1
+
+    ensemble.start(leader)
+    ensemble.wait("the old leader as a follower", lambda: ensemble.mode(leader) == "follower")
+
+
+def test_without_a_quorum_the_health_check_fails_and_says_why(ensemble: Ensemble) -> None:
+    alone, *others = sorted(ensemble.servers)
+    for number in others:
+        ensemble.stop(number)
+    ensemble.wait("the last server to stop serving", lambda: ensemble.mode(alone) is None)
+
+    done = health(ensemble, alone)
+
+    assert done.returncode == 1
+    assert "not currently serving requests" in done.stdout
+    for number in others:
+        ensemble.start(number)
+    ensemble.wait("the quorum", lambda: ensemble.modes() == ["follower", "follower", "leader"])
+
+
+def test_the_script_that_completes_the_file_adds_the_digest_and_nothing_else(tmp_path: Path) -> None:
+    """Run for real, below a temporary root; chown is a double, since nobody called zookeeper is here."""
+    text = masters()[0].file("/usr/local/libexec/zookeeper-config").content
+    for path in ("/etc/zookeeper", "/run/zookeeper"):
+        (tmp_path / path.lstrip("/")).mkdir(parents=True)
+        text = text.replace(f"{path}/", f"{tmp_path}{path}/")
+    (tmp_path / "etc/zookeeper/super-password").write_text(PASSWORD)
+    (tmp_path / "etc/zookeeper/zoo.cfg").write_text("tickTime=2000\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/chown").symlink_to(shutil.which("true") or "/bin/true")
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+
+    done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=False, env=environment)
+
+    completed = tmp_path / "run/zookeeper/zoo.cfg"
+    digest = base64.b64encode(hashlib.sha1(f"super:{PASSWORD}".encode()).digest()).decode()
+    assert done.returncode == 0, done.stderr
+    assert (
+        completed.read_text() == f"tickTime=2000\nDigestAuthenticationProvider.superDigest=super:{digest}\n"
+    )
+    assert completed.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in completed.parent.iterdir()] == ["zoo.cfg"]
