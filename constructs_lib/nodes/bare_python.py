@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import tokenize
+from functools import cache
 
 _BEFORE_STATEMENT = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, None}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL}
 
 
+@cache
 def bare(source: str) -> str:
     """`source` without lines that hold only a comment, docstrings and blank lines; `#!` stays.
 
     The same on every Python version: only whole lines are dropped, nothing is formatted anew. A function must
-    not consist of a docstring alone.
+    not consist of a docstring alone. Remembered, since every node has the same scripts.
     """
     tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     dropped = {token.start[0] for token in tokens if token.type == tokenize.COMMENT and _stands_alone(token)}

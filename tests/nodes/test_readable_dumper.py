@@ -1,0 +1,45 @@
+"""The fast road of the cloud-config's dumper writes what the emitter itself would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from constructs_lib.nodes import cloud_init
+
+# Short lines of what YAML cares about; most real files are simple blocks, so half of the texts end as one does.
+_TEXTS = st.text(st.sampled_from("ab \n\t:#-|'\"é\u2028{%"), max_size=12) | st.from_regex(
+    r"\A([!-~][ -~]{0,5}[!-~]\n\n?){1,3}[!-~]\n\Z"
+)
+
+
+class _Slow(cloud_init._ReadableDumper):
+    analyze_scalar = yaml.SafeDumper.analyze_scalar
+    write_literal = yaml.SafeDumper.write_literal
+
+
+def _dump(value: object, dumper: Any) -> str:
+    text: str = yaml.dump(
+        value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=2**31, default_flow_style=False
+    )
+    return text
+
+
+@given(_TEXTS)
+@example("a\n\n  b\n")
+@example(" a\n")
+@example("a\n\n")
+@example("a \nb\n")
+@example("\n")
+def test_every_text_is_dumped_as_the_emitter_dumps_it(text: str) -> None:
+    for value in ({"content": text, "after": [1]}, [{"a": 1, "content": text, "z": [text]}], {text: 1}, text):
+        assert _dump(value, cloud_init._ReadableDumper) == _dump(value, _Slow)
+
+
+@pytest.mark.parametrize("text", ["a\n", "a\n\n  b\n", "#!/bin/sh\nexec true\n"])
+def test_a_plain_file_takes_the_fast_road(text: str) -> None:
+    assert cloud_init._simple_block(text)
