@@ -3,8 +3,8 @@
 checkov's reader of Terraform JSON takes no inline suppressions, so a construct that knows better than a check
 says so here, with a reason, and `clustermesos scan` matches failed checks against what was said:
 
-    bucket = Resource(self, "access-log", "aws_s3_bucket", ...)
-    accept(bucket, "CKV_AWS_18", "this is the bucket that the access logs of the others go to")
+    bucket = Resource(self, "assets", "aws_s3_bucket", ...)
+    accept(bucket, "CKV_AWS_144", "the assets are built anew from the repository")
 
 Importing this module does not load the engine, so that a scan of a synthesized folder starts fast.
 """

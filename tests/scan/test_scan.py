@@ -26,14 +26,6 @@ def replay(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, PROGRAM_VARIABLE: program(tmp_path / "bin" / "checkov", f"cat '{RECORDED}'")}
 
 
-@pytest.fixture
-def real(request: pytest.FixtureRequest) -> dict[str, str]:
-    """An environment with the real checkov: what CLUSTERMESOS_CHECKOV names, else the one in .tools/."""
-    if PROGRAM_VARIABLE in os.environ:
-        return dict(os.environ)
-    return {**os.environ, PROGRAM_VARIABLE: str(request.getfixturevalue("checkov"))}
-
-
 def test_a_synthesized_folder_is_scanned_with_the_exceptions_beside_its_stacks(
     tmp_path: Path, replay: dict[str, str]
 ) -> None:
@@ -84,16 +76,16 @@ def test_a_broken_stack_is_named(tmp_path: Path, replay: dict[str, str], text: s
 
 
 @pytest.mark.checkov
-def test_the_real_checkov_says_what_was_recorded(tmp_path: Path, real: dict[str, str]) -> None:
+def test_the_real_checkov_says_what_was_recorded(tmp_path: Path, real_checkov: dict[str, str]) -> None:
     out = synthesized(tmp_path / "out")
-    (report,) = scan(out, real).stacks
+    (report,) = scan(out, real_checkov).stacks
     recorded = {check for check, _ in FAILURES}
     assert {(r.check, r.address) for r in report.failed if r.check in recorded} == FAILURES
 
 
 @pytest.mark.checkov
 def test_a_plain_checkov_skips_exactly_what_the_generated_configuration_says(
-    tmp_path: Path, real: dict[str, str]
+    tmp_path: Path, real_checkov: dict[str, str]
 ) -> None:
     out = synthesized(tmp_path / "out")
     everywhere = [
@@ -104,9 +96,9 @@ def test_a_plain_checkov_skips_exactly_what_the_generated_configuration_says(
     write_policy_files(out, {"demo-eu": [*everywhere, *some]})
     (tmp_path / "home").mkdir()
     ran = subprocess.run(
-        [find_checkov(real), "-d", "out", "--output", "json", "--compact"],
+        [find_checkov(real_checkov), "-d", "out", "--output", "json", "--compact"],
         cwd=tmp_path,
-        env={**real, "HOME": str(tmp_path / "home")},
+        env={**real_checkov, "HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
         check=False,
@@ -118,9 +110,11 @@ def test_a_plain_checkov_skips_exactly_what_the_generated_configuration_says(
 
 
 @pytest.mark.checkov
-def test_the_list_of_checks_with_several_types_is_checkovs_own(tmp_path: Path, real: dict[str, str]) -> None:
+def test_the_list_of_checks_with_several_types_is_checkovs_own(
+    tmp_path: Path, real_checkov: dict[str, str]
+) -> None:
     ran = subprocess.run(
-        [find_checkov(real), "--list", "--framework", "terraform", "--skip-download"],
+        [find_checkov(real_checkov), "--list", "--framework", "terraform", "--skip-download"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -131,7 +125,9 @@ def test_the_list_of_checks_with_several_types_is_checkovs_own(tmp_path: Path, r
 
 
 @pytest.mark.checkov
-def test_the_real_checkov_takes_a_stack_with_nothing_to_check(tmp_path: Path, real: dict[str, str]) -> None:
+def test_the_real_checkov_takes_a_stack_with_nothing_to_check(
+    tmp_path: Path, real_checkov: dict[str, str]
+) -> None:
     content = {"resource": {"terraform_data": {"x": {"input": "1"}}}}
-    report = scan(synthesized(tmp_path / "out", content), real)
+    report = scan(synthesized(tmp_path / "out", content), real_checkov)
     assert report.fine
