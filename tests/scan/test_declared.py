@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,10 @@ def test_the_configuration_is_limited_to_what_the_scan_checks(tmp_path: Path) ->
     assert json.loads((tmp_path / "stacks" / "demo-eu" / "policy-exceptions.json").read_text()) == {
         "exceptions": []
     }
+
+
+def test_importing_it_costs_a_synth_next_to_nothing() -> None:
+    heavy = {"cdktf", "cdktn", "jsii", "yaml", "pydantic", "subprocess", "importlib.resources"}
+    code = f"import sys, constructs_lib.scan.declared; sys.exit(', '.join({heavy!r} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stderr.strip() == ""
