@@ -33,7 +33,8 @@ def agent_group(site: SitePlan, deployed: Deployed, pool: str) -> AutoScalingGro
     group = deployed.pools.get(pool)
     if group is None or group.autoscaling_group is None or group.launch_template is None:
         raise RollError(
-            f"{pool}: no such pool is deployed in {site.name}, only {', '.join(deployed.pools) or 'none'}: cdktf deploy"
+            f"{pool}: no such pool is deployed in {site.name}, only {', '.join(deployed.pools) or 'none'}: "
+            "cdktf deploy"
         )
     return AutoScalingGroup(aws_of(site), group.autoscaling_group, group.launch_template)
 

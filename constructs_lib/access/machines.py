@@ -1,0 +1,35 @@
+"""How a platform names its machines, for whoever has to tell one from the rest of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kinds:
+    """A platform's own words: `machines` are the resource types that are a node, `kept` those that must
+    outlive it.
+
+    `address` is the machine's attribute that holds its private address, `identity` the one that names it.
+    """
+
+    machines: Collection[str]
+    kept: Collection[str]
+    address: str
+    identity: str = "id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """One machine of a pool that has no planned nodes."""
+
+    id: str
+    address: str
+    """Private; empty while the machine has none."""
+    current: bool
+    """Whether it was made from the pool's newest template."""
+    in_service: bool
+    """Whether the platform counts it as running and well."""
+    version: str
+    """The template's version that it was made from."""

@@ -1,0 +1,93 @@
+"""Runs one command on one node by the user's own `ssh`: bounded, never asking, never unchecked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from constructs_lib.access.ssh_config import Folder
+from constructs_lib.errors import ToolError
+
+LOST = 255
+"""What ssh itself returns when it did not get as far as the command."""
+_HINTS = {
+    "host key verification failed": "the host key is not the expected one: someone may be in between. "
+    "A gateway made with another secret looks the same: is .clustermesos/secrets.json the cluster's?",
+    "host key is known": "no host key is planned for this host: is .clustermesos/secrets.json the cluster's?",
+    "remote host identification has changed": "this very machine had another host key before: "
+    "someone may be in between",
+    "permission denied": "no key of yours is accepted: is it among admin.ssh_keys, and in your ssh-agent?",
+    "connection timed out": "no answer: is your network among admin.networks, and does the machine run?",
+    "connection refused": "nothing listens there (yet): the machine may still be booting",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a command said: its exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong in one line, with what to do where that is known; None for exit code 0."""
+        if self.code == 0:
+            return None
+        said = [line.strip() for line in (self.err or self.out).splitlines() if line.strip(" @\r")]
+        if self.code != LOST:
+            return f"exit code {self.code}: {said[-1]}" if said else f"exit code {self.code}"
+        everything = self.err.lower()
+        hint = next((hint for sign, hint in _HINTS.items() if sign in everything), None)
+        words = said[-1] if said else "ssh failed without a word"
+        return f"ssh: {words} ({hint})" if hint else f"ssh: {words}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ssh:
+    """OpenSSH with the files of `folder`, which `ssh_config.write` has written."""
+
+    folder: Folder
+    program: str = "ssh"
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def command(self, host: str, words: Sequence[str] = ()) -> list[str]:
+        """The command line; `words` are joined by the remote shell, as always with ssh."""
+        return [self.program, "-F", str(self.folder.batch_config), host, "--", *words]
+
+    def run(self, host: str, words: Sequence[str], *, timeout: float) -> Answer:
+        """Run it, at most `timeout` seconds long: a longer one ends as exit code 255.
+
+        ToolError only when there is no ssh program.
+        """
+        try:
+            process = subprocess.Popen(
+                self.command(host, words),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                # A graphical prompt is one as well.
+                env={**self.environ, "SSH_ASKPASS_REQUIRE": "never"},
+                # Its own group, so that the jump's ssh ends with it; no terminal, so that nothing can be
+                # asked.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolError(f"{self.program}: {error.strerror or error}; install OpenSSH's client") from None
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return Answer(code=LOST, out="", err=f"no answer within {timeout:g} seconds")
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        return Answer(code=process.returncode, out=out, err=err)

@@ -1,0 +1,145 @@
+"""Is a node healthy? The question that a roll asks before and after each replacement."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from constructs_lib.access.ssh import Ssh
+from constructs_lib.roll.quorum import ensemble_trouble
+
+ASK_SECONDS = 30.0
+"""The longest that one question to one node may take."""
+PAUSE_SECONDS = 5.0
+HEALTH_COMMAND = ("sudo", "-n", "clustermesos-health")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What a gate has to know of a node; `login` is what the SSH configuration calls it."""
+
+    name: str
+    address: str
+    role: str
+    cluster: str
+    login: str
+
+
+class Gate(Protocol):
+    """Asks each machine once."""
+
+    def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
+        """Machine name → what is wrong, None for a healthy one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandGate:
+    """The user's own shell command: exit code 0 is healthy, its last line says what is not.
+
+    It gets NODE, ADDRESS, ROLE and CLUSTER in its environment, and at most ASK_SECONDS.
+    """
+
+    command: str
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
+        """Machine name → what is wrong, None for a healthy one."""
+        return {machine.name: self._ask(machine) for machine in machines}
+
+    def _ask(self, machine: Machine) -> str | None:
+        about = {
+            "NODE": machine.name,
+            "ADDRESS": machine.address,
+            "ROLE": machine.role,
+            "CLUSTER": machine.cluster,
+        }
+        try:
+            done = subprocess.run(
+                ["/bin/sh", "-c", self.command],
+                env={**self.environ, **about},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=ASK_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"the gate command gave no answer within {ASK_SECONDS:g} seconds"
+        if done.returncode == 0:
+            return None
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        return f"the gate command ended with {done.returncode}" + (f": {said[-1]}" if said else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SshGate:
+    """Asks every machine's own `clustermesos-health` through the gateway, and ZooKeeper who leads."""
+
+    ssh: Ssh
+
+    def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
+        """Machine name → what is wrong, None for a healthy one."""
+        wrong: dict[str, str | None] = {}
+        modes: dict[str, str | None] = {}
+        for machine in machines:
+            answer = self.ssh.run(machine.login, HEALTH_COMMAND, timeout=ASK_SECONDS)
+            wrong[machine.name], mode = read_health(answer.out, answer.trouble)
+            if mode is not None:
+                modes[machine.name] = mode
+        # While one is away its ensemble still has to be whole among the others: ask only those that
+        # answered.
+        trouble = ensemble_trouble(modes) if len(modes) == len(machines) else None
+        if trouble and not any(wrong.values()):
+            return dict.fromkeys(wrong, trouble)
+        return wrong
+
+
+def read_health(text: str, trouble: str | None) -> tuple[str | None, str | None]:
+    """What is wrong (None: nothing), and ZooKeeper's mode where the node runs one.
+
+    `text` is what `clustermesos-health` printed: a list of {component, check, healthy, wrong, mode}.
+    """
+    try:
+        checks = json.loads(text)
+        failed = [f"{check['component']}: {check['wrong']}" for check in checks if not check["healthy"]]
+        mode = next((check["mode"] for check in checks if check.get("mode")), None)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # No report: what ssh or sudo said is the better word, and a healthy exit without one is no health.
+        return trouble or "clustermesos-health printed no report", None
+    if failed:
+        return "; ".join(failed), mode
+    return trouble, mode
+
+
+def wait_until_healthy(
+    gate: Gate,
+    machines: Sequence[Machine],
+    *,
+    timeout: float,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, str | None]:
+    """Ask until all are healthy or `timeout` seconds have passed; the last answers, and `say` each that
+    is new.
+    """
+    end = clock() + timeout
+    told: dict[str, str | None] = {}
+    while True:
+        answers = gate.look(machines)
+        for name, wrong in answers.items():
+            if name not in told or told[name] != wrong:
+                say(f"  {name}: {wrong or 'healthy'}")
+        told = answers
+        if not any(answers.values()):
+            return answers
+        left = end - clock()
+        if left <= 0:
+            return answers
+        sleep(min(PAUSE_SECONDS, left))

@@ -1,0 +1,201 @@
+"""Rolls the nodes that have a planned address: one machine at a time, each by a plan that holds nothing
+else.
+
+Nothing is remembered between runs. A node is behind when replacing it would change what it is, so a roll
+that was interrupted goes on with those that are left: docs/decisions/2026-11-25-roll.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from constructs_lib.access.machines import Kinds
+from constructs_lib.components.model import Role
+from constructs_lib.errors import RollError, ToolError
+from constructs_lib.plan.model import NodePlan
+from constructs_lib.roll.gate import Gate, Machine, wait_until_healthy
+from constructs_lib.roll.platform import rolling
+from constructs_lib.roll.quorum import quorum, why_not
+from constructs_lib.roll.reading import ReadPlan, Replacement, half_done, judge
+from constructs_lib.roll.site import Say, Site
+
+VOTERS = (Role.MASTER, Role.CONSUL)
+"""Roles whose nodes decide by quorum."""
+PATIENCE_BEFORE = 15.0
+"""Seconds that a node may take to be found healthy before anything changes: one lost packet refuses no
+roll.
+"""
+
+
+@dataclass(kw_only=True)
+class NodeRoll:
+    """A roll of one role in one site.
+
+    `only` names the node to replace, up to date or not; without it all that are behind are. `confirm` is
+    asked with what will happen, before anything does. `gate_timeout` is in seconds, for each node.
+    """
+
+    site: Site
+    role: Role
+    gate: Gate
+    gate_timeout: float
+    say: Say
+    confirm: Callable[[str], bool]
+    only: str | None = None
+    dry_run: bool = False
+    _addresses: dict[str, str] = field(default_factory=dict, init=False)
+    """Node name → Terraform address of its machine."""
+
+    def run(self) -> tuple[str, ...]:
+        """Roll, and return the names of the replaced nodes; RollError when refused, stopped or declined."""
+        nodes = self._nodes()
+        self.site.terraform.init()
+        done: list[str] = []
+        incomplete = self._incomplete(nodes)
+        if incomplete is not None:
+            self.say(
+                f"{incomplete.name} is incomplete: an earlier roll was interrupted, or its machine is gone"
+            )
+            self._all([incomplete], done)
+            if self.dry_run:
+                self.say("which others are behind is known once it is whole again")
+                return ()
+        behind = self._survey([node for node in nodes if node.name not in done])
+        self._all(behind, done)
+        if done:
+            self.say(f"done: {', '.join(done)}")
+        elif not behind:
+            self.say("nothing to do: what was asked for is up to date")
+        return tuple(done)
+
+    @property
+    def _kinds(self) -> Kinds:
+        return rolling(self.site.plan.platform).KINDS
+
+    @property
+    def _machines(self) -> tuple[Machine, ...]:
+        return self.site.machines(self.role)
+
+    def _nodes(self) -> tuple[NodePlan, ...]:
+        nodes = self.site.plan.nodes_of(self.role)
+        chosen = tuple(node for node in nodes if self.only in (None, node.name))
+        if not chosen:
+            names = (
+                ", ".join(node.name for node in nodes)
+                or f"nothing: {self.site.plan.name} has no {self.role.value}"
+            )
+            raise RollError(f"--only: got {self.only!r}, expected one of {names}")
+        return chosen
+
+    def _incomplete(self, nodes: Sequence[NodePlan]) -> NodePlan | None:
+        """The node that a plain deploy would complete; RollError when anything else waits for a deploy."""
+        names = [node.name for node in self.site.plan.nodes_of(self.role)]
+        with self.site.plan_file() as file:
+            plan = ReadPlan.of(self.site.terraform.plan(file))
+        self._addresses = {name: plan.machine(self._kinds, name).address for name in names}
+        found = half_done(plan, names, self._kinds)
+        if found is None:
+            return None
+        for node in nodes:
+            if node.name == found:
+                return node
+        raise RollError(f"{found} is incomplete and has to come first: --only {found}. Nothing was changed")
+
+    def _survey(self, nodes: Sequence[NodePlan]) -> list[NodePlan]:
+        """The nodes that are behind, each told with what is different."""
+        behind = []
+        for node in nodes:
+            # The platform was asked about the whole stack just now, and is again before each apply.
+            with self.site.plan_file() as file:
+                found = self._planned(node, file, refresh=False)
+            if found.differences or self.only:
+                behind.append(node)
+                self.say(
+                    f"{node.name}: {'; '.join(found.differences) or 'the same again, since --only names it'}"
+                )
+            else:
+                self.say(f"{node.name}: up to date")
+        return behind
+
+    def _all(self, behind: Sequence[NodePlan], done: list[str]) -> None:
+        if not behind or self.dry_run:
+            return
+        if not self.confirm(self._question(behind)):
+            raise RollError("not confirmed; nothing was changed")
+        for node in behind:
+            try:
+                self._replace(node)
+            except (ToolError, RollError) as error:
+                raise RollError(f"{error}\n{self._how_to_go_on(node, done)}") from None
+            except KeyboardInterrupt:
+                self.say(self._how_to_go_on(node, done))
+                raise
+            done.append(node.name)
+
+    def _question(self, behind: Sequence[NodePlan]) -> str:
+        names = ", ".join(node.name for node in behind)
+        members = len(self._machines)
+        if members == 1:
+            return f"Replace {names}? It is the only {self.role.value}: it is away until the new one runs."
+        if self.role in VOTERS:
+            return (
+                f"Replace {names}, one at a time? Each time {members - 1} of {members} are left, "
+                f"the quorum is {quorum(members)}."
+            )
+        return f"Replace {names}, one at a time?"
+
+    def _replace(self, node: NodePlan) -> None:
+        self._require_the_others(node)
+        with self.site.plan_file() as file:
+            found = self._planned(node, file)
+            parts = "".join(f", with {part.address}" for part in found.parts)
+            self.say(f"{node.name}: replacing {found.machine.address}{parts}")
+            self.site.terraform.apply(file)
+        self.site.refresh()
+        self.say(
+            f"{node.name}: replaced; waiting at most {self.gate_timeout:g} seconds for all to be healthy"
+        )
+        answers = wait_until_healthy(self.gate, self._machines, timeout=self.gate_timeout, say=self.say)
+        wrong = [f"{name}: {trouble}" for name, trouble in answers.items() if trouble]
+        if wrong:
+            raise RollError(
+                f"{node.name} was replaced, and after {self.gate_timeout:g} seconds not all are healthy:\n  "
+                + "\n  ".join(wrong)
+            )
+
+    def _require_the_others(self, node: NodePlan) -> None:
+        self.site.refresh()
+        self.say(f"{node.name}: asking all {len(self._machines)} before anything changes")
+        patience = min(PATIENCE_BEFORE, self.gate_timeout)
+        answers = wait_until_healthy(self.gate, self._machines, timeout=patience, say=self.say)
+        healthy = [name for name, trouble in answers.items() if trouble is None]
+        reason = why_not(list(answers), healthy, node.name, votes=self.role in VOTERS)
+        if reason:
+            details = "\n".join(f"  {name}: {trouble}" for name, trouble in answers.items() if trouble)
+            raise RollError(f"{node.name}: refused, since {reason}:\n{details}\n{node.name} was not touched")
+
+    def _planned(self, node: NodePlan, file: Path, *, refresh: bool = True) -> Replacement:
+        """The judged plan in `file`. What drifted elsewhere is told and left out: a roll repairs nothing
+        on the way.
+        """
+        terraform, kinds, address = self.site.terraform, self._kinds, str(node.address)
+        replace = [self._addresses[node.name]]
+        if refresh:
+            plan = ReadPlan.of(terraform.plan(file, replace=replace))
+            repairs = plan.repairs()
+            found = judge(plan, node.name, address, kinds, ignoring=repairs)
+            if not repairs - {part.address for part in found.parts}:
+                return found
+            self.say(f"{node.name}: changed outside of Terraform, left alone: {', '.join(sorted(repairs))}")
+        plan = ReadPlan.of(terraform.plan(file, replace=replace, refresh=False))
+        return judge(plan, node.name, address, kinds)
+
+    def _how_to_go_on(self, node: NodePlan, done: Sequence[str]) -> str:
+        return (
+            f"Stopped at {node.name}; done before: {', '.join(done) or 'none'}. Look at it: "
+            f"ssh -F {self.site.ssh.folder.config} {node.name}.{self.site.plan.name}\n"
+            "Run the same command again to go on with the nodes that are behind, or replace this one again "
+            f"with --only {node.name}"
+        )
