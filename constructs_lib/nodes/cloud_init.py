@@ -167,8 +167,8 @@ class _ReadableDumper(yaml.SafeDumper):
 
 
 def _simple_block(text: str) -> bool:
-    """Whether text is what most files are: lines of printable ASCII, none of which ends with a space, the first
-    beginning with none, the last not empty and ended as the others.
+    """Whether text is what most files are: lines of printable ASCII, of which none ends with a space, the
+    first begins with none, and the last is neither empty nor without its end.
     """
     return (
         text[-1:] == "\n"

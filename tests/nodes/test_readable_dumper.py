@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from constructs_lib.nodes import cloud_init
 
-# Short lines of what YAML cares about; most real files are simple blocks, so half of the texts end as one does.
+# Short lines of what YAML cares about, and simple blocks, which most real files are.
 _TEXTS = st.text(st.sampled_from("ab \n\t:#-|'\"é\u2028{%"), max_size=12) | st.from_regex(
     r"\A([!-~][ -~]{0,5}[!-~]\n\n?){1,3}[!-~]\n\Z"
 )
