@@ -11,6 +11,7 @@ import jinja2
 import constructs_lib
 from constructs_lib.errors import RenderError
 
+NFT_COMMENT_BYTES = 128
 TEMPLATE_FOLDER = Path(constructs_lib.__file__).parent / "cloud_init"
 """A link to cloud-init/ in the repository, a folder of the package once installed."""
 
@@ -27,7 +28,7 @@ def environment(folder: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     env.filters["json"] = _as_json
-    env.filters["quoted"] = json.dumps
+    env.filters["nft_comment"] = _nft_comment
     return env
 
 
@@ -60,6 +61,15 @@ def render_expression(text: str, context: dict[str, object]) -> str:
 
 def _as_json(value: object) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _nft_comment(text: str) -> str:
+    """A quoted comment of a rule: nftables takes 128 bytes and knows no escapes."""
+    if len(text.encode()) > NFT_COMMENT_BYTES or '"' in text or "\n" in text:
+        raise RenderError(
+            f"reason {text!r}: nftables takes at most {NFT_COMMENT_BYTES} bytes, no quotes, one line"
+        )
+    return f'"{text}"'
 
 
 def _line(error: BaseException, name: str) -> int:

@@ -1,0 +1,166 @@
+"""The node firewall, read and run by the real nftables in network namespaces of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.components.model import Role
+from constructs_lib.errors import RenderError
+from constructs_lib.nodes.render import render
+from tests.conftest import need
+from tests.nodes.clusters import CASES, nodes, site
+
+PATH = "/etc/clustermesos/firewall.nft"
+
+
+def firewall(case: str, name: str) -> str:
+    planned = site(case)
+    return render(planned, next(node for node in nodes(planned) if node.name == name)).file(PATH).content
+
+
+def test_every_rule_of_the_traffic_table_is_there_with_its_reason() -> None:
+    planned = site("whole")
+    for node in planned.nodes:
+        text = render(planned, node).file(PATH).content
+        for rule in planned.traffic_to(node.role):
+            networks = ", ".join(map(str, rule.networks))
+            wanted = (
+                f'ip saddr {{ {networks} }} {rule.protocol} dport {rule.port} accept comment "{rule.why}"'
+            )
+            assert wanted in text
+
+
+def test_ports_that_docker_publishes_are_filtered_where_they_are_forwarded() -> None:
+    assert "chain forward" in firewall("whole", "general")
+    assert "chain forward" not in firewall("whole", "gateway-1")
+
+
+def test_the_ruleset_is_never_flushed() -> None:
+    assert all("flush" not in firewall(case, node.name) for case in CASES for node in nodes(site(case)))
+
+
+def test_a_plan_that_would_lock_the_operators_out_is_refused() -> None:
+    planned = site("whole")
+    locked = dataclasses.replace(planned, traffic=tuple(rule for rule in planned.traffic if rule.port != 22))
+
+    with pytest.raises(RenderError, match="master nodes: no rule lets the gateway in on port 22"):
+        render(locked, locked.nodes_of(Role.MASTER)[0])
+
+
+def test_a_reason_that_nftables_would_not_take_is_refused() -> None:
+    planned = site("whole")
+    rules = tuple(dataclasses.replace(rule, why="x" * 129) for rule in planned.traffic)
+
+    with pytest.raises(RenderError, match="at most 128"):
+        render(dataclasses.replace(planned, traffic=rules), planned.nodes_of(Role.MASTER)[0])
+
+
+@pytest.mark.root
+def test_nftables_itself_accepts_every_nodes_rules(tmp_path: Path) -> None:
+    nft = need("nft")
+    for case in CASES:
+        for node in nodes(site(case)):
+            path = tmp_path / "firewall.nft"
+            path.write_text(firewall(case, node.name))
+            done = subprocess.run([nft, "-c", "-f", str(path)], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{case}/{node.name}: {done.stderr}"
+
+
+class Network:
+    """A master's namespace with the firewall, and a namespace beside it that takes any address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rules = folder / "firewall.nft"
+        self.node, self.other = f"cm-node-{folder.name[-8:]}", f"cm-other-{folder.name[-8:]}"
+
+    def ip(self, *arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+    def build(self) -> None:
+        self.ip("netns", "add", self.node)
+        self.ip("netns", "add", self.other)
+        self.ip(
+            "link", "add", "eth0", "netns", self.node, "type", "veth", "peer", "eth0", "netns", self.other
+        )
+        for space, address in ((self.node, "10.20.16.11/8"), (self.other, "10.20.80.12/8")):
+            self.ip("-n", space, "address", "add", address, "dev", "eth0")
+            self.ip("-n", space, "link", "set", "eth0", "up")
+            self.ip("-n", space, "link", "set", "lo", "up")
+
+    def remove(self) -> None:
+        for space in (self.node, self.other):
+            subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
+
+    def run(self, space: str, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ip", "netns", "exec", space, *command],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+    def load(self) -> None:
+        done = self.run(self.node, "nft", "-f", str(self.rules))
+        assert done.returncode == 0, done.stderr
+
+    def reaches(self, source: str, port: int) -> bool:
+        """Whether a connection from `source` is answered: a closed port answers, a filtered one does not."""
+        self.ip("-n", self.other, "address", "flush", "dev", "eth0")
+        self.ip("-n", self.other, "address", "add", f"{source}/8", "dev", "eth0")
+        code = (
+            "import socket, sys\n"
+            "with socket.socket() as s:\n"
+            "    s.settimeout(1.0)\n"
+            f"    sys.exit(s.connect_ex(('10.20.16.11', {port})) == 11)\n"
+        )
+        return self.run(self.other, "python3", "-c", code).returncode == 0
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Network]:
+    for program in ("nft", "ip"):
+        need(program)
+    network = Network(tmp_path)
+    network.rules.write_text(firewall("whole", "master-1"))
+    try:
+        network.build()
+    except subprocess.CalledProcessError as error:
+        network.remove()
+        pytest.skip(f"this machine makes no network namespaces: {error.stderr.decode().strip()}")
+    yield network
+    network.remove()
+
+
+@pytest.mark.root
+def test_only_the_tables_sources_reach_a_port(network: Network) -> None:
+    master, agent, consul, gateway = "10.20.80.12", "10.20.32.9", "10.20.20.11", "10.20.0.11"
+    assert network.reaches("10.99.0.1", 22), "without the firewall everything answers"
+    network.load()
+
+    assert network.reaches(gateway, 22)
+    assert not network.reaches("10.99.0.1", 22)
+    assert not network.reaches(agent, 22)
+    assert network.reaches(agent, 2181)
+    assert network.reaches(master, 3888)
+    assert not network.reaches(agent, 3888)
+    assert network.reaches(consul, 7000)
+    assert not network.reaches(consul, 8081)
+
+
+@pytest.mark.root
+def test_loading_again_replaces_only_our_table(network: Network) -> None:
+    dockers = "table ip nat { chain DOCKER { ip daddr 10.0.0.1 accept; }; }"
+    assert network.run(network.node, "nft", "-f", "-", stdin=dockers).returncode == 0
+    network.load()
+    once = network.run(network.node, "nft", "list", "table", "inet", "clustermesos").stdout
+    network.load()
+
+    assert network.run(network.node, "nft", "list", "table", "inet", "clustermesos").stdout == once
+    assert "chain DOCKER" in network.run(network.node, "nft", "list", "ruleset").stdout

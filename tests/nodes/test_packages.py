@@ -1,0 +1,216 @@
+"""clustermesos-packages with real keys over HTTP on this machine; dpkg and apt are doubles."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import need
+from tests.nodes.node import SCRIPTS
+
+DOUBLE = """#!/bin/sh
+# Double of {name}: writes down its call; {name}.out is what it prints.
+echo "{name} $*" >>"$DOUBLES/calls"
+for last; do :; done
+if [ "{name}" = dpkg-query ]; then cat "$DOUBLES/installed/$last" 2>/dev/null || exit 1; fi
+if [ "{name}" = apt-cache ]; then cat "$DOUBLES/known/$last" 2>/dev/null || true; fi
+"""
+
+
+class Machine:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.doubles, self.web = folder, folder / "doubles", folder / "web"
+        for made in (self.doubles / "installed", self.doubles / "known", self.web):
+            made.mkdir(parents=True)
+        for name in ("dpkg-query", "apt-get", "apt-cache", "apt-mark"):
+            (self.doubles / name).write_text(DOUBLE.replace("{name}", name))
+            (self.doubles / name).chmod(0o755)
+
+    def installed(self, name: str, version: str) -> None:
+        (self.doubles / "installed" / name).write_text(f"installed {version}")
+
+    def known(self, name: str, *versions: str) -> None:
+        rows = "".join(f" {name} | {version} | http://example.org noble/stable\n" for version in versions)
+        (self.doubles / "known" / name).write_text(rows)
+
+    def run(self, base: tuple[str, ...] = (), **package: Any) -> subprocess.CompletedProcess[str]:
+        defaults = {
+            "component": "docker",
+            "names": ["docker-ce", "cli"],
+            "version": "28.5",
+            "repository": None,
+        }
+        wanted = {"base_packages": base, "packages": [defaults | package] if package else [], "proxy": None}
+        return subprocess.run(
+            [sys.executable, str(SCRIPTS / "clustermesos-packages"), "--root", str(self.folder / "root")],
+            input=json.dumps(wanted),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ
+            | {
+                "PATH": f"{self.doubles}:{os.environ['PATH']}",
+                "DOUBLES": str(self.doubles),
+                "PYTHONPATH": str(SCRIPTS),
+                "no_proxy": "127.0.0.1",
+            },
+        )
+
+    def calls(self) -> list[str]:
+        lines = (self.doubles / "calls").read_text().splitlines()
+        return [line for line in lines if not line.startswith(("dpkg-query", "apt-cache"))]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def url(machine: Machine) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), lambda *arguments: Quiet(*arguments, directory=str(machine.web))
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def key(folder: Path, name: str) -> tuple[bytes, str]:
+    """A new armoured public key and its fingerprint."""
+    home = folder / f"gpg-{name}"
+    home.mkdir(mode=0o700)
+    gpg = [str(need("gpg")), "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
+    made = subprocess.run(
+        [*gpg, "--passphrase", "", "--quick-gen-key", name, "ed25519"], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"gpg makes no key here: {made.stderr.decode().strip()}")
+    shown = subprocess.run(
+        [*gpg, "--with-colons", "--list-keys"], capture_output=True, text=True, check=True
+    ).stdout
+    fingerprint = next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr"))
+    armoured = subprocess.run([*gpg, "--armor", "--export"], capture_output=True, check=True).stdout
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+    return armoured, fingerprint
+
+
+def repository(url: str, fingerprint: str) -> dict[str, str]:
+    return {
+        "uri": f"{url}/{{distribution}}",
+        "suite": "{codename}",
+        "section": "stable",
+        "key": "gpg",
+        "fingerprint": fingerprint,
+    }
+
+
+def distribution() -> dict[str, str]:
+    import platform
+
+    return platform.freedesktop_os_release()
+
+
+def serve_key(machine: Machine, content: bytes) -> None:
+    folder = machine.web / distribution()["ID"]
+    folder.mkdir()
+    (folder / "gpg").write_bytes(content)
+
+
+def test_what_is_installed_is_left_alone_and_stays_held(machine: Machine) -> None:
+    machine.installed("docker-ce", "5:28.5.2-1~ubuntu.24.04~noble")
+    machine.installed("cli", "5:28.5.2-1~ubuntu.24.04~noble")
+
+    done = machine.run(names=["docker-ce", "cli"])
+
+    assert done.returncode == 0, done.stderr
+    assert machine.calls() == ["apt-mark hold docker-ce cli"]
+
+
+@pytest.mark.parametrize("wrong", ["5:28.50.1-1", "5:29.0.0-1", "5:128.5.1-1", "28.4.9"])
+def test_another_line_is_replaced_by_the_newest_of_the_wanted_one(machine: Machine, wrong: str) -> None:
+    machine.installed("docker-ce", wrong)
+    machine.installed("cli", wrong)
+    machine.known("docker-ce", "5:29.1.0-1~noble", "5:28.5.2-1~noble", "5:28.5.1-1~noble")
+    machine.known("cli", "5:29.1.0-1~noble", "5:28.5.2-1~noble")
+
+    done = machine.run(names=["docker-ce", "cli"])
+
+    assert done.returncode == 0, done.stderr
+    assert machine.calls()[1].endswith("install docker-ce=5:28.5.2-1~noble cli=5:28.5.2-1~noble")
+
+
+def test_a_version_that_nobody_has_is_named_with_those_there_are(machine: Machine) -> None:
+    machine.known("docker-ce", "5:29.1.0-1", "5:29.0.0-1")
+
+    done = machine.run(names=["docker-ce", "cli"])
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "clustermesos-packages: error: docker-ce: no version 28.5; "
+        "the repository has 5:29.1.0-1, 5:29.0.0-1\n"
+    )
+
+
+def test_only_missing_packages_of_the_distribution_are_installed(machine: Machine) -> None:
+    machine.installed("chrony", "4.5")
+
+    done = machine.run(base=("chrony", "nftables"))
+
+    assert done.returncode == 0, done.stderr
+    assert [call.split("install ")[-1] for call in machine.calls()] == ["apt-get -q update", "nftables"]
+
+
+def test_a_repository_is_used_with_the_trusted_key(machine: Machine, url: str, tmp_path: Path) -> None:
+    armoured, fingerprint = key(tmp_path, "docker")
+    serve_key(machine, armoured)
+    machine.known("docker-ce", "5:28.5.2-1")
+
+    done = machine.run(repository=repository(url, fingerprint))
+
+    assert done.returncode == 0, done.stderr
+    keyring = machine.folder / "root/etc/apt/keyrings/docker.asc"
+    source = machine.folder / "root/etc/apt/sources.list.d/docker.list"
+    release = distribution()
+    assert keyring.read_bytes() == armoured
+    assert source.read_text() == (
+        f"deb [signed-by={keyring}] {url}/{release['ID']} {release['VERSION_CODENAME']} stable\n"
+    )
+
+
+def test_a_key_of_somebody_else_is_refused_and_nothing_is_installed(
+    machine: Machine, url: str, tmp_path: Path
+) -> None:
+    trusted, fingerprint = key(tmp_path, "docker")
+    foreign, _ = key(tmp_path, "mallory")
+    serve_key(machine, trusted + foreign)
+
+    done = machine.run(repository=repository(url, fingerprint))
+
+    assert done.returncode == 2
+    assert f"but {fingerprint} is trusted and no other" in done.stderr
+    assert not (machine.folder / "root").exists()
+
+
+def test_a_key_that_is_not_there_is_one_line(machine: Machine, url: str) -> None:
+    done = machine.run(repository=repository(url, "A" * 40))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"clustermesos-packages: error: {url}/")
+    assert done.stderr.count("\n") == 1
