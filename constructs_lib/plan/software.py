@@ -37,9 +37,12 @@ def _resolve(component: Component, spec: SoftwareSpec, override: ComponentSoftwa
             mirror=override.mirror,
             sha256=override.sha256,
         )
-    names = component.apt_names if isinstance(default, ContainerImage) else default.names
-    # A default version belongs to the default source; the distribution's own package has another.
-    default_version = None if isinstance(default, ContainerImage) else default.version
+    # Who asks for apt gets the distribution's own package, also where the default is a foreign repository; and
+    # a default version belongs to the default source.
+    if isinstance(default, ContainerImage) or (override.source == "apt" and component.apt_names):
+        names, default_version = component.apt_names, None
+    else:
+        names, default_version = default.names, default.version
     return ResolvedSoftware(
         source="apt",
         version=override.version or default_version,

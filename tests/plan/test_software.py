@@ -42,3 +42,10 @@ def test_fails_on_a_source_that_the_component_cannot_run_from() -> None:
     spec = SoftwareSpec.model_validate({"components": {"nginx": {"source": "image"}}})
     with pytest.raises(SpecError, match=r"software\.nginx\.source: got 'image', expected apt"):
         resolve_software(spec)
+
+
+def test_who_asks_for_apt_gets_the_distributions_docker_in_its_own_version() -> None:
+    spec = SoftwareSpec.model_validate({"components": {"docker": {"source": "apt"}}})
+    docker = resolve_software(spec)["docker"]
+    assert (docker.packages, docker.version) == (("docker.io",), None)
+    assert resolve_software(SoftwareSpec())["docker"].packages[0] == "docker-ce"
