@@ -37,8 +37,8 @@ def _resolve(component: Component, spec: SoftwareSpec, override: ComponentSoftwa
             mirror=override.mirror,
             sha256=override.sha256,
         )
-    # Who asks for apt gets the distribution's own package, also where the default is a foreign repository; and
-    # a default version belongs to the default source.
+    # Who asks for apt gets the distribution's own package, also where the default is a foreign repository;
+    # and a default version belongs to the default source.
     if isinstance(default, ContainerImage) or (override.source == "apt" and component.apt_names):
         names, default_version = component.apt_names, None
     else:
