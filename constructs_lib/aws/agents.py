@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.images import ROOT_DEVICE
@@ -22,15 +24,15 @@ from constructs_lib.terraform.naming import place_of
 class AgentPool(Construct):
     """The agents of one pool: an Auto Scaling group over all zones, fed from a launch template.
 
-    The group follows the template's `$Latest` version, so a changed size, image or text concerns machines that start from then
-    on and no running one; `clustermesos roll agents POOL` replaces those. Agents are protected from scale-in: AWS never
-    chooses which one ends. `firewall`, `access` and `image` are made here unless given, so that a pool alone can
-    join the masters that its plan names.
+    The group follows the template's `$Latest` version, so a changed size, image or text concerns machines
+    that start from then on and no running one; `clustermesos roll agents POOL` replaces those. Agents are
+    protected from scale-in: AWS never chooses which one ends. `firewall`, `access` and `image` are made here
+    unless given, so that a pool alone can join the masters that its plan names.
     """
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id: str,
         *,
         plan: SitePlan,
@@ -126,4 +128,9 @@ class AgentPool(Construct):
 def _tags(plan: SitePlan, pool: PoolPlan) -> dict[str, str]:
     """The machines' tags: the pool's labels among them."""
     labels = {literal(key): literal(value) for key, value in pool.spec.labels.items()}
-    return {**labels, **common_tags(plan, Role.AGENT), "Name": f"{prefix(plan)}-{pool.name}", "clustermesos:pool": pool.name}
+    return {
+        **labels,
+        **common_tags(plan, Role.AGENT),
+        "Name": f"{prefix(plan)}-{pool.name}",
+        "clustermesos:pool": pool.name,
+    }

@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.settings import aws_of, prefix
 from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
@@ -27,7 +29,7 @@ _BROKEN_UPLOAD_DAYS = 7
 class BackupBucket(Construct):
     """The bucket that backups go to; with `protect_data` it cannot be destroyed."""
 
-    def __init__(self, scope: Construct, id: str, *, plan: SitePlan) -> None:
+    def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
         super().__init__(scope, id)
         self._key = aws_of(plan).kms_key_arn
         self._region = aws_of(plan).region

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.agents import AgentPool
 from constructs_lib.aws.backup import BackupBucket
 from constructs_lib.aws.consul_node import ConsulNode
@@ -25,9 +27,10 @@ from constructs_lib.terraform import Construct, Expr, Output
 class MesosCluster(Construct):
     """One site of a cluster on AWS, with everything that its plan names.
 
-    `network` puts it into a network that is there already. `output` is the name of the stack's output, `secret_values` gives
-    expressions for secrets by name: a second cluster in the same stack needs both, since names of outputs and variables are the
-    stack's. The output is one JSON object, read by `clustermesos` and by later stages:
+    `network` puts it into a network that is there already. `output` is the name of the stack's output,
+    `secret_values` gives expressions for secrets by name: a second cluster in the same stack needs both,
+    since names of outputs and variables are the stack's. The output is one JSON object, read by
+    `clustermesos` and by later stages:
 
         cluster, site, platform ("aws"), region, network (CIDR), vpc_id, backup_bucket
         nodes         name → {role, zone, address, instance_id}; agents are not listed, see pools
@@ -40,7 +43,7 @@ class MesosCluster(Construct):
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id: str,
         *,
         plan: SitePlan,
@@ -67,7 +70,9 @@ class MesosCluster(Construct):
         shared["late"] = self.gateway.late_values if self.gateway else {}
         self.masters = Masters(self, "masters", **shared) if Role.MASTER in roles else None
         self.consul = ConsulNode(self, "consul", **shared) if Role.CONSUL in roles else None
-        self.pools = {pool.name: AgentPool(self, f"agents-{pool.name}", pool=pool.name, **shared) for pool in plan.pools}
+        self.pools = {
+            pool.name: AgentPool(self, f"agents-{pool.name}", pool=pool.name, **shared) for pool in plan.pools
+        }
         self.edge = Edge(self, "edge", **shared) if Role.EDGE in roles else None
         Output(self, output, self._describe(), description=f"The cluster {plan.cluster}, site {plan.name}.")
 
@@ -87,7 +92,9 @@ class MesosCluster(Construct):
             "backup_bucket": self.backup.name,
             "nodes": {name: node for machines in groups for name, node in machines.outputs().items()},
             "pools": {name: pool.outputs() for name, pool in self.pools.items()},
-            "endpoints": {f"edge_{name}": url for name, url in self.edge.endpoints.items()} if self.edge else {},
+            "endpoints": {f"edge_{name}": url for name, url in self.edge.endpoints.items()}
+            if self.edge
+            else {},
             **self._way_in(),
             "late_values": late,
         }

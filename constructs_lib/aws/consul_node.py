@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.machines import Machines, Surroundings
@@ -15,12 +17,13 @@ from constructs_lib.terraform import Construct
 class ConsulNode(Construct):
     """Consul servers: fixed addresses, own data volumes, never replaced by a plain deploy.
 
-    `firewall`, `access` and `image` are made here unless given. `late` gives late values that other constructs make.
+    `firewall`, `access` and `image` are made here unless given. `late` gives late values that other
+    constructs make.
     """
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id: str,
         *,
         plan: SitePlan,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.machines import Machines, Surroundings
@@ -28,7 +30,7 @@ class Edge(Construct):
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id: str,
         *,
         plan: SitePlan,
@@ -98,11 +100,14 @@ class Edge(Construct):
             self,
             "targets",
             "aws_lb_target_group",
-            for_each=ports,
-            name=short_name(plan, "edge-${each.key}", limit=_LONGEST_NAME),
+            for_each={
+                name: {"port": number, "name": short_name(plan, f"edge-{name}", limit=_LONGEST_NAME)}
+                for name, number in ports.items()
+            },
+            name="${each.value.name}",
             vpc_id=network.vpc_id,
             target_type="instance",
-            port="${each.value}",
+            port="${each.value.port}",
             protocol="TCP",
             deregistration_delay=30,
             health_check=_health_check(NGINX),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.settings import plugin_generation
 from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import SitePlan
-from constructs_lib.terraform import Construct, Resource, TerraformElement
+from constructs_lib.terraform import Resource, TerraformElement
 from constructs_lib.terraform.policy import accept
 
 _FIRST_WITHOUT_VPC = 5
 
 
 def elastic_ips(
-    scope: Construct,
+    scope: Scope,
     id: str,
     plan: SitePlan,
     keys: Mapping[str, str],

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.network import Network
 from constructs_lib.aws.settings import prefix
 from constructs_lib.aws.tags import tags
@@ -14,10 +16,9 @@ from constructs_lib.errors import SpecError
 from constructs_lib.plan.model import SitePlan, TrafficRule
 from constructs_lib.terraform import Construct, Expr, Resource, TerraformElement
 
-_ALLOWED = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._-:/()#,@[]+=&;{}!$*"
-)
-"""What AWS takes in a rule's description: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html."""
+_ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._-:/()#,@[]+=&;{}!$*")
+"""What AWS takes in a rule's description:
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html."""
 _LONGEST = 255
 
 Rules = dict[str, Mapping[str, Any]]
@@ -26,12 +27,18 @@ Rules = dict[str, Mapping[str, Any]]
 class Firewall(Construct):
     """The groups of `roles` (by default every role that the plan has machines for) and their rules.
 
-    Machines of the same site are let in by reference to their group, everyone else by range. A role that is not among
-    `roles`, because something else made its machines, counts as everyone else.
+    Machines of the same site are let in by reference to their group, everyone else by range. A role that is
+    not among `roles`, because something else made its machines, counts as everyone else.
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, plan: SitePlan, network: Network, roles: Sequence[Role] | None = None
+        self,
+        scope: Scope,
+        id: str,
+        *,
+        plan: SitePlan,
+        network: Network,
+        roles: Sequence[Role] | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.roles = tuple(roles) if roles is not None else roles_of(plan)
@@ -67,14 +74,18 @@ class Firewall(Construct):
 
     def _to_nodes(self, plan: SitePlan) -> Rules:
         return {
-            f"{rule.source}/{_outward(rule)}": self._rule(Role(rule.source), rule, peer=rule.to, why=_text(rule))
+            f"{rule.source}/{_outward(rule)}": self._rule(
+                Role(rule.source), rule, peer=rule.to, why=_text(rule)
+            )
             for rule in plan.traffic
             if rule.to in self.roles and rule.source in self.roles
         }
 
     def _from_networks(self, plan: SitePlan) -> Rules:
         found = {
-            f"{rule.to}/{rule.name}": (rule, self._foreign(plan, rule)) for rule in plan.traffic if rule.to in self.roles
+            f"{rule.to}/{rule.name}": (rule, self._foreign(plan, rule))
+            for rule in plan.traffic
+            if rule.to in self.roles
         }
         return {
             key: self._rule(rule.to, rule, ranges=networks, why=_text(rule))

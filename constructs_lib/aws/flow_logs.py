@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.settings import aws_of, prefix
 from constructs_lib.aws.tags import tags
 from constructs_lib.plan.model import SitePlan
-from constructs_lib.terraform import Construct, Resource
+from constructs_lib.terraform import Resource
 from constructs_lib.terraform.policy import accept
 
 RETENTION_DAYS = 365
 """A year: intrusions are found after months (and checkov's CKV_AWS_338 asks for it)."""
 
 
-def add_flow_logs(scope: Construct, plan: SitePlan, vpc_id: str) -> None:
+def add_flow_logs(scope: Scope, plan: SitePlan, vpc_id: str) -> None:
     """Logs all traffic of the VPC, accepted and rejected, to `/clustermesos/<cluster>/<site>/flow`."""
     key = aws_of(plan).kms_key_arn
     group = Resource(
@@ -27,7 +29,11 @@ def add_flow_logs(scope: Construct, plan: SitePlan, vpc_id: str) -> None:
         tags=tags(plan, "flow-log"),
     )
     if key is None:
-        accept(group, "CKV_AWS_158", "encrypted with the service's own key; aws.kms_key_arn makes it a customer's")
+        accept(
+            group,
+            "CKV_AWS_158",
+            "encrypted with the service's own key; aws.kms_key_arn makes it a customer's",
+        )
     role = Resource(
         scope,
         "flow-log-role",

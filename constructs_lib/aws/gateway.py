@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.elastic_ip import elastic_ips
 from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
@@ -11,19 +13,19 @@ from constructs_lib.aws.user_data import Late
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.terraform import Construct, Expr, Resource
-from constructs_lib.terraform.policy import accept
 
 
 class Gateway(Construct):
     """SSH jump host in the public subnet with an elastic IP, so that its public address outlives the machine.
 
-    Its host key is a secret that it fetches as every node does. It boots with an ordinary public address, because the elastic
-    one comes only once it runs and its first boot needs the network before; AWS gives the ordinary one back then.
+    Its host key is a secret that it fetches as every node does. The address is associated a few seconds after
+    the machine runs; until then its first boot asks again, as it does for everything that comes from
+    elsewhere.
     """
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id: str,
         *,
         plan: SitePlan,
@@ -44,13 +46,14 @@ class Gateway(Construct):
             role=Role.GATEWAY,
         )
         self.late_values: dict[str, Expr] = {
-            f"gateway_public_address:{plan.name}": Expr(f'{self._address.address}["{self._first.name}"].public_ip')
+            f"gateway_public_address:{plan.name}": Expr(
+                f'{self._address.address}["{self._first.name}"].public_ip'
+            )
         }
         around = Surroundings.of(self, plan, Role.GATEWAY, network, firewall, access, image)
         self.machines = Machines(
             self, plan, Role.GATEWAY, plan.gateway_spec, around, {**self.late_values, **(late or {})}
         )
-        accept(self.machines.instance, "CKV_AWS_88", "the gateway is the one machine that is meant to be reached")
         Resource(
             self,
             "association",

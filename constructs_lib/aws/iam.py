@@ -1,7 +1,7 @@
 """One IAM role per node role, allowed exactly what its machines do.
 
-Reading a SecureString under AWS' own key needs no KMS permission (that key's policy lets SSM use it for the account); under
-a customer's key it needs kms:Decrypt, allowed only by way of SSM.
+Reading a SecureString under AWS' own key needs no KMS permission (that key's policy lets SSM use it for the
+account); under a customer's key it needs kms:Decrypt, allowed only by way of SSM.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from constructs import Construct as Scope
 
 from constructs_lib.aws.backup import BackupBucket
 from constructs_lib.aws.flow_logs import assume_role
@@ -25,11 +27,11 @@ _LONGEST_ROLE_NAME = 64
 
 
 class NodeAccess(Construct):
-    """IAM role and instance profile of each of `roles`; reads the secrets of its role, writes its role's backups."""
+    """IAM role and instance profile of each of `roles`: its own secrets to read, its own backups to write."""
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id: str,
         *,
         plan: SitePlan,

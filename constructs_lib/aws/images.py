@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.settings import aws_of
 from constructs_lib.plan.model import SitePlan
-from constructs_lib.terraform import Construct, DataSource
+from constructs_lib.terraform import DataSource
 
 CANONICAL = "099720109477"
 """Canonical's AWS account: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/."""
@@ -13,7 +15,7 @@ ROOT_DEVICE = "/dev/sda1"
 """Where Canonical's images have their root."""
 
 
-def machine_image(scope: Construct, plan: SitePlan, given: str | None = None) -> str:
+def machine_image(scope: Scope, plan: SitePlan, given: str | None = None) -> str:
     """`given`, else `aws.image`, else a data source below `scope` for the newest Ubuntu."""
     named = given or aws_of(plan).image
     if named:

@@ -1,7 +1,8 @@
 """Machines with a planned address: masters, Consul nodes, gateways and edges.
 
-One `aws_instance` and, where the role keeps data, one `aws_ebs_volume`, each with `for_each` by node name. What a plain deploy
-must not replace or restart is ignored after creation: see docs/decisions/2026-11-25-aws.md.
+One `aws_instance` and, where the role keeps data, one `aws_ebs_volume`, each with `for_each` by node name.
+What a plain deploy must not replace or restart is ignored after creation: see
+docs/decisions/2026-11-25-aws.md.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from constructs import Construct as Scope
 
 from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
@@ -21,7 +24,7 @@ from constructs_lib.aws.user_data import Late, compressed, user_data
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import NodePlan, SitePlan
 from constructs_lib.spec.model import ConsulSpec, EdgeSpec, GatewaySpec, MastersSpec
-from constructs_lib.terraform import Construct, Expr, Resource, TerraformElement
+from constructs_lib.terraform import Expr, Resource, TerraformElement
 from constructs_lib.terraform.naming import place_of
 from constructs_lib.terraform.policy import accept
 
@@ -31,17 +34,18 @@ DATA_DEVICE = "/dev/sdf"
 """First of the names that AWS recommends for data; the node finds the volume by its id, not by this name."""
 IGNORED = [
     "ami",
+    "associate_public_ip_address",
     "ebs_optimized",
     "instance_type",
     "root_block_device",
     "user_data",
     "user_data_base64",
 ]
-"""Settings of a running instance that a plain deploy leaves alone; `clustermesos roll` replaces the node to take them."""
+"""Settings that a plain deploy leaves alone; `clustermesos roll` replaces a node so that it takes them."""
 METADATA = {"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1}
 """IMDSv2 only, and one hop only: a container behind Docker's bridge cannot take the machine's role."""
 NO_MONITORING = (
-    "Prometheus scrapes every node at a finer grain; detailed CloudWatch monitoring is charged per machine on top"
+    "Prometheus scrapes every node at a finer grain; CloudWatch's detail is charged per machine on top"
 )
 
 
@@ -57,7 +61,7 @@ class Surroundings:
     @classmethod
     def of(
         cls,
-        scope: Construct,
+        scope: Scope,
         plan: SitePlan,
         role: Role,
         network: Network,
@@ -84,7 +88,7 @@ class Machines:
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         plan: SitePlan,
         role: Role,
         spec: MastersSpec | ConsulSpec | GatewaySpec | EdgeSpec,
@@ -94,7 +98,9 @@ class Machines:
         self.nodes = plan.nodes_of(role)
         self._scope, self._plan, self._role = scope, plan, role
         kept = tuple(node for node in self.nodes if node.data_volume)
-        self._volume = self._volumes(kept, spec.disk_gib) if isinstance(spec, MastersSpec | ConsulSpec) else None
+        self._volume = (
+            self._volumes(kept, spec.disk_gib) if isinstance(spec, MastersSpec | ConsulSpec) else None
+        )
         self.late_values: dict[str, Expr] = {
             node.data_volume.name: Expr(f'{self._volume.address}["{node.name}"].id')
             for node in kept
@@ -135,7 +141,7 @@ class Machines:
             ),
             subnet_id="${each.value.subnet}",
             private_ip="${each.value.address}",
-            associate_public_ip_address=role is Role.GATEWAY,
+            associate_public_ip_address=around.network.public_addresses,
             vpc_security_group_ids=[around.firewall.group_id(role)],
             iam_instance_profile=around.access.profile_name(role),
             user_data_base64=compressed(self._scope, name, texts),
@@ -178,10 +184,15 @@ class Machines:
             kms_key_id=key,
             tags=tags(plan, "${each.key}-data", self._role),
             # A volume keeps the key that it was made with: another one would mean another, empty volume.
-            lifecycle={"ignore_changes": ["kms_key_id"], **({"prevent_destroy": True} if plan.protect_data else {})},
+            lifecycle={
+                "ignore_changes": ["kms_key_id"],
+                **({"prevent_destroy": True} if plan.protect_data else {}),
+            },
         )
         if key is None:
-            accept(volume, "CKV_AWS_189", "encrypted with EBS' own key; aws.kms_key_arn makes it a customer's")
+            accept(
+                volume, "CKV_AWS_189", "encrypted with EBS' own key; aws.kms_key_arn makes it a customer's"
+            )
         return volume
 
     def _attach(self, nodes: tuple[NodePlan, ...], volume: Resource) -> None:
@@ -193,6 +204,7 @@ class Machines:
             device_name=DATA_DEVICE,
             volume_id=Expr(f"{volume.address}[each.key].id"),
             instance_id="${each.value}",
-            # A mounted volume cannot be detached; it is let go when its instance ends, after the system shut down.
+            # A mounted volume cannot be detached; it is let go when its instance ends, after the system shut
+            # down.
             skip_destroy=True,
         )

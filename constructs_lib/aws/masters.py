@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from constructs import Construct as Scope
+
 from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.machines import Machines, Surroundings
@@ -13,14 +15,16 @@ from constructs_lib.terraform import Construct
 
 
 class Masters(Construct):
-    """Mesos masters with their ZooKeeper servers: fixed addresses, own data volumes, never replaced by a plain deploy.
+    """Mesos masters with their ZooKeeper servers: fixed addresses, own data volumes, never replaced by a
+    plain deploy.
 
-    `firewall`, `access` and `image` are made here unless given. `late` gives late values that other constructs make.
+    `firewall`, `access` and `image` are made here unless given. `late` gives late values that other
+    constructs make.
     """
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id: str,
         *,
         plan: SitePlan,

@@ -5,8 +5,9 @@
             ├─ control   masters, Consul nodes, edges ─┐
             └─ agents    Auto Scaling groups          ─┴─ route to a NAT gateway; S3 by a gateway endpoint
 
-`frontend` is a subnet of its own so that neither a NAT gateway nor a load balancer can take a planned address, and so that
-the range that health checks come from is known to the nodes' firewalls before anything exists.
+`frontend` is a subnet of its own so that neither a NAT gateway nor a load balancer can take a planned
+address, and so that the range that health checks come from is known to the nodes' firewalls before anything
+exists.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+
+from constructs import Construct as Scope
 
 from constructs_lib.aws.elastic_ip import elastic_ips
 from constructs_lib.aws.flow_logs import add_flow_logs
@@ -48,17 +51,20 @@ class ZoneSubnets:
 class Network(Construct):
     """A new VPC for the site; `Network.existing` stands for one that is there already.
 
-    `vpc_id` and `subnets` (by the zone's letter) are what the other constructs need. Machines depend on `public_road` or
-    `private_road`, since one that boots before its route exists cannot install anything.
+    `vpc_id` and `subnets` (by the zone's letter) are what the other constructs need. Machines depend on
+    `public_road` or `private_road`, since one that boots before its route exists cannot install anything.
     """
 
     vpc_id: str
     subnets: Mapping[str, ZoneSubnets]
     public_road: tuple[TerraformElement, ...]
     private_road: tuple[TerraformElement, ...]
+    public_addresses: bool | None
+    """What machines ask for: no ordinary public address (False), or what the subnets say: none (None)."""
 
-    def __init__(self, scope: Construct, id: str, *, plan: SitePlan) -> None:
+    def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
         super().__init__(scope, id)
+        self.public_addresses = None
         vpc = Resource(
             self,
             "vpc",
@@ -69,37 +75,49 @@ class Network(Construct):
             tags=tags(plan, "vpc"),
         )
         self.vpc_id = vpc.ref("id")
-        made = {kind: _subnets(self, plan, self.vpc_id, kind) for kind in ("public", "frontend", "control", "agents")}
+        made = {
+            kind: _subnets(self, plan, self.vpc_id, kind)
+            for kind in ("public", "frontend", "control", "agents")
+        }
         self.subnets = {
             zone.name: ZoneSubnets(
                 **{kind: Subnet(made[kind].each(zone.name, "id"), _range(zone, kind)) for kind in made}
             )
             for zone in plan.zones
         }
-        internet = Resource(self, "internet", "aws_internet_gateway", vpc_id=self.vpc_id, tags=tags(plan, "internet"))
+        internet = Resource(
+            self, "internet", "aws_internet_gateway", vpc_id=self.vpc_id, tags=tags(plan, "internet")
+        )
         self.public_road = self._public_routes(plan, made, internet)
         self.private_road = self._private_routes(plan, made, internet)
         # No rules at all: whatever is started without a group of its own can neither reach nor be reached.
         Resource(
-            self, "default", "aws_default_security_group", vpc_id=self.vpc_id, tags=tags(plan, "default-closed")
+            self,
+            "default",
+            "aws_default_security_group",
+            vpc_id=self.vpc_id,
+            tags=tags(plan, "default-closed"),
         )
         add_flow_logs(self, plan, self.vpc_id)
 
     @staticmethod
     def existing(
-        scope: Construct, id: str, *, plan: SitePlan, vpc_id: str, subnets: Mapping[str, ZoneSubnets]
+        scope: Scope, id: str, *, plan: SitePlan, vpc_id: str, subnets: Mapping[str, ZoneSubnets]
     ) -> Network:
         """A network that something else made: ids *and* ranges are given, nothing is looked up.
 
-        `subnets` has one entry per zone of the plan. SpecError when a zone is missing or a planned range does not
-        lie inside the subnet that is to hold it; `sites.<name>.ranges` in cluster.yaml is where plans are fitted to subnets.
+        `subnets` has one entry per zone of the plan. SpecError when a zone is missing or a planned range does
+        not lie inside the subnet that is to hold it; `sites.<name>.ranges` in cluster.yaml is where plans are
+        fitted to subnets.
         """
         return _ExistingNetwork(scope, id, plan=plan, vpc_id=vpc_id, subnets=subnets)
 
     def _public_routes(
         self, plan: SitePlan, made: Mapping[str, Resource], internet: Resource
     ) -> tuple[TerraformElement, ...]:
-        table = Resource(self, "public-routes", "aws_route_table", vpc_id=self.vpc_id, tags=tags(plan, "public"))
+        table = Resource(
+            self, "public-routes", "aws_route_table", vpc_id=self.vpc_id, tags=tags(plan, "public")
+        )
         route = Resource(
             self,
             "public-default",
@@ -171,9 +189,10 @@ class Network(Construct):
             self,
             "nat",
             "aws_nat_gateway",
-            for_each={zone: frontend.each(zone, "id") for zone in zones},
+            # Keys only, as the addresses have: checkov then sees each gateway beside its address.
+            for_each=zones,
             allocation_id=Expr(f"{address.address}[each.key].id"),
-            subnet_id="${each.value}",
+            subnet_id=Expr(f"{frontend.address}[each.key].id"),
             depends_on=[internet],
             tags=tags(plan, "nat-${each.key}"),
         )
@@ -183,7 +202,7 @@ class _ExistingNetwork(Network):
     """Holds the ids; makes no resource."""
 
     def __init__(
-        self, scope: Construct, id: str, *, plan: SitePlan, vpc_id: str, subnets: Mapping[str, ZoneSubnets]
+        self, scope: Scope, id: str, *, plan: SitePlan, vpc_id: str, subnets: Mapping[str, ZoneSubnets]
     ) -> None:
         Construct.__init__(self, scope, id)
         TerraformStack.of(self)  # fails here and not later where `scope` is in no stack
@@ -193,6 +212,7 @@ class _ExistingNetwork(Network):
         self.subnets = dict(subnets)
         self.public_road = ()
         self.private_road = ()
+        self.public_addresses = False
 
 
 def _range(zone: ZonePlan, kind: str) -> IPv4Network:
@@ -204,13 +224,14 @@ def _range(zone: ZonePlan, kind: str) -> IPv4Network:
     }[kind]
 
 
-def _subnets(scope: Construct, plan: SitePlan, vpc_id: str, kind: str) -> Resource:
+def _subnets(scope: Scope, plan: SitePlan, vpc_id: str, kind: str) -> Resource:
     return Resource(
         scope,
         kind,
         "aws_subnet",
         for_each={
-            zone.name: {"range": str(_range(zone, kind)), "zone": availability_zone(plan, zone)} for zone in plan.zones
+            zone.name: {"range": str(_range(zone, kind)), "zone": availability_zone(plan, zone)}
+            for zone in plan.zones
         },
         vpc_id=vpc_id,
         cidr_block="${each.value.range}",
@@ -246,7 +267,7 @@ def _check_zone(plan: SitePlan, zone: ZonePlan, subnets: Mapping[str, ZoneSubnet
             raise SpecError(
                 path,
                 f"{subnet.id} with {subnet.range}",
-                f"a subnet that holds the {role} range {zone.roles[role]}; fit sites.{plan.name}.ranges to it",
+                f"one that holds the {role} range {zone.roles[role]}; fit sites.{plan.name}.ranges to it",
             )
     if given.frontend and not given.frontend.range.subnet_of(zone.frontend):
         raise SpecError(

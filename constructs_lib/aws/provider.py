@@ -15,9 +15,9 @@ _RENAMED_SINCE_4 = {"elb": "elbv2", "cloudwatchlogs": "logs"}
 def site_provider(stack: TerraformStack, plan: SitePlan) -> Provider:
     """The provider for the site's region and version constraint.
 
-    With `aws.endpoint` every API that the constructs use is called there, with static credentials and without the
-    checks that only the real AWS answers. Two settings of that case were renamed in 4.0, so the first number of
-    `aws.provider_version` chooses their names.
+    With `aws.endpoint` every API that the constructs use is called there, with static credentials and without
+    the checks that only the real AWS answers. Two settings of that case were renamed in 4.0, so the first
+    number of `aws.provider_version` chooses their names.
     """
     aws = aws_of(plan)
     double = _double(aws.endpoint, plugin_generation(plan)) if aws.endpoint else {}

@@ -1,13 +1,15 @@
 """Secrets: sensitive Terraform variables, kept in SSM's parameter store, fetched by each node itself.
 
-A secret's parameter is `/<cluster>/<site>/<secret>`, a SecureString. Its value passes through Terraform's state, see
-docs/aws.md; it is in no file of the stack, no user data and no output.
+A secret's parameter is `/<cluster>/<site>/<secret>`, a SecureString. Its value passes through Terraform's
+state, see docs/aws.md; it is in no file of the stack, no user data and no output.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+
+from constructs import Construct as Scope
 
 from constructs_lib.aws.settings import aws_of
 from constructs_lib.aws.tags import tags
@@ -26,13 +28,14 @@ _SCRIPT = files("constructs_lib").joinpath("cloud_init", "aws", "fetch-secret")
 class Secrets(Construct):
     """The secrets that nodes of `roles` read (by default all of the site's), each a variable and a parameter.
 
-    The variable has exactly the secret's name, since that is what secrets.auto.tfvars.json and TF_VAR_… say. `values` gives
-    an expression instead, by secret name, where that cannot be: two clusters in one stack, or secrets from elsewhere.
+    The variable has exactly the secret's name, since that is what secrets.auto.tfvars.json and TF_VAR_… say.
+    `values` gives an expression instead, by secret name, where that cannot be: two clusters in one stack, or
+    secrets from elsewhere.
     """
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id: str,
         *,
         plan: SitePlan,
@@ -67,7 +70,9 @@ class Secrets(Construct):
         )
         if key is None:
             accept(
-                parameter, "CKV_AWS_337", "encrypted with the service's own key; aws.kms_key_arn makes it a customer's"
+                parameter,
+                "CKV_AWS_337",
+                "encrypted with the service's own key; aws.kms_key_arn makes it a customer's",
             )
         return parameter
 
@@ -84,7 +89,7 @@ def secret_source(plan: SitePlan) -> SecretSource:
     return SecretSource(command=command, files=(script,), packages=("python3-boto3",))
 
 
-def _variable(scope: Construct, secret: PlannedSecret) -> str:
+def _variable(scope: Scope, secret: PlannedSecret) -> str:
     stack = TerraformStack.of(scope)
     return Variable(
         stack,

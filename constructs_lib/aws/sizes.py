@@ -1,7 +1,7 @@
 """Neutral sizes (cpus, memory_gib) as EC2 instance types.
 
-Current generation, x86-64, in every commercial region: t3.small (the only burstable one: a gateway), c7i (2 GiB per vCPU), m7i (4), r7i (8).
-Sizes are from https://aws.amazon.com/ec2/instance-types/.
+Current generation, x86-64, in every commercial region: t3.small (the only burstable one: a gateway), c7i (2
+GiB per vCPU), m7i (4), r7i (8). Sizes are from https://aws.amazon.com/ec2/instance-types/.
 """
 
 from __future__ import annotations
