@@ -35,6 +35,8 @@ _QUIET = {
     "TF_IN_AUTOMATION": "1",
     "TF_INPUT": "0",
 }
+_NO_DEPRECATIONS = "--no-deprecation"
+"""For Node: cdktf's dependencies use what Node has deprecated, which is no news for a user."""
 _KEPT_TERRAFORM_SETTINGS = ("TF_LOG", "TF_LOG_PATH", "TF_LOG_PROVIDER", "TF_VAR_")
 
 _OPTIONS = (
@@ -61,6 +63,7 @@ def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
         **_DUMMY,
         **_QUIET,
         "PATH": os.pathsep.join([str(TOOLS / "bin"), str(VENV / "bin"), given.get("PATH", os.defpath)]),
+        "NODE_OPTIONS": f"{given.get('NODE_OPTIONS', '')} {_NO_DEPRECATIONS}".strip(),
         "JSII_NODE": str(TOOLS / "bin" / "node"),
         "TF_CLI_CONFIG_FILE": str(TOOLS / "terraform.rc"),
     }
@@ -149,8 +152,12 @@ def _is_below(process: int, ancestor: int, parents: Mapping[int, int]) -> bool:
 
 
 _PLAN = re.compile(r"Plan: (?:\d+ to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy")
-_DONE = re.compile(r"(\S+): (Creation|Modifications|Destruction) complete after (\S+)")
-_STILL = re.compile(r"(\S+): Still (creating|modifying|destroying)\.\.\. \[.*?(\d+m\d+s|\d+s) elapsed\]")
+_ADDRESS = r"(\S+\.\S+?)(?: \(\S+\))?(\[\S+\])?"
+"""cdktf writes ``aws_instance.demo_masters (demo/masters)["master-1"]``: the path repeats the name."""
+_DONE = re.compile(_ADDRESS + r": (Creation|Modifications|Destruction) complete after (\S+)")
+_STILL = re.compile(
+    _ADDRESS + r": Still (creating|modifying|destroying)\.\.\. \[.*?(\d+m\d+s|\d+s) elapsed\]"
+)
 _SUMMARY = re.compile(r"(?:Apply|Destroy) complete! .*|No changes\. .*")
 _ERROR = re.compile(r"\bError: |\[ERROR\]|Error occurred|Traceback|^\S+\.yaml:\d+: ")
 _VERBS = {"Creation": "created", "Modifications": "changed", "Destruction": "destroyed"}
@@ -193,11 +200,14 @@ class Progress:
         if found := _DONE.search(text):
             self.done += 1
             width = len(str(self.total))
-            return f"[{self.done:>{width}}/{self.total}] {found[1]} {_VERBS[found[2]]} ({found[3]})"
+            return f"[{self.done:>{width}}/{self.total}] {_address(found)} {_VERBS[found[3]]} ({found[4]})"
         if found := _STILL.search(text):
-            return (
-                f"… still {found[2]} {found[1]} ({found[3]})" if time.monotonic() - self._last > 10 else None
-            )
+            quiet = time.monotonic() - self._last
+            return f"… still {found[3]} {_address(found)} ({found[4]})" if quiet > 10 else None
         if found := _SUMMARY.search(text):
             return found.group()
         return text if self._failing and text.strip() else None
+
+
+def _address(found: re.Match[str]) -> str:
+    return found[1] + (found[2] or "")

@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-from scripts.progress import STATE, StepError, already, one_line_errors, step
+from scripts.progress import ROOT, STATE, StepError, already, one_line_errors, step
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5566
@@ -30,6 +30,8 @@ WHAT = "moto, an AWS API double"
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 10.0
 _SERVER = "from moto.server import main; main()"
+_IMAGES = ROOT / "scripts" / "embedded_images.json"
+"""Machine images that the double offers: its own list has no Ubuntu 24.04."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class EmbeddedAws:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
+                env={**os.environ, "MOTO_AMIS_PATH": str(_IMAGES)},
                 start_new_session=True,  # a Ctrl-C in the shell that started it must not end it
             )
         started = _start_time(server.pid) or 0

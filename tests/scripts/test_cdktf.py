@@ -34,6 +34,17 @@ def test_a_deploy_is_one_line_per_resource() -> None:
     ]
 
 
+def test_a_resource_is_called_by_its_terraform_address() -> None:
+    line = (
+        'demo-eu  aws_eip.demo_gateway_eip (demo/gateway/eip)["gateway-1"]: Creation complete after 1s [id=e]'
+    )
+    assert Progress(total=12).line(line) == '[ 1/12] aws_eip.demo_gateway_eip["gateway-1"] created (1s)'
+    line = "         aws_iam_role.demo_role (demo/role): Still destroying... [id=demo, 00m20s elapsed]"
+    progress = Progress()
+    progress._last -= 11
+    assert progress.line(line) == "… still destroying aws_iam_role.demo_role (00m20s)"
+
+
 def test_from_the_first_error_on_everything_is_shown() -> None:
     shown, text = _shown("error.txt")
     whole = [line.strip() for line in text.splitlines() if line.strip()]
