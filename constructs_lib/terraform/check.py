@@ -87,6 +87,10 @@ def _check_attribute(value: Any, attribute: Mapping[str, Any], path: str, report
         report(f'attribute "{path}" is computed by the provider, it can be read but not set')
     elif "nested" in attribute:
         _check_nested(value, attribute, path, report)
+    elif attribute.get("sensitive"):
+        found = f"a sensitive value ({type(value).__name__})"
+        hidden = f'"{path}": got {found}, expected {describe(attribute)}'
+        check_type(value, attribute["type"], path, lambda problem: report(hidden))
     else:
         check_type(value, attribute["type"], path, report)
 

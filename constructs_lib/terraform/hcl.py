@@ -18,7 +18,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 _TEMPLATE_START = re.compile(r"[$%](?=\{)")
-_LONE_RETURN = re.compile(r"\r(?!\n)")
+# With the signs before it, which would otherwise escape the sequence that is put there.
+_MISREAD = re.compile(r"[$%]*(?:\r(?!\n)|TfToken(?=\[))")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _TEXT = re.compile(r'["\\\x00-\x1f\x7f\u0085\u2028\u2029]')
 _SEQUENCE = re.compile(r"(?P<escaped>\$\$\{|%%\{)|(?P<open>[$%]\{)")
@@ -46,7 +47,12 @@ def literal(text: str) -> str:
     a lone carriage return stands in quotes, since Terraform 1.11 reads `$$${` wrongly in a template with one.
     """
     escaped = _TEMPLATE_START.sub(r"\g<0>\g<0>", text)
-    return _LONE_RETURN.sub(r'${"\\r"}', escaped).replace("TfToken[", '${"TfToken"}[')
+    return _MISREAD.sub(_in_quotes, escaped)
+
+
+def _in_quotes(found: re.Match[str]) -> str:
+    carriage_return = r"\r"
+    return f'${{"{found[0].replace(chr(13), carriage_return)}"}}'
 
 
 def is_template(value: object) -> bool:

@@ -23,9 +23,7 @@ BACKENDS = ("local", "s3", "gcs", "azurerm", "http", "consul", "pg", "kubernetes
 
 
 class App(EngineApp):
-    """The engine's App without stack traces: they hold paths of the machine, and would make the output
-    differ.
-    """
+    """The engine's App; warnings in its manifest have no stack traces, which hold paths of the machine."""
 
     def __init__(self, *, outdir: str | None = None, context: Mapping[str, Any] | None = None) -> None:
         super().__init__(outdir=outdir, context=context, stack_traces=False)

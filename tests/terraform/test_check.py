@@ -114,6 +114,14 @@ def test_every_problem_is_reported_and_says_which_schemas_have_it() -> None:
     ]
 
 
+def test_an_error_does_not_show_a_sensitive_value() -> None:
+    parameter = {"name": "x", "type": "SecureString", "value": ["hunter2"]}
+    assert verdict("aws_ssm_parameter", parameter) == (
+        'aws_ssm_parameter.x: "value": got a sensitive value (list), expected a string '
+        "(hashicorp/aws 3.39.0 schema)"
+    )
+
+
 def test_none_means_not_set_but_not_inside_a_list() -> None:
     assert verdict("aws_vpc", {"cidr_block": "x", "tags": {"a": None}, "enable_dns_support": None}) == ""
     assert "missing" in verdict("aws_vpc", {"cidr_block": None})

@@ -81,6 +81,7 @@ def test_literal_escapes_what_would_start_a_sequence(text: str, expected: str) -
 def test_literal_keeps_apart_what_the_engine_or_terraform_would_misread() -> None:
     assert literal("${TfToken[TOKEN.1]}") == '$${${"TfToken"}[TOKEN.1]}'
     assert literal("a\rb\r\r\n") == r'a${"\r"}b${"\r"}' + "\r\n"
+    assert literal("$\r%%$TfToken[") == r'${"$\r"}${"%%$TfToken"}['
 
 
 def test_an_expression_reads_as_a_template() -> None:

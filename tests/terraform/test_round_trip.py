@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.terraform import (
@@ -61,6 +61,7 @@ def evaluate(terraform: Terraform, texts: list[str]) -> tuple[dict[str, str], di
 
 
 @pytest.mark.terraform
+@example(texts=["$\r", "%\r", "$$\r\r${", "$TfToken[TOKEN.0]", "$${TfToken[TOKEN.0]}\r$$${x}"])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXTS, min_size=1, max_size=40))
 def test_any_text_survives(run_terraform: Terraform, texts: list[str]) -> None:

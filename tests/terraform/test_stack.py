@@ -22,6 +22,7 @@ from constructs_lib.terraform import (
     local_backend,
     synth_json,
 )
+from constructs_lib.terraform.base import engine
 
 SAMPLE = Path(__file__).parent / "sample_stack.py"
 
@@ -79,6 +80,16 @@ def test_another_stack_reads_the_state_by_the_same_settings(tmp_path: Path) -> N
     assert state == {
         "backend": "local", "config": {"path": "../first.tfstate"}, "workspace": "${terraform.workspace}",
     }  # fmt: skip
+
+
+def test_a_warning_in_the_manifest_has_no_stack_trace_with_paths(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path))
+    stack = TerraformStack(app, "eu")
+    local_backend(stack, "eu.tfstate")
+    engine.Annotations.of(stack).add_warning("careful")
+    app.synth()
+    (annotation,) = json.loads((tmp_path / "manifest.json").read_text())["stacks"]["eu"]["annotations"]
+    assert annotation == {"constructPath": "eu", "level": "@cdktf/warn", "message": "careful"}
 
 
 def synthesize(engine: str, folder: Path) -> str:
