@@ -12,6 +12,9 @@ from typing import TypeVar
 FAILED, WRONG, UNHEALTHY = 1, 2, 3
 """Exit codes: a step failed (run it again), the call or generation is wrong, a component is unhealthy."""
 
+LONGEST = 1800
+"""Seconds that any one command may take, an installation of packages included."""
+
 T = TypeVar("T")
 
 
@@ -31,9 +34,11 @@ def say(text: str) -> None:
 def run(*command: str) -> str:
     """What a command prints; Failure with its last words when it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
     except OSError as error:
         raise Failure(f"{command[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{' '.join(command)}: has not ended after {LONGEST} s") from None
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
         raise Failure(f"{' '.join(command)}: exit code {done.returncode}: {words}")

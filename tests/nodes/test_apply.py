@@ -316,6 +316,17 @@ def test_a_manifest_that_cannot_be_read_is_one_line(node: Node, text: str) -> No
     assert done.stderr.count("\n") == 1
 
 
+def test_a_reboot_while_a_generation_arrives_brings_up_the_one_before(node: Node) -> None:
+    node.send({CONF: "one\n"})
+    node.apply("first-boot")
+    node.send({CONF: "two\n"})
+    (node.state / "incoming/manifest.json").unlink()
+
+    assert node.apply("apply").returncode == 2
+    assert node.apply("boot").returncode == 0
+    assert node.at(CONF).read_text() == "one\n"
+
+
 def test_nothing_to_apply_says_so(node: Node) -> None:
     done = node.apply()
 

@@ -40,6 +40,21 @@ def test_every_text_is_dumped_as_the_emitter_dumps_it(text: str) -> None:
         assert _dump(value, cloud_init._ReadableDumper) == _dump(value, _Slow)
 
 
+@given(st.lists(st.tuples(_TEXTS, st.booleans()), min_size=1, max_size=4))
+def test_section_by_section_is_the_same_document(files: list[tuple[str, bool]]) -> None:
+    entries = [
+        {"path": "/a", "permissions": "0600", "content": text} | ({"owner": text} if more else {})
+        for text, more in files
+    ]
+    config = {
+        "hostname": "a",
+        "write_files": entries,
+        "apt": {"proxy": files[0][0]},
+        "runcmd": ["set -e", ["a"]],
+    }
+    assert cloud_init._dump(config) == _dump(config, _Slow)
+
+
 @pytest.mark.parametrize("text", ["a\n", "a\n\n  b\n", "#!/bin/sh\nexec true\n"])
 def test_a_plain_file_takes_the_fast_road(text: str) -> None:
     assert cloud_init._simple_block(text)
