@@ -1,15 +1,18 @@
-"""Terraform resources over cdktf or cdktn, checked against the providers' real schemas, without generated
-bindings.
+"""Terraform resources over cdktf or cdktn, checked against the providers' schemas, without generated bindings.
 
 Names are loaded at first use, so that importing this package does not start the engine; `warm_engine()`
-starts it in the background.
+starts it in the background. `Scope` is any construct, a user's own too, and `Construct` the one to derive
+from. Take both from here and not from `constructs`, whose import starts whatever Node is on PATH.
 
     from constructs_lib.terraform import App, Provider, Resource, TerraformStack, local_backend
 
-app = App() stack = TerraformStack(app, "eu") local_backend(stack, "terraform.tfstate") Provider(stack,
-"aws", "aws", source="hashicorp/aws", version="~> 6.0", region="eu-west-3") vpc = Resource(stack, "vpc",
-"aws_vpc", cidr_block="10.20.0.0/16") Resource(stack, "subnet", "aws_subnet", vpc_id=vpc.ref("id"),
-cidr_block="10.20.1.0/24") app.synth()
+    app = App()
+    stack = TerraformStack(app, "eu")
+    local_backend(stack, "terraform.tfstate")
+    Provider(stack, "aws", "aws", source="hashicorp/aws", version="~> 6.0", region="eu-west-3")
+    vpc = Resource(stack, "vpc", "aws_vpc", cidr_block="10.20.0.0/16")
+    Resource(stack, "subnet", "aws_subnet", vpc_id=vpc.ref("id"), cidr_block="10.20.1.0/24")
+    app.synth()
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from constructs_lib.terraform.engine import engine_name, warm_engine
 from constructs_lib.terraform.hcl import Expr, literal, to_hcl
 
 if TYPE_CHECKING:
+    from constructs_lib.terraform.base import Construct as Scope
     from constructs_lib.terraform.base import TerraformElement, TerraformStack
     from constructs_lib.terraform.naming import NamedConstruct as Construct
     from constructs_lib.terraform.provider import Provider
@@ -36,6 +40,7 @@ _HOMES = {
     "Output": "values:Output",
     "Provider": "provider:Provider",
     "Resource": "resource:Resource",
+    "Scope": "base:Construct",
     "TerraformElement": "base:TerraformElement",
     "TerraformStack": "base:TerraformStack",
     "Variable": "values:Variable",
@@ -53,6 +58,7 @@ __all__ = [
     "Output",
     "Provider",
     "Resource",
+    "Scope",
     "TerraformElement",
     "TerraformStack",
     "Variable",
