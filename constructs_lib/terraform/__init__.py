@@ -1,4 +1,4 @@
-"""Terraform resources over cdktf or cdktn, checked against the providers' schemas, without generated bindings.
+"""Terraform resources over cdktf or cdktn, checked against provider schemas, without generated bindings.
 
 Names are loaded at first use, so that importing this package does not start the engine; `warm_engine()`
 starts it in the background. `Scope` is any construct, a user's own too, and `Construct` the one to derive
