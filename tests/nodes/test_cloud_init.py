@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.components.model import Role
@@ -172,6 +172,12 @@ AWKWARD = st.text(
 
 @settings(max_examples=300, deadline=None)
 @given(AWKWARD)
+@example("\x85")
+@example("a\u2028b")
+@example("\rstart")
+@example("ends\n\n\n...\n\n")
+@example("...\n")
+@example("- path: /etc/other\n")
 def test_any_content_arrives_through_yaml_byte_for_byte(content: str) -> None:
     assert config(with_file(content))["write_files"][0]["content"] == content
 
