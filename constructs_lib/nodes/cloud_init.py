@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import yaml
 from yaml.emitter import ScalarAnalysis
@@ -32,15 +33,7 @@ def pack(files: NodeFiles, source: SecretSource) -> str:
     title = (
         f"# {what}, cluster {files.cluster}, site {files.site}; written by clustermesos from cluster.yaml\n"
     )
-    body = yaml.dump(
-        config,
-        Dumper=_ReadableDumper,
-        sort_keys=False,
-        allow_unicode=True,
-        width=2**31,
-        default_flow_style=False,
-    )
-    return f"#cloud-config\n{title}{body}"
+    return f"#cloud-config\n{title}{_dump(config)}"
 
 
 def gzip_size(text: str) -> int:
@@ -126,6 +119,45 @@ def _merge(ours: Mapping[str, object], theirs: Mapping[str, object]) -> dict[str
         else:
             merged[key] = copy.deepcopy(value)
     return merged
+
+
+def _dump(config: Mapping[str, object]) -> str:
+    """The config as YAML, section by section, so that what nodes have in common is dumped once."""
+    return "".join(_section(key, value) for key, value in config.items())
+
+
+def _section(key: str, value: object) -> str:
+    if key != "write_files" or not isinstance(value, list) or not value:
+        return _yaml({key: value})
+    return "write_files:\n" + "".join(_item(entry) for entry in value)
+
+
+def _item(entry: object) -> str:
+    """One item of `write_files`; an operator's may have other keys."""
+    if isinstance(entry, Mapping) and entry.keys() == {"path", "permissions", "content"}:
+        path, permissions, content = entry["path"], entry["permissions"], entry["content"]
+        if isinstance(path, str) and isinstance(permissions, str) and isinstance(content, str):
+            return _written(path, permissions, content)
+    return _yaml({"write_files": [entry]}).removeprefix("write_files:\n")
+
+
+@lru_cache(maxsize=512)
+def _written(path: str, permissions: str, content: str) -> str:
+    entry = {"path": path, "permissions": permissions, "content": content}
+    return _yaml({"write_files": [entry]}).removeprefix("write_files:\n")
+
+
+def _yaml(value: object) -> str:
+    text: str = yaml.dump(
+        value,
+        Dumper=_ReadableDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=2**31,
+        default_flow_style=False,
+    )
+    # A text that ends with empty lines closes a document with this mark; here more of it follows.
+    return text.removesuffix("...\n") if text.endswith("\n...\n") else text
 
 
 def _biggest(text: str) -> str:

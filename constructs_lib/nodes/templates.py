@@ -54,9 +54,14 @@ def render_expression(text: str, context: dict[str, object]) -> str:
     if "{{" not in text:
         return text
     try:
-        return environment(TEMPLATE_FOLDER).from_string(text).render(context)
+        return _expression(text).render(context)
     except jinja2.TemplateError as error:
         raise RenderError(f"{text}: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _expression(text: str) -> jinja2.Template:
+    return environment(TEMPLATE_FOLDER).from_string(text)
 
 
 def _as_json(value: object) -> str:
