@@ -27,6 +27,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Synthesize and say which stacks came out."""
+    from constructs_lib.terraform.engine import warm_engine
+
+    warm_engine()  # Node starts while the rest is imported
     from constructs_lib.synth import synthesize
 
     workspace = Workspace(args.file) if args.file else Workspace.find()

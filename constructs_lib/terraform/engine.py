@@ -11,7 +11,6 @@ import importlib
 import importlib.util
 import os
 import shutil
-import sys
 import threading
 from functools import cache
 from pathlib import Path
@@ -61,9 +60,6 @@ def warm_engine() -> None:
     caller must reach the engine through this package (or import cdktf/cdktn as a whole) and not
     `constructs` alone, since jsii's pipe to Node has no lock.
     """
-    name = engine_name()
-    if name in sys.modules:
-        return
     threading.Thread(target=_import_quietly, name="warm-engine", daemon=True).start()
 
 
