@@ -10,12 +10,19 @@ _BEFORE_STATEMENT = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, None}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL}
 
 
+def shipped(path: str, content: str) -> str:
+    """What travels to the node: a Python script or module bare, anything else as it is."""
+    first, _, _ = content.partition("\n")
+    is_python = path.endswith(".py") or first in ("#!/usr/bin/python3", "#!/usr/bin/env python3")
+    return bare(content) if is_python else content
+
+
 @cache
 def bare(source: str) -> str:
-    """`source` without lines that hold only a comment, docstrings and blank lines; `#!` stays.
+    """Python `source` without lines that hold only a comment, docstrings and blank lines; `#!` stays.
 
     The same on every Python version: only whole lines are dropped, nothing is formatted anew. A function must
-    not consist of a docstring alone. Remembered, since every node has the same scripts.
+    not consist of a docstring alone, nor need `__doc__`. Remembered, since every node has the same scripts.
     """
     tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     dropped = {token.start[0] for token in tokens if token.type == tokenize.COMMENT and _stands_alone(token)}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from constructs_lib.errors import RenderError
+from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret
 
 INCOMING = "/var/lib/clustermesos/incoming"
@@ -32,7 +33,7 @@ class SecretSource:
 def incoming(files: NodeFiles, source: SecretSource) -> tuple[NodeFile, ...]:
     """The files below INCOMING, manifest last: while it is missing, the generation is not complete."""
     contents = [
-        NodeFile(path=f"{INCOMING}/files{file.path}", content=file.content, mode=0o600)
+        NodeFile(path=f"{INCOMING}/files{file.path}", content=shipped(file.path, file.content), mode=0o600)
         for file in (*files.files, *source.files)
     ]
     text = _pretty(manifest(files, source))

@@ -14,7 +14,6 @@ from constructs_lib.components.model import (
     Role,
 )
 from constructs_lib.errors import RenderError
-from constructs_lib.nodes.bare_python import bare
 from constructs_lib.nodes.health import health_json
 from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret, Stage
 from constructs_lib.nodes.templates import render_expression, render_template
@@ -118,8 +117,6 @@ def _files(component: Component, context: dict[str, object]) -> Iterator[NodeFil
         if file.on is not None and context["role"] not in file.on:
             continue
         content = render_template(f"{component.name}/{file.template}", context)
-        if content.startswith("#!/usr/bin/python3") or file.to.endswith(".py"):
-            content = bare(content)
         if content.strip():
             yield _node_file(file, content, context)
 
