@@ -35,8 +35,8 @@ _QUIET = {
     "TF_IN_AUTOMATION": "1",
     "TF_INPUT": "0",
 }
-_NO_DEPRECATIONS = "--no-deprecation"
-"""For Node: cdktf's dependencies use what Node has deprecated, which is no news for a user."""
+_NODE_OPTIONS = "--max-old-space-size=4096 --no-deprecation"
+"""The first is cdktf's own default, lost where the variable is set; cdktf itself uses what is deprecated."""
 _KEPT_TERRAFORM_SETTINGS = ("TF_LOG", "TF_LOG_PATH", "TF_LOG_PROVIDER", "TF_VAR_")
 
 _OPTIONS = (
@@ -63,7 +63,7 @@ def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
         **_DUMMY,
         **_QUIET,
         "PATH": os.pathsep.join([str(TOOLS / "bin"), str(VENV / "bin"), given.get("PATH", os.defpath)]),
-        "NODE_OPTIONS": f"{given.get('NODE_OPTIONS', '')} {_NO_DEPRECATIONS}".strip(),
+        "NODE_OPTIONS": f"{_NODE_OPTIONS} {given.get('NODE_OPTIONS', '')}".strip(),
         "JSII_NODE": str(TOOLS / "bin" / "node"),
         "TF_CLI_CONFIG_FILE": str(TOOLS / "terraform.rc"),
     }
@@ -159,7 +159,9 @@ _STILL = re.compile(
     _ADDRESS + r": Still (creating|modifying|destroying)\.\.\. \[.*?(\d+m\d+s|\d+s) elapsed\]"
 )
 _SUMMARY = re.compile(r"(?:Apply|Destroy) complete! .*|No changes\. .*")
-_ERROR = re.compile(r"\bError: |\[ERROR\]|Error occurred|Traceback|^\S+\.yaml:\d+: ")
+_ERROR = re.compile(r"\bError: |^ERROR: |Error occurred")
+_APP_SAYS = re.compile(r"\[ERROR\] default - (.+)")
+"""What the app wrote to stderr, be it a note or the reason why it failed; a failure is repeated later."""
 _VERBS = {"Creation": "created", "Modifications": "changed", "Destruction": "destroyed"}
 
 
@@ -194,6 +196,8 @@ class Progress:
         """What to print for one line, without indent, or None."""
         # From the first error on, everything is printed: the cause may stand in any of the following lines.
         self._failing = self._failing or _ERROR.search(text) is not None
+        if found := _APP_SAYS.search(text):
+            return found[1]
         if found := _PLAN.search(text):
             self.total += sum(int(number) for number in found.groups())
             return found.group()

@@ -45,6 +45,19 @@ def test_a_resource_is_called_by_its_terraform_address() -> None:
     assert progress.line(line) == "… still destroying aws_iam_role.demo_role (00m20s)"
 
 
+def test_what_the_app_notes_is_shown_and_is_no_failure() -> None:
+    progress = Progress()
+    said = "[2026-11-25T19:56:18.519] [ERROR] default - cluster.lock.json: added site eu; commit this file"
+    assert progress.line(said) == "cluster.lock.json: added site eu; commit this file"
+    assert progress.line("demo-eu  aws_vpc.x will be created") is None
+
+
+def test_why_a_synth_failed_is_shown_without_cdktfs_own_warnings() -> None:
+    shown, _ = _shown("synth_error.txt")
+    assert shown[0].endswith("sites.eu.zones: got 9, expected 1, 2 or 3")
+    assert any("ERROR: cdktf encountered an error while synthesizing" in line for line in shown)
+
+
 def test_from_the_first_error_on_everything_is_shown() -> None:
     shown, text = _shown("error.txt")
     whole = [line.strip() for line in text.splitlines() if line.strip()]
