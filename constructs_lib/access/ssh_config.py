@@ -14,6 +14,7 @@ operator, and a changed key on the same machine stays an alarm.
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,15 @@ from constructs_lib.access.deployed import Deployed
 from constructs_lib.errors import ToolError
 
 CONNECT_SECONDS = 15
+BATCH = (
+    "BatchMode yes",
+    "NumberOfPasswordPrompts 0",
+    "RequestTTY no",
+    "ControlMaster no",
+    "ControlPath none",
+    "ClearAllForwardings yes",
+    "LogLevel ERROR",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,40 +115,25 @@ def hosts_of(
     return tuple(found)
 
 
-def ssh_config(hosts: Iterable[Host], folder: Folder, *, identity_file: Path | None = None) -> str:
-    """The text of `folder.config`.
+def ssh_config(
+    hosts: Iterable[Host], folder: Folder, *, identity_file: Path | None = None, batch: bool = False
+) -> str:
+    """The text of `folder.config`, or with `batch` of `folder.batch_config`, where nothing may ever ask.
 
-    The user's own configuration comes last: it may add keys and the way out of an office network, and
-    cannot loosen what is set here, since OpenSSH takes the first value it finds.
+    The user's own configuration comes last: it may add keys and the way out of an office network, and cannot
+    loosen what is set here, since OpenSSH takes the first value it finds.
     """
-    blocks = ["# Written by clustermesos at each deploy, show and roll; changes are lost.\n"]
-    blocks += [_block(host, folder) for host in hosts]
+    file = folder.batch_config if batch else folder.config
+    blocks = ["# Written by clustermesos, by show and by roll; changes are lost."]
+    if batch:
+        blocks += ["# For programs: nothing in this file may wait for a person.", *BATCH, ""]
+    blocks += [_block(host, folder, file) for host in hosts]
     blocks.append("Host *")
     if identity_file is not None:
         blocks.append(f"  IdentityFile {_quoted(identity_file.resolve())}\n  IdentitiesOnly yes")
     blocks.append(f"  ConnectTimeout {CONNECT_SECONDS}\n  ServerAliveInterval 5\n  ServerAliveCountMax 3")
     blocks.append("  ForwardAgent no\n  Include ~/.ssh/config\n")
     return "\n".join(blocks)
-
-
-def batch_config(folder: Folder) -> str:
-    """The text of `folder.batch_config`. ProxyJump hands this file on, so that the jump never asks
-    either.
-    """
-    return "\n".join(
-        (
-            "# Written by clustermesos: the same hosts, for programs. Nothing here may wait for a person.",
-            "BatchMode yes",
-            "NumberOfPasswordPrompts 0",
-            "RequestTTY no",
-            "ControlMaster no",
-            "ControlPath none",
-            "ClearAllForwardings yes",
-            "LogLevel ERROR",
-            f"Include {_quoted(folder.config.resolve())}",
-            "",
-        )
-    )
 
 
 def known_gateways(hosts: Iterable[Host]) -> str:
@@ -152,10 +147,10 @@ def write(hosts: Sequence[Host], folder: Folder, *, identity_file: Path | None =
     if not folder.known_nodes.exists():
         _replace(folder.known_nodes, "")
     _replace(folder.config, ssh_config(hosts, folder, identity_file=identity_file))
-    _replace(folder.batch_config, batch_config(folder))
+    _replace(folder.batch_config, ssh_config(hosts, folder, identity_file=identity_file, batch=True))
 
 
-def _block(host: Host, folder: Folder) -> str:
+def _block(host: Host, folder: Folder, file: Path) -> str:
     planned = host.via is None
     known = folder.known_gateways if planned else folder.known_nodes
     lines = [
@@ -172,21 +167,24 @@ def _block(host: Host, folder: Folder) -> str:
         "UpdateHostKeys no",
         "VerifyHostKeyDNS no",
     ]
-    if planned:
-        lines.append("HostKeyAlgorithms ssh-ed25519")
+    if host.via is None:
         # A jump host of the user's own configuration still applies to the gateway.
+        lines.append("HostKeyAlgorithms ssh-ed25519")
     else:
-        lines.append(f"ProxyJump {host.via}")
+        # Not ProxyJump, which hands on the file of this configuration without quotes.
+        jump = shlex.quote(str(file.resolve())).replace("%", "%%")
+        lines.append(f"ProxyCommand ssh -F {jump} -W '[%h]:%p' {host.via}")
     return "\n  ".join(lines) + "\n"
 
 
 def _quoted(path: Path) -> str:
     text = str(path)
-    if '"' in text or "\n" in text:
+    if any(sign in text for sign in ('"', "\n", "${")):
         raise ToolError(
-            f"{text}: OpenSSH can't read a path with a quote or a line break; move the cluster's folder"
+            f"{text}: OpenSSH can't be told a path with a quote, a line break or ${{; "
+            "move the cluster's folder"
         )
-    # OpenSSH expands % and ${…} in these.
+    # What % stands for, OpenSSH would put in.
     return '"' + text.replace("%", "%%") + '"'
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from constructs_lib.access.ssh import Ssh
+from constructs_lib.components import COMPONENTS
+from constructs_lib.components.model import FourLetterWord
 from constructs_lib.roll.quorum import ensemble_trouble
 
 ASK_SECONDS = 30.0
@@ -79,42 +82,63 @@ class CommandGate:
 
 @dataclass(frozen=True, kw_only=True)
 class SshGate:
-    """Asks every machine's own `clustermesos-health` through the gateway, and ZooKeeper who leads."""
+    """Asks every machine's own `clustermesos-health` through the gateway, and an ensemble who leads it."""
 
     ssh: Ssh
 
     def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
         """Machine name → what is wrong, None for a healthy one."""
-        wrong: dict[str, str | None] = {}
-        modes: dict[str, str | None] = {}
-        for machine in machines:
-            answer = self.ssh.run(machine.login, HEALTH_COMMAND, timeout=ASK_SECONDS)
-            wrong[machine.name], mode = read_health(answer.out, answer.trouble)
-            if mode is not None:
-                modes[machine.name] = mode
-        # While one is away its ensemble still has to be whole among the others: ask only those that
-        # answered.
-        trouble = ensemble_trouble(modes) if len(modes) == len(machines) else None
-        if trouble and not any(wrong.values()):
-            return dict.fromkeys(wrong, trouble)
-        return wrong
+        wrong = {machine.name: self._health(machine) for machine in machines}
+        if any(wrong.values()):
+            return wrong
+        # Each may be well for itself and all of them still no ensemble: only the modes together tell.
+        asked = {machine.name: (machine, mode_check(machine.role)) for machine in machines}
+        trouble = ensemble_trouble(
+            {name: self._mode(machine, check) for name, (machine, check) in asked.items() if check}
+        )
+        return dict.fromkeys(wrong, trouble)
+
+    def _health(self, machine: Machine) -> str | None:
+        answer = self.ssh.run(machine.login, HEALTH_COMMAND, timeout=ASK_SECONDS)
+        return read_health(answer.out, answer.trouble)
+
+    def _mode(self, machine: Machine, check: tuple[int, str]) -> str | None:
+        return read_mode(self.ssh.run(machine.login, (mode_command(*check),), timeout=ASK_SECONDS).out)
 
 
-def read_health(text: str, trouble: str | None) -> tuple[str | None, str | None]:
-    """What is wrong (None: nothing), and ZooKeeper's mode where the node runs one.
+def mode_check(role: str) -> tuple[int, str] | None:
+    """The port and the word by which a role's ensemble says who leads; None where it has no ensemble."""
+    for component in COMPONENTS:
+        for check in component.health:
+            if isinstance(check, FourLetterWord) and "leader" in check.modes and role in component.roles:
+                return component.port(check.port).number, check.word
+    return None
 
-    `text` is what `clustermesos-health` printed: a list of {component, check, healthy, wrong, mode}.
+
+def mode_command(port: int, word: str) -> str:
+    """What to run on the node: bash speaks TCP, so nothing has to be installed."""
+    ask = f"exec 3<>/dev/tcp/127.0.0.1/{port} && printf {word} >&3 && timeout 5 cat <&3"
+    return f"bash -c {shlex.quote(ask)}"
+
+
+def read_mode(text: str) -> str | None:
+    """`leader` of ZooKeeper's line `Mode: leader`; None when there is no such line."""
+    return next((line.split()[1] for line in text.splitlines() if line.startswith("Mode: ")), None)
+
+
+def read_health(text: str, trouble: str | None) -> str | None:
+    """What is wrong, None for nothing.
+
+    `text` is what `clustermesos-health` printed: a list of {component, check, healthy, wrong}; `trouble` is
+    what running it came to.
     """
     try:
         checks = json.loads(text)
         failed = [f"{check['component']}: {check['wrong']}" for check in checks if not check["healthy"]]
-        mode = next((check["mode"] for check in checks if check.get("mode")), None)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         # No report: what ssh or sudo said is the better word, and a healthy exit without one is no health.
-        return trouble or "clustermesos-health printed no report", None
-    if failed:
-        return "; ".join(failed), mode
-    return trouble, mode
+        return trouble or "clustermesos-health printed no report"
+    return "; ".join(failed) or trouble
 
 
 def wait_until_healthy(

@@ -188,7 +188,7 @@ class NodeRoll:
             found = judge(plan, node.name, address, kinds, ignoring=repairs)
             if not repairs - {part.address for part in found.parts}:
                 return found
-            self.say(f"{node.name}: changed outside of Terraform, left alone: {', '.join(sorted(repairs))}")
+            self.say(f"{node.name}: changed outside of Terraform and left alone: {_some(sorted(repairs))}")
         plan = ReadPlan.of(terraform.plan(file, replace=replace, refresh=False))
         return judge(plan, node.name, address, kinds)
 
@@ -199,3 +199,9 @@ class NodeRoll:
             "Run the same command again to go on with the nodes that are behind, or replace this one again "
             f"with --only {node.name}"
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first three, and how many more there are."""
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,43 @@
+"""moto, an AWS API double, with two faults repaired that no replaced machine gets past. Run as a script.
+
+moto 5.2.5 keeps the private address of a terminated instance taken, where AWS gives it to the next one at once; and it
+takes the user data of a launch template's later versions as plain text, which fails when a group launches from
+one, where AWS takes it encoded as in the first version.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.ec2.models.instances import Instance
+from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersion
+from moto.ec2.utils import parse_user_data
+from moto.server import main
+
+_terminate = Instance.terminate
+_create_version = LaunchTemplate.create_version
+
+
+def terminate(self: Any) -> Any:
+    """As before, and the address is free."""
+    before = _terminate(self)
+    if self.subnet_id:
+        subnet = self.ec2_backend.get_subnet(self.subnet_id)
+        for address in self._private_ips:
+            subnet.del_subnet_ip(address)
+    # Else its end, much later, would free the address of the one that has it by then.
+    self._private_ips = set()
+    return before
+
+
+def create_version(self: Any, data: dict[str, Any], description: str) -> LaunchTemplateVersion:
+    """As before, with the user data decoded as the first version's is."""
+    if isinstance(data.get("UserData"), str | bytes):
+        data["UserData"] = parse_user_data(data["UserData"])
+    return _create_version(self, data, description)
+
+
+if __name__ == "__main__":
+    Instance.terminate = terminate
+    LaunchTemplate.create_version = create_version
+    main()
