@@ -1,4 +1,4 @@
-"""The order of a pool's roll, against a double of a group; test_embedded.py rolls a real Auto Scaling group."""
+"""The order of a pool's roll, against a double of a group; test_embedded.py rolls an Auto Scaling group."""
 
 from __future__ import annotations
 
