@@ -20,20 +20,26 @@ def site_provider(stack: TerraformStack, plan: SitePlan) -> Provider:
     number of `aws.provider_version` chooses their names.
     """
     aws = aws_of(plan)
-    double = _double(aws.endpoint, plugin_generation(plan)) if aws.endpoint else {}
+    double = _double(aws.endpoint, _is_old(plan)) if aws.endpoint else {}
     return Provider(
         stack,
         "aws",
         "aws",
         source="hashicorp/aws",
         version=aws.provider_version,
+        # The old plugin's schema would refuse the new words; the new one's says nothing of providers.
+        schemas=None if _is_old(plan) or not aws.endpoint else ("aws-6.25.0",),
         region=aws.region,
         **double,
     )
 
 
-def _double(endpoint: str, generation: int | None) -> dict[str, Any]:
-    old = generation is not None and generation < 4
+def _is_old(plan: SitePlan) -> bool:
+    generation = plugin_generation(plan)
+    return generation is not None and generation < 4
+
+
+def _double(endpoint: str, old: bool) -> dict[str, Any]:
     services = (*_SERVICES, *(_RENAMED_SINCE_4.keys() if old else _RENAMED_SINCE_4.values()))
     return {
         # An API double accepts anything; these are the words of AWS' own documentation for "no real key".
