@@ -208,7 +208,8 @@ def judge(
         raise RollError(
             f"{machine}; expected it to be replaced and the old one to go first. Nothing was changed"
         )
-    was, becomes = machine.before.get(kinds.address, address), machine.after.get(kinds.address)
+    # A machine whose making was interrupted may have no address yet.
+    was, becomes = machine.before.get(kinds.address) or address, machine.after.get(kinds.address)
     if not was == becomes == address:
         raise RollError(
             f"{node}: its {kinds.address} is {was} and would be {becomes or 'known later'}, planned is "

@@ -1,8 +1,8 @@
 """moto, an AWS API double, with two faults repaired that no replaced machine gets past. Run as a script.
 
-moto 5.2.5 keeps the private address of a terminated instance taken, where AWS gives it to the next one at once;
-and it does not decode the user data of a launch template's later versions, as it does that of the first, so that
-a group can't launch from them.
+moto 5.2.5 keeps the private address of a terminated instance taken, where AWS gives it to the next one at
+once; and it does not decode the user data of a launch template's later versions, as it does that of the first,
+so that a group can't launch from them.
 """
 
 from __future__ import annotations
