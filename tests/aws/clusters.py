@@ -88,6 +88,7 @@ def only(stack: Json, kind: str, end: str = "") -> Json:
 
 
 def _readable(body: Json) -> Json:
+    body = {key: value for key, value in body.items() if key != "//"}
     text = body.get("for_each")
     if isinstance(text, str) and text.startswith("${merge("):
         return {**body, "for_each": _Reader(text[len("${merge(") :]).value()}
