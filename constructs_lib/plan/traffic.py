@@ -31,9 +31,11 @@ def traffic(
 ) -> tuple[TrafficRule, ...]:
     """Rules for every role that the site has, from every source that exists, in the components' order.
 
-    `elsewhere` holds the ranges of the roles in other sites.
+    `elsewhere` holds the ranges of the roles in other sites. Masters and Consul servers that exist already
+    count as the site's: no machine is made for their rules, but whoever reaches them has to be let out.
     """
-    here, anywhere = set(roles_here), set(roles_anywhere)
+    here = {*roles_here, *_existing(site)}
+    anywhere = {*roles_anywhere, *_existing(site)}
     rules = []
     for component in COMPONENTS:
         for to in (role for role in component.roles if role in here):
@@ -55,12 +57,19 @@ def _networks(
     elsewhere: Mapping[Role, tuple[IPv4Network, ...]],
 ) -> tuple[IPv4Network, ...]:
     if isinstance(source, Role):
-        return tuple(zone.roles[source] for zone in zones) + elsewhere.get(source, ())
+        own = _existing(site).get(source) or tuple(zone.roles[source] for zone in zones)
+        return own + elsewhere.get(source, ())
     if source is Peer.ADMIN:
         return admin
     if source is Peer.FRONTEND:
         return tuple(zone.frontend for zone in zones)
     return site.edge.allow if site.edge and site.edge.public else ()
+
+
+def _existing(site: SiteSpec) -> Mapping[Role, tuple[IPv4Network, ...]]:
+    """Where the machines are that something else made, by role."""
+    given = {Role.MASTER: site.masters.existing, Role.CONSUL: site.consul.existing}
+    return {role: tuple(IPv4Network(each) for each in found) for role, found in given.items() if found}
 
 
 def _rule(

@@ -121,3 +121,13 @@ def test_the_number_of_agents_changes_two_numbers_and_nothing_else() -> None:
     changed = {address for address in few if few[address] != many[address]}
     assert changed == {"aws_autoscaling_group.demo_agents-general_group"}
     assert few.keys() == many.keys()
+
+
+def test_agents_alone_reach_the_masters_that_exist_and_nobody_else_of_theirs() -> None:
+    given = with_site(settings("demo"), masters=None, consul=None, edge=None)
+    stack = pool(plan_of(with_site(given, **EXISTING)), "general")
+
+    out = only(stack, "aws_security_group_rule", "to-networks")["for_each"]
+
+    inside = {key: rule["ranges"] for key, rule in out.items() if "0.0.0.0/0" not in rule["ranges"]}
+    assert inside == {"agent/zookeeper-client-to-master": ["10.20.16.11/32"]}
