@@ -47,6 +47,7 @@ class Node:
         (self.doubles / "secrets").mkdir(parents=True)
         self.root.mkdir()
         self.double("systemctl", SYSTEMCTL_DOUBLE)
+        self.double("journalctl", "#!/bin/sh\n# Double of journalctl.\nprintf 'first\\nlast words\\n'\n")
         self.double("get-secret", SECRET_DOUBLE)
 
     def double(self, name: str, script: str) -> None:

@@ -6,16 +6,21 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.nodes.node import OWNER, Node
+from tests.nodes.node import OWNER, SCRIPTS, Node
 
 UNIT = "web.service"
 CONF = "/etc/web/web.conf"
+MODULES = (
+    "/usr/local/lib/clustermesos/clustermesos_disk.py",
+    "/usr/local/lib/clustermesos/clustermesos_node.py",
+)
 STAGE = {"component": "web", "units": [UNIT], "seconds": 5, "checks": False}
 UNIT_CHECK = [{"component": "web", "kind": "unit_active", "unit": UNIT}]
 
@@ -177,7 +182,8 @@ def test_a_failing_unit_is_one_line_and_its_restart_is_not_forgotten(node: Node)
 
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        f"clustermesos-apply: error: systemctl restart {UNIT}: exit code 1: Job for {UNIT} failed."
+        f"clustermesos-apply: error: systemctl restart {UNIT} failed; "
+        "its journal ends with: first | last words"
     ]
     (node.doubles / "fail").unlink()
     node.calls()
@@ -252,6 +258,22 @@ def test_files_learn_the_nodes_own_name_and_address_where_they_are_put_in_place(
     assert lines["NAME"] == os.uname().nodename
     assert lines["ADDRESS"].count(".") == 3
     assert not lines["ADDRESS"].startswith("127.")
+
+
+def test_the_installed_script_puts_the_same_files_in_place_as_the_one_that_came_first(node: Node) -> None:
+    script = "/usr/local/sbin/clustermesos-apply"
+    files = {path: (SCRIPTS / path.rsplit("/", 1)[1]).read_text() for path in (script, *MODULES)}
+    node.send(files | {"/etc/node.env": "@@node:name@@ @@node:address@@\n"})
+    node.apply("first-boot")
+    first = {path: node.at(path).read_text() for path in (script, "/etc/node.env")}
+
+    again = [sys.executable, str(node.at(script)), "boot", "--root", str(node.root)]
+    done = subprocess.run(again, capture_output=True, text=True, check=False, env=node.environment())
+
+    assert done.returncode == 0, done.stderr
+    assert "wrote" not in done.stdout
+    assert first[script] == files[script]
+    assert {path: node.at(path).read_text() for path in first} == first
 
 
 @pytest.mark.parametrize("files", [5, 20])
