@@ -67,6 +67,7 @@ def deploy(workspace: Workspace) -> None:
         cdktf.run("deploy", verbose=_verbose())
     with step("clustermesos show"):
         _show()
+    print("The API is a double that starts no machine: nothing answers at these addresses.")
     print("Destroy it with: make demo-destroy", flush=True)
 
 

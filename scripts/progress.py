@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ STATE = ROOT / ".clustermesos"
 """State and logs of this clone; ignored by git, mode 0700 since Terraform writes world-readable state."""
 
 _SAY_EVERY = 15.0
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 _NETWORK_SIGNS = (
     "temporary failure in name resolution",
@@ -30,6 +32,7 @@ _NETWORK_SIGNS = (
     "code etimedout",
     "newconnectionerror",
     "read timed out",
+    "no plugin found for prefix",  # Maven, whose plugins come from the same place as the rest
 )
 
 
@@ -100,14 +103,15 @@ def _wait_visibly(child: subprocess.Popen[bytes]) -> int:
 def explain(command: Sequence[str | Path], code: int, output: str, log: Path) -> str:
     """One line that says why a command failed: network, disk, or its own last words."""
     name = Path(str(command[0])).name
+    output = _COLOUR.sub("", output)
     lowered = output.lower()
     if "no space left on device" in lowered or "enospc" in lowered:
         return f"no space left on the disk ({name}; whole output: {log})"
     if any(sign in lowered for sign in _NETWORK_SIGNS):
         return f"the package registry could not be reached; is there a network? ({name}; whole output: {log})"
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith(("error", "npm error", "e: "))]
-    said = (errors or lines or ["nothing printed"])[-1]
+    errors = [line for line in lines if line.lower().startswith(("error", "npm error", "[error]", "e: "))]
+    said = errors[0] if errors else (lines or ["nothing printed"])[-1]
     return f"{name} ended with {code}: {said[:200]} (whole output: {log})"
 
 

@@ -18,6 +18,11 @@ from scripts.progress import StepError, explain, one_line_errors, run_logged
         ("ERROR: Could not install: [Errno 28] No space left on device", "no space left on the disk"),
         ("raise FileNotFoundError(msg)\nerror: it broke\nhint: none", "pip ended with 1: error: it broke"),
         ("E: Unable to locate package x\n\n", "pip ended with 1: E: Unable to locate package x"),
+        (
+            "\x1b[0m[ERROR] Could not find artifact a:b\n[ERROR] \n\x1b[0m",
+            "1: [ERROR] Could not find artifact a:b (",
+        ),
+        ("npm error code E404\nnpm error A complete log is in /x", "pip ended with 1: npm error code E404"),
         ("", "pip ended with 1: nothing printed"),
     ],
 )
