@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ def _site(args: argparse.Namespace) -> Site:
         cluster=cluster,
         plan=cluster.site(_site_name(cluster, args)),
         workspace=workspace,
-        outdir=outdir,
+        stacks=stack_folders(cluster, outdir),
         say=_say,
     )
 
@@ -139,6 +140,13 @@ def _synthesized(workspace: Workspace, outdir: Path | None) -> tuple[ClusterPlan
     for note in synthesis.notes:
         print(note, file=sys.stderr)
     return synthesis.plan, synthesis.outdir
+
+
+def stack_folders(cluster: ClusterPlan, outdir: Path) -> Mapping[str, Path]:
+    """Site name → where synth puts its stack."""
+    from constructs_lib.synth import stack_name
+
+    return {site: outdir.resolve() / "stacks" / stack_name(cluster, site) for site in cluster.sites}
 
 
 def _site_name(cluster: ClusterPlan, args: argparse.Namespace) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it; 1 where nothing is deployed."""
+    from constructs_lib.cli.roll import stack_folders
     from constructs_lib.plan.lock import read_lock
     from constructs_lib.plan.plan import plan
     from constructs_lib.roll.site import write_ssh
@@ -50,13 +51,13 @@ def run(args: argparse.Namespace) -> int:
     from constructs_lib.synth import DEFAULT_OUTDIR
 
     workspace = Workspace(args.file) if args.file else Workspace.find()
-    outdir = args.outdir or Path(DEFAULT_OUTDIR)
     cluster = plan(load(workspace.cluster_file), read_lock(workspace.lock_file))
-    found = [site for name in cluster.sites for site in [_deployed(cluster, name, workspace, outdir)] if site]
+    stacks = stack_folders(cluster, args.outdir or Path(DEFAULT_OUTDIR))
+    found = [site for name in cluster.sites for site in [_deployed(cluster, name, workspace, stacks)] if site]
     if not found:
         print(f"{cluster.name}: {BEFORE_DEPLOY}", file=sys.stderr)
         return 1
-    config = write_ssh(cluster, workspace, outdir, os.environ).config
+    config = write_ssh(cluster, workspace, stacks, os.environ).config
     if args.json:
         print(json.dumps({site.site: site.model_dump() for site in found}, indent=2, ensure_ascii=False))
         return 0
@@ -64,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _deployed(cluster: ClusterPlan, name: str, workspace: Workspace, outdir: Path) -> Deployed | None:
+def _deployed(
+    cluster: ClusterPlan, name: str, workspace: Workspace, stacks: Mapping[str, Path]
+) -> Deployed | None:
     """What the site's stack says, else what it said when it was last asked, with a note that this is so."""
     from constructs_lib.access.deployed import read_saved
     from constructs_lib.errors import ToolError
@@ -74,7 +77,7 @@ def _deployed(cluster: ClusterPlan, name: str, workspace: Workspace, outdir: Pat
         cluster=cluster,
         plan=cluster.site(name),
         workspace=workspace,
-        outdir=outdir,
+        stacks=stacks,
         say=lambda line: print(line, file=sys.stderr),
     )
     try:

@@ -23,7 +23,6 @@ from constructs_lib.plan.model import ClusterPlan, SitePlan
 from constructs_lib.roll.gate import Machine
 from constructs_lib.roll.terraform_cli import Terraform
 from constructs_lib.spec.workspace import Workspace
-from constructs_lib.synth import stack_name
 
 KEY_VARIABLE = "CLUSTERMESOS_SSH_KEY"
 """A private key file to log in with, where ssh would not find it by itself (in CI)."""
@@ -37,12 +36,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A site of a cluster that was synthesized into `outdir`."""
+    """A site of a synthesized cluster; `stacks` are the folders of its stacks by site name."""
 
     cluster: ClusterPlan
     plan: SitePlan
     workspace: Workspace
-    outdir: Path
+    stacks: Mapping[str, Path]
     say: Say
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
@@ -50,7 +49,7 @@ class Site:
     def terraform(self) -> Terraform:
         """The stack's Terraform, which says what it applies while it does."""
         return Terraform(
-            folder=stack_folder(self.outdir, self.cluster, self.plan.name),
+            folder=self.stacks[self.plan.name],
             say=lambda line: self.say(f"    {line}" if line else ""),
             environ=self.environ,
         )
@@ -81,7 +80,7 @@ class Site:
         if deployed is None:
             raise RollError(f"{self.terraform.folder.name}: nothing is deployed yet: cdktf deploy")
         write_ssh(
-            self.cluster, self.workspace, self.outdir, self.environ, agents={self.plan.name: agents or {}}
+            self.cluster, self.workspace, self.stacks, self.environ, agents={self.plan.name: agents or {}}
         )
         return deployed
 
@@ -109,15 +108,10 @@ class Site:
             yield Path(folder) / "plan"
 
 
-def stack_folder(outdir: Path, cluster: ClusterPlan, site: str) -> Path:
-    """Where synth put the stack of a site."""
-    return outdir.resolve() / "stacks" / stack_name(cluster, site)
-
-
 def write_ssh(
     cluster: ClusterPlan,
     workspace: Workspace,
-    outdir: Path,
+    stacks: Mapping[str, Path],
     environ: Mapping[str, str],
     *,
     agents: Mapping[str, Mapping[str, str]] | None = None,
@@ -129,7 +123,7 @@ def write_ssh(
     saved = [read_saved(workspace.outputs_folder, name) for name in cluster.sites]
     keys = {}
     for site in cluster.sites.values():
-        private = _host_key(site, stack_folder(outdir, cluster, site.name), environ)
+        private = _host_key(site, stacks[site.name], environ)
         if private is not None:
             keys[site.name] = public_host_key(private)
     identity = environ.get(KEY_VARIABLE)

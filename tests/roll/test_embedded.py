@@ -1,7 +1,8 @@
-"""Rolls for real: the real Terraform and AWS plugin against moto, an AWS API double with two faults repaired.
+"""Rolls for real: the real Terraform and AWS plugin against moto, an AWS API double with two faults
+repaired.
 
-Nodes do not boot there, so every gate here is a double: a shell command that says what a file tells it to. The
-tests go on from what the one before left.
+Nodes do not boot there, so every gate here is a double: a shell command that says what a file tells it
+to. The tests go on from what the one before left.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ pytestmark = pytest.mark.embedded
 
 REPAIRED = Path(__file__).with_name("repaired_moto.py")
 MASTERS = ("master-1", "master-2", "master-3")
-NEW_IMAGE = "ubuntu/images/hvm-ssd/ubuntu-xenial-16.04-amd64-server-20170721"
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,7 @@ def test_nothing_to_do_changes_nothing(cluster: Cluster) -> None:
 
 def test_a_pending_change_of_anything_else_is_refused_and_named(cluster: Cluster, aws: AwsDouble) -> None:
     before = machines(cluster)
-    image = aws.client("ec2").describe_images(Filters=[{"Name": "name", "Values": [NEW_IMAGE]}])["Images"][0]
-    cluster.site["aws"]["image"] = image["ImageId"]
+    cluster.site["aws"]["image"] = aws.client("ec2").register_image(Name="a newer image")["ImageId"]
     cluster.site["masters"] |= {"cpus": 4, "memory_gib": 16}
     cluster.settings["cloud_config"] = {"master": {"timezone": "Europe/Paris"}}
     (cluster.folder / "cluster.yaml").write_text(yaml.safe_dump(cluster.settings))
