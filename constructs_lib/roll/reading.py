@@ -309,7 +309,7 @@ def _same(before: object, after: object) -> bool:
         return all(_same(before.get(key), value) for key, value in after.items())
     if isinstance(after, list) and isinstance(before, list):
         if not after and all(isinstance(block, Mapping) for block in before):
-            # A block that is not configured: what the platform filled in, such as a T3's credits, is no change.
+            # A block that is not configured: what the platform filled in (a T3's credits) is no change.
             return True
         return len(after) == len(before) and all(map(_same, before, after))
     return before == after or not (before or after)
