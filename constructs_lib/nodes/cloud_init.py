@@ -128,7 +128,7 @@ def _dump(config: Mapping[str, object]) -> str:
 
 def _section(key: str, value: object) -> str:
     if key != "write_files" or not isinstance(value, list) or not value:
-        return _yaml({key: value})
+        return _dumped(key, _Plain(value))
     return "write_files:\n" + "".join(_item(entry) for entry in value)
 
 
@@ -139,6 +139,24 @@ def _item(entry: object) -> str:
         if isinstance(path, str) and isinstance(permissions, str) and isinstance(content, str):
             return _written(path, permissions, content)
     return _yaml({"write_files": [entry]}).removeprefix("write_files:\n")
+
+
+class _Plain:
+    """A value to dump; equal to what is written alike, since plain data has one representation."""
+
+    def __init__(self, value: object) -> None:
+        self.value, self.text = value, repr(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Plain) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+@lru_cache(maxsize=512)
+def _dumped(key: str, plain: _Plain) -> str:
+    return _yaml({key: plain.value})
 
 
 @lru_cache(maxsize=512)

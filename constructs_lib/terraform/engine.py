@@ -12,6 +12,7 @@ import importlib.util
 import os
 import shutil
 import threading
+import time
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,8 @@ from constructs_lib.errors import ToolError
 
 ENGINES = ("cdktf", "cdktn")
 ENGINE_VARIABLE = "CLUSTERMESOS_ENGINE"
+_NODE_RUNS_WITHIN = 0.5
+"""Seconds; on a slower machine Node goes on starting beside the caller."""
 
 
 @cache
@@ -53,14 +56,28 @@ def load_engine() -> ModuleType:
 
 
 def warm_engine() -> None:
-    """Starts importing the engine in the background and returns at once; a failure shows at its first real
-    use.
+    """Starts importing the engine in the background; a failure shows at its first real use.
+
+    Returns as soon as Node runs, after about 0.1 s: what is imported until then has to be anyway, and two
+    threads that import at a time would only delay Node's start, since one of them runs at once.
 
     Safe at any time: Python's import lock makes a later import of the same module wait for this one. The
     caller must reach the engine through this package (or import cdktf/cdktn as a whole) and not
     `constructs` alone, since jsii's pipe to Node has no lock.
     """
-    threading.Thread(target=_import_quietly, name="warm-engine", daemon=True).start()
+    _start_warming()
+
+
+@cache
+def _start_warming() -> threading.Thread:
+    before = threading.active_count()
+    warming = threading.Thread(target=_import_quietly, name="warm-engine", daemon=True)
+    warming.start()
+    give_up = time.monotonic() + _NODE_RUNS_WITHIN
+    # When Node runs, jsii starts a thread of its own that reads what Node says.
+    while warming.is_alive() and threading.active_count() <= before + 1 and time.monotonic() < give_up:
+        warming.join(0.002)
+    return warming
 
 
 def _import_quietly() -> None:
