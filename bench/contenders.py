@@ -104,33 +104,23 @@ def floor(folder: Path, engine: str) -> Contender:
     )
 
 
-def rival(folder: Path, binding: Binding, our_stack: Path) -> Contender:
-    """The same stack in a prebuilt binding; the program is written anew from ours and must make the same.
+def rival(folder: Path, binding: Binding) -> Contender:
+    """The same stack in a prebuilt binding, by the program that write_programs() puts into `folder`."""
+    outdir = folder / f"out-{binding.module}"
+    command = (interpreter(binding.package), _program(folder, binding), outdir)
+    return Contender(binding.package, binding.engine, command, outdir, {})
 
-    Raises:
-        StepError: it does not, with the first differences.
-    """
-    python, program, outdir = (
-        interpreter(binding.package),
-        folder / f"rival_{binding.module}.py",
-        folder / f"out-{binding.module}",
-    )
-    write = (python, BENCH / "program.py", binding.module, our_stack, program)
-    measure(write, log=folder / f"{program.stem}.log", env=environment())
-    contender = Contender(binding.package, binding.engine, (python, program, outdir), outdir, {})
-    contender.run(folder / f"{program.stem}.log")
-    found = differences(json.loads(our_stack.read_text()), contender.stack())
-    if found:
-        raise StepError(f"{binding.package} makes another infrastructure: {'; '.join(found[:3])}")
-    return contender
+
+def _program(folder: Path, binding: Binding) -> Path:
+    return folder / f"rival_{binding.module}.py"
 
 
 @dataclass(frozen=True)
 class Field:
-    """All contenders for one number of agents, each of which has run once, untimed."""
+    """All contenders for one number of agents, and the folder that holds what they read and write."""
 
     agents: int
-    resources: int
+    folder: Path
     ours: tuple[Contender, ...]
     floors: tuple[Contender, ...]
     rivals: tuple[Contender, ...]
@@ -140,26 +130,50 @@ class Field:
         """In the order in which a round runs them."""
         return (*self.ours, *self.floors, *self.rivals)
 
+    @property
+    def resources(self) -> int:
+        """How many resource blocks our stack has."""
+        return count(self.ours[0].stack())
 
-def prepare(folder: Path, agents: int) -> Field:
-    """Write cluster.yaml, lock, secrets and the rivals' programs, and let everyone run once.
+    def verify(self) -> None:
+        """Compare what everyone wrote last; StepError names the first differences."""
+        mine = self.ours[0].stack()
+        for other in (*self.ours[1:], *self.rivals):
+            found = differences(mine, other.stack())
+            if found:
+                raise StepError(f"{other.name} makes another infrastructure: {'; '.join(found[:3])}")
+
+
+def prepare(work: Path, agents: int) -> Field:
+    """Write cluster.yaml, and lock and secrets by a first run; then write_programs() can follow.
 
     Raises:
-        StepError: somebody fails, or two of them make different infrastructure.
+        StepError: this library fails, or a binding can't be installed.
     """
+    folder = work / str(agents)
     folder.mkdir(parents=True, exist_ok=True)
     cluster = yaml.safe_load((BENCH / "cluster.yaml").read_text())
     cluster["sites"]["eu"]["agents"]["general"]["count"] = agents
     (folder / "cluster.yaml").write_text(yaml.safe_dump(cluster, sort_keys=False))
     mine = tuple(ours(folder, engine) for engine in ENGINES)
-    floors = tuple(floor(folder, engine) for engine in ENGINES)
-    for contender in (*mine, *floors):
+    for contender in mine:
         contender.run(folder / "first.log")
-    found = differences(mine[0].stack(), mine[1].stack())
-    if found:
-        raise StepError(
-            f"cdktf and cdktn make different infrastructure of one cluster.yaml: {'; '.join(found[:3])}"
-        )
-    our_stack = mine[0].outdir / "stacks" / STACK / "cdk.tf.json"
-    rivals = tuple(rival(folder, binding, our_stack) for binding in BINDINGS)
-    return Field(agents, count(mine[0].stack()), mine, floors, rivals)
+    floors = tuple(floor(folder, engine) for engine in ENGINES)
+    return Field(agents, folder, mine, floors, tuple(rival(folder, binding) for binding in BINDINGS))
+
+
+def write_programs(fields: Sequence[Field]) -> None:
+    """Write every binding's program for every field from our stack there; StepError when one can't be."""
+    for binding in BINDINGS:
+        pairs = [
+            f"{field.ours[0].outdir / 'stacks' / STACK / 'cdk.tf.json'}={_program(field.folder, binding)}"
+            for field in fields
+        ]
+        log = fields[0].folder / f"write-{binding.module}.log"
+        command: list[str | Path] = [
+            interpreter(binding.package),
+            BENCH / "program.py",
+            binding.module,
+            *pairs,
+        ]
+        measure(command, log=log, env=environment())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from scripts.progress import ROOT, run_logged, state_folder
@@ -12,6 +13,7 @@ from scripts.tools import Tool, install
 BENCH = ROOT / "bench"
 
 
+@cache
 def interpreter(name: str) -> Path:
     """The Python of the environment `name`; made where it is missing or its requirements have changed.
 

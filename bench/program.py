@@ -1,11 +1,11 @@
 """Writes the rival program: our stack, said again with the typed classes of a prebuilt AWS binding.
 
-Runs in the binding's environment: `python program.py BINDING cdk.tf.json PROGRAM.py`. Written by a program
-and not by hand so that it stays the same infrastructure as the constructs grow; what it writes is what a user
-of the binding writes: one import per class, one constructor call per resource, typed structs for nested
-blocks, `vpc.id` for a reference, and add_override for what the binding has no argument for (for_each over an
-expression, settings that its provider version has dropped). Everything that our library computes, user data
-above all, the program gets ready-made in a JSON file.
+Runs in the binding's environment: `python program.py BINDING cdk.tf.json=PROGRAM.py …`. Written by a
+program and not by hand so that it stays the same infrastructure as the constructs grow; what it writes is
+what a user of the binding writes: one import per class, one constructor call per resource, typed structs for
+nested blocks, `vpc.id` for a reference, and add_override for what the binding has no argument for (for_each
+over an expression, settings that its provider version has dropped). Everything that our library computes,
+user data above all, the program gets ready-made in a JSON file.
 
 Knows nothing of this project and imports none of it: the rival's environment does not have it.
 """
@@ -265,4 +265,5 @@ def _literal(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    for pair in sys.argv[2:]:
+        write(sys.argv[1], *map(Path, pair.split("=")))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import report
-from bench.contenders import Contender, Field, prepare
+from bench.contenders import Contender, Field, prepare, write_programs
 from bench.deploys import Deploys
 from bench.report import Outcome, sized
 from bench.rounds import Results, play
@@ -31,15 +31,12 @@ def main(arguments: list[str]) -> int:
     """
     asked = _parser().parse_args(arguments)
     work = state_folder() / "bench"
-    fields: list[Field] = []
-    synths: dict[int, Results] = {}
-    for agents in sorted(set(asked.agents)):
-        # The bindings take up to 20 s a run, and nobody's time is expected to depend on the number of agents.
-        rounds = max(1, asked.rounds * 3 // 5) if fields else asked.rounds
-        with step(f"{agents:,} agents: the same stack in every binding"):
-            fields.append(prepare(work / str(agents), agents))
-        with step(f"{agents:,} agents: {rounds} rounds of {len(fields[-1].everyone)} programs"):
-            synths[agents] = play(fields[-1].everyone, rounds, work / str(agents))
+    sizes = sorted(set(asked.agents))
+    with step(f"programs for {', '.join(f'{agents:,}' for agents in sizes)} agents in every binding"):
+        fields = [prepare(work, agents) for agents in sizes]
+        write_programs(fields)
+        play(fields[0].everyone, 1, work)  # whatever only a first run lacks
+    synths = {field.agents: _synth(field, asked.rounds, field is fields[0]) for field in fields}
     outcome = Outcome(
         fields=fields,
         synths=synths,
@@ -48,6 +45,15 @@ def main(arguments: list[str]) -> int:
     )
     report.write(asked.report, outcome)
     return _judge(outcome, asked.report)
+
+
+def _synth(field: Field, rounds: int, all_rounds: bool) -> Results:
+    # A binding takes up to 20 s a run, and nobody's time is expected to depend on the number of agents.
+    rounds = rounds if all_rounds else max(1, rounds * 2 // 5)
+    with step(f"{field.agents:,} agents: {rounds} rounds of {len(field.everyone)} programs"):
+        results = play(field.everyone, rounds, field.folder)
+        field.verify()
+    return results
 
 
 def _grow(fields: Sequence[Field], rounds: int, work: Path) -> Results:
@@ -82,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         default=5,
         help="cold runs of each program for the smallest size; "
-        "three fifths of it for the others (default %(default)s)",
+        "two fifths of it for the others (default %(default)s)",
     )
     parser.add_argument(
         "--agents",
