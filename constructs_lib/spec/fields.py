@@ -91,15 +91,15 @@ PolicyArn = Annotated[
 ]
 
 # Users and groups of Debian 12 and Ubuntu 24.04 cloud images; useradd refuses a name that either has.
-_SYSTEM_NAMES = frozenset(
-    "adm admin audio backup bin cdrom daemon debian dialout dip disk docker fax floppy games gnats irc kmem list lp "
-    "lxd mail man messagebus netdev news nobody nogroup operator plugdev proxy root sasl shadow src sshd staff sudo "
-    "sync sys syslog tape tty ubuntu users utmp uucp uuidd video voice www-data".split()
-)
+_SYSTEM_NAMES = """
+    adm admin audio backup bin cdrom daemon debian dialout dip disk docker fax floppy games gnats irc kmem list
+    lp lxd mail man messagebus netdev news nobody nogroup operator plugdev proxy root sasl shadow src sshd staff
+    sudo sync sys syslog tape tty ubuntu users utmp uucp uuidd video voice www-data
+"""
 
 
 def _no_system_user(value: str) -> None:
-    taken = _SYSTEM_NAMES | {user.name for component in COMPONENTS for user in component.users}
+    taken = set(_SYSTEM_NAMES.split()) | {user.name for component in COMPONENTS for user in component.users}
     if value in taken:
         raise refuse("a name of your own such as ops: the system has a user or group of that name")
 
