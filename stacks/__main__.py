@@ -13,4 +13,6 @@ warm_engine()  # Node starts while the rest is imported: 0.2 s.
 
 from constructs_lib.synth import main  # noqa: E402
 
-sys.exit(main())
+code = main()
+gc.freeze()  # Nor does its end have to free every object by itself: 0.1 s.
+sys.exit(code)
