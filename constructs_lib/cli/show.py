@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
     from constructs_lib.plan.plan import plan
     from constructs_lib.roll.site import write_ssh
     from constructs_lib.spec.load import load
-    from constructs_lib.synth import DEFAULT_OUTDIR
+    from constructs_lib.synth import DEFAULT_OUTDIR, OUTDIR_VARIABLE
 
     workspace = Workspace(args.file) if args.file else Workspace.find()
     cluster = plan(load(workspace.cluster_file), read_lock(workspace.lock_file))
-    stacks = stack_folders(cluster, args.outdir or Path(DEFAULT_OUTDIR))
+    stacks = stack_folders(cluster, args.outdir or Path(os.environ.get(OUTDIR_VARIABLE) or DEFAULT_OUTDIR))
     found = [site for name in cluster.sites for site in [_deployed(cluster, name, workspace, stacks)] if site]
     if not found:
         print(f"{cluster.name}: {BEFORE_DEPLOY}", file=sys.stderr)
