@@ -93,8 +93,8 @@ PolicyArn = Annotated[
 # Users and groups of Debian 12 and Ubuntu 24.04 cloud images; useradd refuses a name that either has.
 _SYSTEM_NAMES = """
     adm admin audio backup bin cdrom daemon debian dialout dip disk docker fax floppy games gnats irc kmem
-    list lp lxd mail man messagebus netdev news nobody nogroup operator plugdev proxy root sasl shadow src sshd
-    staff sudo sync sys syslog tape tty ubuntu users utmp uucp uuidd video voice www-data
+    list lp lxd mail man messagebus netdev news nobody nogroup operator plugdev proxy root sasl shadow src
+    sshd staff sudo sync sys syslog tape tty ubuntu users utmp uucp uuidd video voice www-data
 """
 
 
