@@ -1,7 +1,8 @@
 """cluster.lock.json: what can't be recomputed. Committed, without secrets, never silently changed.
 
 {"version": 1, "cluster": "demo",
- "sites": {"eu": {"network": "10.20.0.0/16", "zones": ["a", "b", "c"], "masters": 3, "consul": 1,
+ "sites": {"eu": {"region": "eu-west-3", "network": "10.20.0.0/16", "ranges": {}, "zones": ["a", "b", "c"],
+                  "masters": 3, "consul": 1,
                   "placed": {"master-1": "a", …}, "pools": {"general": 0, "batch": 1}}},
  "secrets": ["zookeeper_super_password", …]}
 """
@@ -30,7 +31,11 @@ class _Part(BaseModel):
 class SiteLock(_Part):
     """What is fixed of one site."""
 
+    region: str | None = None
+    """The platform's region; None where it has none, or where an older lock did not say it."""
     network: str
+    ranges: dict[str, dict[str, str]] = {}
+    """Zone → public, control and agents, where cluster.yaml gives them; without, the network's own cut."""
     zones: list[str]
     masters: int
     """Masters made here; 0 where the site has none of its own."""
@@ -97,7 +102,7 @@ def write_lock(path: Path, lock: Lock) -> None:
 def complete(spec: ClusterSpec, lock: Lock | None) -> Lock:
     """`lock` with everything added that `spec` needs and it lacks; LockError with every misfit."""
     lock = lock or Lock(cluster=spec.name)
-    misfits = [*_cluster_misfits(spec, lock)]
+    misfits = [*_cluster_misfits(spec, lock), *_forgotten_sites(spec, lock)]
     sites = dict(lock.sites)
     for name, site in spec.sites.items():
         if name in sites:
@@ -118,6 +123,8 @@ def additions(old: Lock | None, new: Lock) -> list[str]:
             lines.append(
                 f"site {name} ({site.network}, zones {' '.join(site.zones)}, {site.masters} masters)"
             )
+        elif site.region != before.region:
+            lines.append(f"region {name}/{site.region}")
         known = before.pools if before else {}
         lines += [f"pool {name}/{pool}" for pool in site.pools if pool not in known]
         if before:
@@ -156,7 +163,35 @@ def _cluster_misfits(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
         )
 
 
+def _forgotten_sites(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
+    """A site that is left out takes its stack along: nothing would destroy what it built."""
+    for name in lock.sites:
+        if name not in spec.sites:
+            yield (
+                f"sites.{name}: locked, but cluster.yaml has no such site; its machines would run on with "
+                f"nothing that knows them: put it back, `cdktf destroy` it, then delete sites.{name} here"
+            )
+
+
 def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
+    region = _region(site)
+    if lock.region is not None and region != lock.region:
+        yield (
+            f"{path}.{site.platform}.region: locked {lock.region}, cluster.yaml says {region}; "
+            "nothing moves between regions, and Terraform would forget what runs there: "
+            f"put {lock.region} back, or build a new site and move the applications"
+        )
+    ranges = _ranges(site)
+    for zone in lock.zones:
+        if zone in zone_letters(site) and ranges.get(zone) != lock.ranges.get(zone):
+            yield (
+                f"{path}.ranges.{zone}: locked {_cut(lock.ranges.get(zone))}, cluster.yaml says "
+                f"{_cut(ranges.get(zone))}; nodes can't change their addresses: put the locked ones back"
+            )
+    yield from _node_misfits(path, site, lock)
+
+
+def _node_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
     if str(site.network) != lock.network:
         yield (
             f"{path}.network: locked {lock.network}, cluster.yaml says {site.network}; "
@@ -170,6 +205,12 @@ def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
             "data volumes can't leave their zone: "
             "keep the locked ones first, in this order, and add new ones behind them"
         )
+    for node, zone in lock.placed.items():
+        if zone not in lock.zones:
+            yield (
+                f"{path}.placed.{node}: got {zone!r}, expected one of the locked zones {lock.zones}; "
+                "restore the file from version control"
+            )
     nodes = wanted_nodes(site)
     masters = sum(role is Role.MASTER for role, _ in nodes.values())
     if masters != lock.masters:
@@ -205,7 +246,9 @@ def _complete_site(site: SiteSpec, lock: SiteLock | None) -> SiteLock:
     nodes = wanted_nodes(site)
     placed: Mapping[str, str] = lock.placed if lock else {}
     return SiteLock(
+        region=_region(site),
         network=str(site.network),
+        ranges=_ranges(site),
         zones=zones,
         masters=sum(role is Role.MASTER for role, _ in nodes.values()),
         consul=sum(role is Role.CONSUL for role, _ in nodes.values()),
@@ -219,6 +262,18 @@ def _complete_site(site: SiteSpec, lock: SiteLock | None) -> SiteLock:
         },
         pools=_slots(site, lock.pools if lock else {}),
     )
+
+
+def _region(site: SiteSpec) -> str | None:
+    return site.aws.region if site.aws else None
+
+
+def _ranges(site: SiteSpec) -> dict[str, dict[str, str]]:
+    return {zone: {kind: str(cut) for kind, cut in ranges} for zone, ranges in site.ranges.items()}
+
+
+def _cut(ranges: Mapping[str, str] | None) -> str:
+    return "the network's own cut" if ranges is None else " ".join(ranges.values())
 
 
 def _slots(site: SiteSpec, taken: Mapping[str, int]) -> dict[str, int]:

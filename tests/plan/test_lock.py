@@ -11,6 +11,14 @@ from constructs_lib.plan.lock import Lock, additions, complete, read_lock, write
 from tests.plan.clusters import cluster
 
 THREE_POOLS = {"general": {"count": 3}, "batch": {"count": 1}, "gpu": {"count": 1}}
+RANGES = {
+    zone: {
+        "public": f"10.20.{64 * index + 48}.0/20",
+        "control": f"10.20.{64 * index}.0/20",
+        "agents": f"10.20.{64 * index + 16}.0/20",
+    }
+    for index, zone in enumerate("abc")
+}
 
 
 def test_a_first_lock_holds_only_what_cannot_be_recomputed() -> None:
@@ -20,7 +28,9 @@ def test_a_first_lock_holds_only_what_cannot_be_recomputed() -> None:
         "cluster": "demo",
         "sites": {
             "eu": {
+                "region": "eu-west-3",
                 "network": "10.20.0.0/16",
+                "ranges": {},
                 "zones": ["a", "b", "c"],
                 "masters": 3,
                 "consul": 1,
@@ -90,6 +100,14 @@ def test_new_zones_join_behind_and_move_no_placed_node() -> None:
             {"zones": ("b", "a", "c")},
             "sites.eu.zones: locked ['a', 'b', 'c'], cluster.yaml says ['b', 'a', 'c']",
         ),
+        (
+            {"aws": {"region": "eu-west-1"}},
+            "sites.eu.aws.region: locked eu-west-3, cluster.yaml says eu-west-1; nothing moves",
+        ),
+        (
+            {"ranges": RANGES},
+            "sites.eu.ranges.a: locked the network's own cut, cluster.yaml says 10.20.48.0/20 10.20.0.0/20",
+        ),
         ({"zones": 2}, "sites.eu.zones: locked ['a', 'b', 'c'], cluster.yaml says ['a', 'b']"),
         ({"consul": {"count": 3}}, "sites.eu.consul.count: locked 1, cluster.yaml says 3"),
         ({"name": "other"}, "cluster: locked 'demo', cluster.yaml says 'other'"),
@@ -100,6 +118,35 @@ def test_fails_with_what_to_do_when_the_lock_does_not_fit(change: dict[str, Any]
     with pytest.raises(LockError) as error:
         complete(cluster(**change), lock)
     assert str(error.value).startswith(f"cluster.lock.json: {says}")
+
+
+def test_ranges_that_were_locked_fit_themselves_and_no_others() -> None:
+    lock = complete(cluster(ranges=RANGES), None)
+    assert complete(cluster(ranges=RANGES), lock) == lock
+    with pytest.raises(LockError, match=r"sites\.eu\.ranges\.a: locked 10\.20\.48\.0/20 .* own cut; nodes"):
+        complete(cluster(), lock)
+
+
+def test_an_older_lock_without_a_region_gets_it_and_says_so() -> None:
+    lock = complete(cluster(), None)
+    old = lock.model_copy(update={"sites": {"eu": lock.sites["eu"].model_copy(update={"region": None})}})
+    assert complete(cluster(), old) == lock
+    assert additions(old, lock) == ["region eu/eu-west-3"]
+
+
+def test_a_site_that_cluster_yaml_no_longer_names_is_refused_since_nothing_would_destroy_it() -> None:
+    lock = complete(cluster(), None)
+    both = lock.model_copy(update={"sites": {"old": lock.sites["eu"], **lock.sites}})
+    with pytest.raises(LockError, match=r"sites\.old: locked, but cluster\.yaml has no such site"):
+        complete(cluster(), both)
+
+
+def test_a_node_that_is_locked_into_an_unknown_zone_is_refused() -> None:
+    lock = complete(cluster(), None)
+    placed = {**lock.sites["eu"].placed, "master-1": "z"}
+    site = lock.sites["eu"].model_copy(update={"placed": placed})
+    with pytest.raises(LockError, match=r"sites\.eu\.placed\.master-1: got 'z', expected one of the locked"):
+        complete(cluster(), lock.model_copy(update={"sites": {"eu": site}}))
 
 
 def test_one_master_cannot_become_three_in_place() -> None:
