@@ -1,7 +1,8 @@
 """cluster.yaml → cdktf.out: one TerraformStack per site, called <cluster>-<site>.
 
-The order is the road of the design: load, lock, plan, secrets, constructs, and only then files. Nothing is
-written before everything has been checked, and each file is replaced in one step.
+The order is the road of the design: load, lock, plan, secrets, constructs, and only then files. But for new
+secrets in the private folder nothing is written before everything has been checked, and each file is replaced
+in one step.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from constructs_lib.errors import ClusterMesosError
+from constructs_lib.errors import ClusterMesosError, ToolError
 from constructs_lib.nodes.cloud_init import SecretSource, pack
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.lock import additions, read_lock, write_lock
@@ -48,7 +49,8 @@ def synthesize(workspace: Workspace, *, outdir: Path | None = None, with_secrets
     """Write `outdir` (default: what cdktf asks for, else cdktf.out in the current folder).
 
     `with_secrets=False` needs and writes no secret and no lock: the stacks can be scanned but not deployed.
-    Raises SpecFileError, LockError, SecretsError, RenderError or ResourceError; nothing is written then.
+    Raises SpecFileError, LockError, SecretsError, RenderError or ResourceError, and ToolError where `outdir`
+    cannot be written; no stack and no lock is written then.
     """
     warm_engine()
     outdir = outdir or Path(os.environ.get(OUTDIR_VARIABLE) or DEFAULT_OUTDIR)
@@ -64,6 +66,7 @@ def synthesize(workspace: Workspace, *, outdir: Path | None = None, with_secrets
         values = ensure(planned.secrets, lock.secrets, workspace.secrets_file, os.environ)
         lock = lock.with_secrets(secret.name for secret in planned.secrets)
     _render_ahead(planned)
+    _make_outdir(outdir)
     app, stacks = _build(planned, workspace, outdir)
     app.synth()
     write_policy_files(outdir, {stack.name: exceptions_of(stack.construct) for stack in stacks.values()})
@@ -97,6 +100,17 @@ def main() -> int:
 class _Stack:
     name: str
     construct: Any
+
+
+def _make_outdir(outdir: Path) -> None:
+    """The engine's own words for a folder that can't be written are a JavaScript traceback."""
+    try:
+        (outdir / "stacks").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ToolError(f"{outdir}: can't be made ({error.strerror}); name another folder") from None
+    for folder in (outdir, outdir / "stacks"):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ToolError(f"{folder}: can't be written; name another folder, or make it yours")
 
 
 def _render_ahead(planned: ClusterPlan) -> None:

@@ -86,8 +86,15 @@ def read_lock(path: Path) -> Lock | None:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """Replace the file in one step, so that a crash leaves the old one."""
+    """Replace the file in one step, so that a crash leaves the old one; LockError where it can't be."""
     text = json.dumps(lock.model_dump(), indent=2, ensure_ascii=False) + "\n"
+    try:
+        _replace(path, text)
+    except OSError as error:
+        raise LockError(f"{path.name}: can't be written beside cluster.yaml: {error.strerror}") from None
+
+
+def _replace(path: Path, text: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

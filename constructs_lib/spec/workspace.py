@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from constructs_lib.errors import SecretsError
+
 FILE_VARIABLE = "CLUSTERMESOS_FILE"
 DEFAULT_FILE = "cluster.yaml"
 
@@ -54,7 +56,17 @@ class Workspace:
         return self.private / "outputs"
 
     def make_private(self) -> Path:
-        """`private`, made 0700 with a .gitignore of its own, so that no `git add .` ever takes it."""
+        """`private`, made 0700 with a .gitignore of its own, so that no `git add .` ever takes it.
+
+        SecretsError where the folder of cluster.yaml can't be written.
+        """
+        try:
+            self._make_private()
+        except OSError as error:
+            raise SecretsError(f"{self.private}: can't be made: {error.strerror}") from None
+        return self.private
+
+    def _make_private(self) -> None:
         self.private.mkdir(mode=0o700, exist_ok=True)
         self.private.chmod(0o700)
         ignore = self.private / ".gitignore"
@@ -62,4 +74,3 @@ class Workspace:
             ignore.write_text("*\n", encoding="utf-8")
         self.state_folder.mkdir(mode=0o700, exist_ok=True)
         self.outputs_folder.mkdir(mode=0o700, exist_ok=True)
-        return self.private

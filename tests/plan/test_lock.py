@@ -197,3 +197,10 @@ def test_secrets_are_listed_sorted_and_once() -> None:
     lock = Lock(cluster="demo").with_secrets(["b"]).with_secrets(["a", "b"])
     assert lock.secrets == ["a", "b"]
     assert json.loads(lock.model_dump_json())["secrets"] == ["a", "b"]
+
+
+def test_a_lock_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        LockError, match=r"^cluster\.lock\.json: can't be written beside cluster\.yaml: No such"
+    ):
+        write_lock(tmp_path / "gone" / "cluster.lock.json", complete(cluster(), None))

@@ -1,0 +1,137 @@
+"""`python -m stacks`, as the cdktf command calls it: cluster.yaml in, cdktf.out, lock and secrets out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructs_lib.errors import ToolError
+from constructs_lib.spec.workspace import Workspace
+from constructs_lib.synth import synthesize
+
+ROOT = Path(__file__).parents[1]
+CLUSTER = ROOT / "cluster.yaml"
+STACK = Path("cdktf.out/stacks/demo-eu")
+NAMES = {"gateway_ssh_host_key_eu", "zookeeper_super_password"}
+Json = dict[str, Any]
+
+
+def stacks(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run it in `folder`, with nothing of our own settings."""
+    ours = ("CDKTF", "CLUSTERMESOS", "TF_VAR_")
+    base = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return subprocess.run(
+        [sys.executable, "-m", "stacks"],
+        cwd=folder,
+        env=base | {"PYTHONPATH": str(ROOT)} | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read(path: Path) -> Json:
+    found: Json = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copyfile(CLUSTER, tmp_path / "cluster.yaml")
+    return tmp_path
+
+
+def test_the_first_run_writes_stack_lock_and_secrets_and_says_what_to_commit(folder: Path) -> None:
+    done = stacks(folder)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("cluster.lock.json: added site eu")
+    assert done.stderr.endswith("commit this file\n")
+    assert set(read(folder / "cluster.lock.json")["secrets"]) == NAMES
+    assert set(read(folder / STACK / "secrets.auto.tfvars.json")) == NAMES
+    assert (folder / STACK / "secrets.auto.tfvars.json").stat().st_mode & 0o777 == 0o600
+    assert (folder / ".clustermesos").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_run_writes_the_same_bytes_and_says_nothing(folder: Path) -> None:
+    def written() -> dict[str, bytes]:
+        return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+    stacks(folder)
+    before = written()
+    done = stacks(folder)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert written() == before
+
+
+def test_the_file_that_the_environment_names_is_read_and_its_folder_gets_lock_and_secrets(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+
+    done = stacks(elsewhere, CLUSTERMESOS_FILE=str(folder / "cluster.yaml"))
+
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in elsewhere.iterdir()] == ["cdktf.out"]
+    assert (folder / "cluster.lock.json").exists()
+    state = read(elsewhere / STACK / "cdk.tf.json")["terraform"]["backend"]["local"]["path"]
+    assert (elsewhere / STACK / state).resolve().parent == (folder / ".clustermesos" / "state").resolve()
+
+
+def test_a_secret_that_the_environment_supplies_is_left_out_of_the_file_that_would_win(folder: Path) -> None:
+    done = stacks(folder, TF_VAR_zookeeper_super_password="of-another-store")
+
+    assert done.returncode == 0, done.stderr
+    assert set(read(folder / STACK / "secrets.auto.tfvars.json")) == {"gateway_ssh_host_key_eu"}
+    assert "of-another-store" not in (folder / ".clustermesos" / "secrets.json").read_text()
+
+
+def test_wrong_input_is_exit_code_2_and_writes_nothing(folder: Path) -> None:
+    (folder / "cluster.yaml").write_text(
+        CLUSTER.read_text().replace("count: 3, cpus: 2", "count: 2, cpus: 2")
+    )
+
+    done = stacks(folder)
+
+    assert done.returncode == 2
+    assert "sites.eu.masters.count: got 2, expected 1, 3 or 5" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["cluster.yaml"]
+
+
+def test_both_engines_write_the_same_cluster(folder: Path) -> None:
+    written = {}
+    for engine in ("cdktf", "cdktn"):
+        done = stacks(folder, CLUSTERMESOS_ENGINE=engine)
+        assert done.returncode == 0, done.stderr
+        written[engine] = read(folder / STACK / "cdk.tf.json")
+        assert written[engine]["//"]["metadata"].pop("version")
+
+    assert written["cdktf"] == written["cdktn"]
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_line_and_leaves_no_lock(folder: Path) -> None:
+    (folder / "taken").write_text("")
+
+    with pytest.raises(ToolError, match=r"taken: can't be made \(.*\); name another folder") as error:
+        synthesize(Workspace(folder / "cluster.yaml"), outdir=folder / "taken")
+
+    assert "\n" not in str(error.value)
+    assert not (folder / "cluster.lock.json").exists()
+
+
+def test_a_private_folder_that_cannot_be_made_is_one_line(folder: Path) -> None:
+    (folder / ".clustermesos").write_text("")
+
+    done = stacks(folder)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [f"{folder}/.clustermesos: can't be made: File exists"]
