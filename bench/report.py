@@ -11,7 +11,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.contenders import BINDINGS, Field
+from bench.contenders import BINDINGS, Contender, Field
 from bench.deploys import APPLY, DEPLOY, INIT
 from bench.rounds import Results, Spread, cpu_seconds, mebibytes, seconds
 
@@ -55,6 +55,7 @@ class Outcome:
     Attributes:
         fields: who ran, one for each number of agents.
         synths: their runs, by number of agents.
+        first: the runs for the smallest number with an empty cache of jsii.
         growth: this library for the smallest and the largest number in the same rounds, named by sized();
             None where there was one number only.
         deploys: None where it was left out.
@@ -62,6 +63,7 @@ class Outcome:
 
     fields: Sequence[Field]
     synths: Mapping[int, Results]
+    first: Results
     growth: Results | None
     deploys: Results | None
 
@@ -69,7 +71,8 @@ class Outcome:
         """Every target that these results can judge."""
         found: list[Target] = []
         if 10 in self.synths:
-            found += _beside_the_bindings(self.synths[10])
+            found += _beside_the_bindings(self.synths[10], "")
+            found += _beside_the_bindings(self.first, ", first synth on a machine")
         if self.growth is not None:
             found += _growth(self.growth, min(self.synths), max(self.synths))
         if self.deploys is not None:
@@ -83,23 +86,18 @@ def sized(name: str, agents: int) -> str:
     return f"{name}, {agents:,} agents"
 
 
-def _beside_the_bindings(ten: Results) -> Iterator[Target]:
+def _beside_the_bindings(runs: Results, when: str) -> Iterator[Target]:
     old, *forks = BINDINGS
-    fastest = min(forks, key=lambda binding: ten.spread(binding.package, seconds).middle)
-    yield Target(f"time of {old.package} / ours", ten.ratio(old.package, OURS["cdktf"], seconds), 10, True)
-    yield Target(
-        f"time of {fastest.package} / ours on cdktn",
-        ten.ratio(fastest.package, OURS["cdktn"], seconds),
-        4,
-        True,
-    )
+    fastest = min(forks, key=lambda binding: runs.spread(binding.package, seconds).middle)
+    for binding, bound in ((old, 10), (fastest, 4)):
+        name, mine = binding.package, OURS[binding.engine]
+        yield Target(f"time of {name} / ours{when}", runs.ratio(name, mine, seconds), bound, True)
     for binding in (old, fastest):
-        measured = ten.ratio(binding.package, OURS[binding.engine], mebibytes)
-        yield Target(f"memory of {binding.package} / ours", measured, 6, True)
+        name, mine = binding.package, OURS[binding.engine]
+        yield Target(f"memory of {name} / ours{when}", runs.ratio(name, mine, mebibytes), 6, True)
     for engine, name in OURS.items():
-        yield Target(
-            f"ours / an empty stack on {engine}", ten.ratio(name, FLOOR[engine], seconds), 1.5, False
-        )
+        measured = runs.ratio(name, FLOOR[engine], seconds)
+        yield Target(f"ours / an empty stack on {engine}{when}", measured, 1.5, False)
 
 
 def _growth(growth: Results, small: int, large: int) -> Iterator[Target]:
@@ -125,7 +123,12 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield target.row()
     for one in outcome.fields:
         yield ""
-        yield from _table(one, outcome.synths[one.agents])
+        results = outcome.synths[one.agents]
+        yield from _table(f"{one.agents:,} agents, {one.resources} resource blocks", one.everyone, results)
+    yield ""
+    smallest = outcome.fields[0]
+    title = f"{smallest.agents:,} agents, first synth on a machine (jsii's cache is empty)"
+    yield from _table(title, smallest.newcomers, outcome.first)
     if outcome.deploys is not None:
         yield ""
         yield from _deploy_table(outcome.deploys)
@@ -133,13 +136,12 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield from (Path(__file__).parent / "method.md").read_text(encoding="utf-8").splitlines()
 
 
-def _table(one: Field, results: Results) -> Iterator[str]:
-    rounds = len(next(iter(results.runs.values())))
-    yield f"## {one.agents:,} agents, {one.resources} resource blocks, {rounds} rounds"
+def _table(title: str, everyone: Sequence[Contender], results: Results) -> Iterator[str]:
+    yield f"## {title}, {rounds_of(results)}"
     yield ""
     yield "| program | wall time, s | processor time, s | peak memory, MiB | time / ours | memory / ours |"
     yield "|---|---|---|---|---|---|"
-    for contender in one.everyone:
+    for contender in everyone:
         cells = [spread(results.spread(contender.name, value)) for value in (seconds, cpu_seconds, mebibytes)]
         beside = OURS[contender.engine]
         cells += [ratio(results.ratio(contender.name, beside, value)) for value in (seconds, mebibytes)]
@@ -147,13 +149,19 @@ def _table(one: Field, results: Results) -> Iterator[str]:
 
 
 def _deploy_table(results: Results) -> Iterator[str]:
-    yield f"## Deploying the demo's cluster into an AWS API double, {len(results.runs[DEPLOY])} rounds"
+    yield f"## Deploying the demo's cluster into an AWS API double, {rounds_of(results)}"
     yield ""
     yield "| command | wall time, s | processor time, s | time / terraform apply |"
     yield "|---|---|---|---|"
     for name in (DEPLOY, INIT, APPLY):
         cells = [spread(results.spread(name, value)) for value in (seconds, cpu_seconds)]
         yield f"| `{name}` | {' | '.join(cells)} | {ratio(results.ratio(name, APPLY, seconds))} |"
+
+
+def rounds_of(results: Results) -> str:
+    """`1 round`, `5 rounds`."""
+    rounds = len(next(iter(results.runs.values())))
+    return f"{rounds} round{'' if rounds == 1 else 's'}"
 
 
 def spread(numbers: Spread) -> str:

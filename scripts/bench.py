@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
     outcome = Outcome(
         fields=fields,
         synths=synths,
+        first=_first(fields[0], max(1, asked.rounds * 2 // 5)),
         growth=_grow(fields, asked.rounds, work) if len(fields) > 1 else None,
         deploys=_deploy(asked.deploys, work) if asked.deploys else None,
     )
@@ -54,6 +55,11 @@ def _synth(field: Field, rounds: int, all_rounds: bool) -> Results:
         results = play(field.everyone, rounds, field.folder)
         field.verify()
     return results
+
+
+def _first(field: Field, rounds: int) -> Results:
+    with step(f"{field.agents:,} agents, jsii's cache empty: {rounds} rounds"):
+        return play(field.newcomers, rounds, field.folder)
 
 
 def _grow(fields: Sequence[Field], rounds: int, work: Path) -> Results:
