@@ -19,7 +19,7 @@ from constructs_lib.plan.model import (
     ZonePlan,
 )
 from constructs_lib.plan.software import resolve_software
-from constructs_lib.plan.traffic import EGRESS, traffic
+from constructs_lib.plan.traffic import egress, traffic
 from constructs_lib.spec.model import ClusterSpec, PoolSpec, SiteSpec
 
 DATA_VOLUME_ROLES = (Role.MASTER, Role.CONSUL)
@@ -93,7 +93,7 @@ def _site(
             admin=spec.admin.networks,
             elsewhere=elsewhere,
         ),
-        egress=EGRESS,
+        egress=egress(spec.software),
         secrets=secrets,
         late_values=_late_values(name, nodes),
         software=resolve_software(spec.software),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, Peer, Port, Role
 from constructs_lib.plan.model import EgressRule, TrafficRule, ZonePlan
-from constructs_lib.spec.model import SiteSpec
+from constructs_lib.spec.model import SiteSpec, SoftwareSpec
 
 ANYWHERE = (IPv4Network("0.0.0.0/0"),)
 
@@ -18,6 +19,26 @@ EGRESS: tuple[EgressRule, ...] = (
     EgressRule(name="ntp", port=123, protocol="udp", networks=ANYWHERE, why="time, before any consensus"),
 )
 """What nodes reach outside the site; DNS and metadata are the platform's own and pass no firewall there."""
+_PORT = re.compile(r"(?:^|//)[^/\s]*?:(\d{1,5})(?=/|\s|$)")
+"""The port of http://proxy.example.org:3128 and of registry.example.org:5000/mirror."""
+
+
+def egress(software: SoftwareSpec) -> tuple[EgressRule, ...]:
+    """EGRESS, and the ports of the proxy and the mirrors that cluster.yaml names."""
+    places = (software.proxy, software.apt_mirror, software.image_prefix)
+    mirrors = (override.mirror for override in software.components.values())
+    named = {int(port) for place in (*places, *mirrors) for port in _PORT.findall(place or "")}
+    known = {rule.port for rule in EGRESS if rule.protocol == "tcp"}
+    return EGRESS + tuple(
+        EgressRule(
+            name=f"software-{port}",
+            port=port,
+            protocol="tcp",
+            networks=ANYWHERE,
+            why="a proxy or mirror that software names",
+        )
+        for port in sorted(named - known)
+    )
 
 
 def traffic(

@@ -4,6 +4,7 @@ from typing import Any
 
 from constructs_lib.components.model import Role
 from constructs_lib.plan.plan import plan
+from constructs_lib.plan.traffic import EGRESS
 from tests.plan.clusters import cluster
 
 FULL: dict[str, Any] = {"agents": {"general": {"count": 1}}, "edge": {"count": 1}}
@@ -55,3 +56,22 @@ def test_a_role_source_is_its_range_in_every_zone() -> None:
     site = plan(cluster()).site("eu")
     peer = next(rule for rule in site.traffic if rule.name == "zookeeper-peer-from-master")
     assert [str(network) for network in peer.networks] == ["10.20.16.0/22", "10.20.80.0/22", "10.20.144.0/22"]
+
+
+def test_the_ports_of_a_proxy_and_of_mirrors_are_let_out_and_each_once() -> None:
+    software = {
+        "proxy": "http://proxy.example.org:3128",
+        "apt_mirror": "http://mirror.example.org:8080/ubuntu",
+        "image_prefix": "registry.example.org:5000/mirror",
+        "components": {
+            "docker": {"mirror": "http://mirror.example.org:8080/docker"},
+            "zookeeper": {"mirror": "other.example.org:5001"},
+        },
+    }
+    ports = [(rule.port, rule.protocol) for rule in plan(cluster(software=software)).site("eu").egress]
+    assert ports == [(443, "tcp"), (80, "tcp"), (123, "udp"), *((n, "tcp") for n in (3128, 5000, 5001, 8080))]
+
+
+def test_mirrors_on_usual_ports_let_nothing_more_out() -> None:
+    software = {"proxy": "http://proxy.example.org:80", "apt_mirror": "https://mirror.example.org/ubuntu"}
+    assert plan(cluster(software=software)).site("eu").egress == EGRESS
