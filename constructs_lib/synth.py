@@ -146,8 +146,7 @@ def _place_state(stack: Any, planned: ClusterPlan, site: str, workspace: Workspa
     kind, settings = _backend(planned.state, stack_name(planned, site))
     if kind == "local":
         name = stack_name(planned, site)
-        state = workspace.state_folder / f"{name}.tfstate"
-        settings["path"] = os.path.relpath(state, outdir.resolve() / "stacks" / name)
+        settings["path"] = os.path.relpath(workspace.state_file(name), outdir.resolve() / "stacks" / name)
     backend(stack, kind, **settings)
 
 
@@ -157,6 +156,9 @@ def _backend(state: StateSpec, stack: str) -> tuple[str, dict[str, Any]]:
         return "local", {}
     if isinstance(state, S3State):
         settings = state.model_dump(exclude={"kind", "prefix"}, exclude_none=True)
+        # Two operators at once would spoil a state that nothing locks.
+        if state.dynamodb_table is None:
+            settings.setdefault("use_lockfile", True)
         return "s3", settings | {"key": f"{state.prefix}/{stack}.tfstate"}
     if isinstance(state, HttpState):
         settings = state.model_dump(exclude={"kind", "encrypted"}, exclude_none=True)

@@ -29,7 +29,7 @@ DEFAULT_PORT = 5566
 WHAT = "moto, an AWS API double"
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 10.0
-_SERVER = "from moto.server import main; main()"
+_SERVER = ROOT / "scripts" / "repaired_moto.py"
 _IMAGES = ROOT / "scripts" / "embedded_images.json"
 """Machine images that the double offers: its own list has no Ubuntu 24.04."""
 
@@ -88,7 +88,7 @@ class EmbeddedAws:
         self.folder.chmod(0o700)
         with self.log.open("ab") as log:
             self._child = server = subprocess.Popen(
-                [sys.executable, "-c", _SERVER, "--host", HOST, "--port", str(port)],
+                [sys.executable, "-P", _SERVER, "--host", HOST, "--port", str(port)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -249,7 +249,7 @@ def _only_on_amd64(what: str) -> None:
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise StepError(
             f"{what} is on PyPI for x86_64 Linux only, this is {platform.machine()} {platform.system()}; "
-            "deploy with your own terraform or tofu instead (README, 'Deploying')"
+            "deploy with your own terraform or tofu instead (docs/aws.md)"
         )
 
 

@@ -86,6 +86,36 @@ def test_the_file_that_the_environment_names_is_read_and_its_folder_gets_lock_an
     assert (elsewhere / STACK / state).resolve().parent == (folder / ".clustermesos" / "state").resolve()
 
 
+@pytest.mark.parametrize(
+    ("lock", "written"),
+    [
+        ("", {"use_lockfile": True}),
+        (", dynamodb_table: locks", {"dynamodb_table": "locks"}),
+        (", dynamodb_table: locks, use_lockfile: true", {"dynamodb_table": "locks", "use_lockfile": True}),
+        (", use_lockfile: false", {"use_lockfile": False}),
+    ],
+)
+def test_a_state_in_a_bucket_is_locked_unless_cluster_yaml_says_no(
+    folder: Path, lock: str, written: Json
+) -> None:
+    state = f"state: {{kind: s3, bucket: shop-state, region: eu-west-1{lock}}}\n"
+    (folder / "cluster.yaml").write_text(CLUSTER.read_text() + state)
+
+    done = stacks(folder)
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        read(folder / STACK / "cdk.tf.json")["terraform"]["backend"]["s3"]
+        == {
+            "bucket": "shop-state",
+            "encrypt": True,
+            "key": "clustermesos/demo-eu.tfstate",
+            "region": "eu-west-1",
+        }
+        | written
+    )
+
+
 def test_a_secret_that_the_environment_supplies_is_left_out_of_the_file_that_would_win(folder: Path) -> None:
     done = stacks(folder, TF_VAR_zookeeper_super_password="of-another-store")
 

@@ -100,12 +100,12 @@ class AgentPool(Construct):
         subnets = around.network.subnets
         return Resource(
             self,
-            "group",
+            "Resource",
             "aws_autoscaling_group",
             name=f"{prefix(plan)}-{pool.name}",
-            # No desired_capacity: whatever scales the pool sets it, and a deploy must not set it back.
             min_size=pool.min,
             max_size=pool.max,
+            **_capacity(pool),
             vpc_zone_identifier=[subnets[zone.name].agents.id for zone in plan.zones],
             launch_template={"id": self.template.ref("id"), "version": "$Latest"},
             health_check_type="EC2",
@@ -123,6 +123,17 @@ class AgentPool(Construct):
             ],
             depends_on=around.ready(Role.AGENT),
         )
+
+
+def _capacity(pool: PoolPlan) -> dict[str, Any]:
+    """How many agents the group is told to have, and whether a deploy waits for them.
+
+    Whatever scales an elastic pool sets its capacity, and a deploy must not set it back. The plugin then
+    waits for as many agents as the group had before: ten minutes in vain when the new minimum is higher.
+    """
+    if pool.min == pool.max:
+        return {"desired_capacity": pool.min}
+    return {"wait_for_capacity_timeout": "0"}
 
 
 def _tags(plan: SitePlan, pool: PoolPlan) -> dict[str, str]:

@@ -44,7 +44,7 @@ class Firewall(Construct):
         self.roles = tuple(roles) if roles is not None else roles_of(plan)
         self._group = Resource(
             self,
-            "group",
+            "Resource",
             "aws_security_group",
             for_each={role.value: f"{plan.cluster} {plan.name}: {role} nodes" for role in self.roles},
             name=f"{prefix(plan)}-${{each.key}}",

@@ -132,7 +132,7 @@ class Machines:
         name = "_".join((*place_of(self._scope).parts, "user_data"))
         instance = Resource(
             self._scope,
-            "instance",
+            "Resource",
             "aws_instance",
             for_each={node.name: self._place(node, around.network) for node in self.nodes},
             ami=around.image,

@@ -90,12 +90,20 @@ def _deployed(
 
 
 def _asked(site: Site) -> Deployed | None:
-    """None where the stack was never even synthesized: then nothing can be deployed from here."""
-    return site.deployed() if site.terraform.folder.is_dir() or _has_saved(site) else None
+    """None, without asking Terraform, where nothing can have been deployed from here."""
+    return site.deployed() if _has_saved(site) or _may_be_deployed(site) else None
 
 
 def _has_saved(site: Site) -> bool:
     return (site.workspace.outputs_folder / f"{site.plan.name}.json").exists()
+
+
+def _may_be_deployed(site: Site) -> bool:
+    from constructs_lib.spec.model import LocalState
+
+    stack = site.terraform.folder
+    local = isinstance(site.cluster.state, LocalState)
+    return stack.is_dir() and (not local or site.workspace.state_file(stack.name).exists())
 
 
 def _site_lines(site: Deployed, config: str) -> Iterator[str]:

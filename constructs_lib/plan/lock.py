@@ -22,6 +22,8 @@ from constructs_lib.errors import LockError
 from constructs_lib.spec.model import ClusterSpec, SiteSpec
 
 VERSION = 1
+IF_NEVER_DEPLOYED = "if nothing was ever deployed by this lock, delete it and synthesize again instead"
+"""The last line beside misfits: before the first deploy every decision is still free."""
 
 
 class _Part(BaseModel):
@@ -117,6 +119,7 @@ def complete(spec: ClusterSpec, lock: Lock | None) -> Lock:
         if not misfits:
             sites[name] = _complete_site(site, sites.get(name))
     if misfits:
+        misfits.append(IF_NEVER_DEPLOYED)
         raise LockError("\n".join(f"cluster.lock.json: {misfit}" for misfit in misfits))
     return lock.model_copy(update={"sites": sites})
 

@@ -204,8 +204,8 @@ class S3State(_Settings):
     """Your own key; the default is the bucket's."""
     dynamodb_table: f.TableName | None = None
     """Locks in this table."""
-    use_lockfile: f.Switch = False
-    """Locks in the bucket itself (Terraform 1.10 and newer)."""
+    use_lockfile: f.Switch | None = None
+    """Locks in the bucket itself (Terraform or OpenTofu 1.10 and newer); the default without a table."""
 
 
 class HttpState(_Settings):

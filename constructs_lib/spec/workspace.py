@@ -50,6 +50,10 @@ class Workspace:
         """Terraform's local state, which holds secrets."""
         return self.private / "state"
 
+    def state_file(self, stack: str) -> Path:
+        """The local state of one stack; Terraform writes it at the first deploy."""
+        return self.state_folder / f"{stack}.tfstate"
+
     @property
     def outputs_folder(self) -> Path:
         """One JSON file per site: what was deployed."""

@@ -34,7 +34,17 @@ def test_a_counted_pool_has_that_many_agents_and_a_scaled_one_its_bounds() -> No
 
 
 def test_a_deploy_never_sets_back_what_scales_the_pool() -> None:
-    assert "desired_capacity" not in only(pool(site_plan(), "batch"), "aws_autoscaling_group")
+    group = only(pool(site_plan(), "batch"), "aws_autoscaling_group")
+
+    assert "desired_capacity" not in group
+    assert group["wait_for_capacity_timeout"] == "0"
+
+
+def test_a_deploy_waits_for_exactly_the_agents_of_a_counted_pool() -> None:
+    group = only(pool(site_plan(), "general"), "aws_autoscaling_group")
+
+    assert group["desired_capacity"] == 3
+    assert "wait_for_capacity_timeout" not in group
 
 
 def test_agents_are_spread_over_the_agents_subnets_of_all_zones() -> None:
@@ -114,12 +124,12 @@ def test_a_pool_alone_joins_masters_that_exist_in_a_network_that_exists() -> Non
     assert not any(address.startswith(("aws_vpc.", "aws_instance.")) for address in resources(stack))
 
 
-def test_the_number_of_agents_changes_two_numbers_and_nothing_else() -> None:
+def test_the_number_of_agents_changes_the_groups_size_and_nothing_else() -> None:
     few = resources(cluster_stack(site_plan(agents={"general": {"count": 3}, "batch": {"count": 1}})))
     many = resources(cluster_stack(site_plan(agents={"general": {"count": 4000}, "batch": {"count": 1}})))
 
     changed = {address for address in few if few[address] != many[address]}
-    assert changed == {"aws_autoscaling_group.demo_agents-general_group"}
+    assert changed == {"aws_autoscaling_group.demo_agents-general"}
     assert few.keys() == many.keys()
 
 

@@ -108,8 +108,8 @@ def test_a_cluster_moves_into_an_existing_network() -> None:
     found = resources(synthesize(build))
 
     assert not any(address.startswith(("aws_vpc.", "aws_subnet.", "aws_nat_gateway.")) for address in found)
-    assert found["aws_security_group.demo_firewall_group"]["vpc_id"] == "vpc-1"
-    assert found["aws_instance.demo_masters_instance"]["associate_public_ip_address"] is False
+    assert found["aws_security_group.demo_firewall"]["vpc_id"] == "vpc-1"
+    assert found["aws_instance.demo_masters"]["associate_public_ip_address"] is False
 
 
 @pytest.mark.parametrize(("case", "most"), [("small", 65), ("demo", 75), ("whole", 78)])

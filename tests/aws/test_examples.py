@@ -72,11 +72,11 @@ def test_the_pool_example_makes_agents_beside_foreign_things_and_no_network(tmp_
     found = resources(run(tmp_path, str(ROOT / "examples" / "agent_pool_in_existing_vpc.py")))
 
     assert "aws_sns_topic.results" in found
-    assert found["aws_autoscaling_group.agents_group"]["vpc_zone_identifier"] == [
+    assert found["aws_autoscaling_group.agents"]["vpc_zone_identifier"] == [
         "subnet-0aaa0000000000003",
         "subnet-0bbb0000000000003",
     ]
-    assert found["aws_security_group.agents_firewall_group"]["vpc_id"] == "vpc-0123456789abcdef0"
+    assert found["aws_security_group.agents_firewall"]["vpc_id"] == "vpc-0123456789abcdef0"
     assert not {address.split(".")[0] for address in found} & {"aws_vpc", "aws_subnet", "aws_instance"}
 
 
@@ -85,7 +85,7 @@ def test_the_cluster_example_lets_foreign_things_use_the_clusters_network(tmp_pa
 
     assert "aws_sqs_queue.orders" in found
     assert found["aws_vpc_endpoint.queue-endpoint"]["vpc_id"] == "${aws_vpc.mesos_network_vpc.id}"
-    assert len(found["aws_instance.mesos_masters_instance"]["for_each"]) == 3
+    assert len(found["aws_instance.mesos_masters"]["for_each"]) == 3
 
 
 def test_the_cloud_written_by_hand_is_the_composed_one(tmp_path: Path) -> None:

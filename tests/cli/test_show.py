@@ -72,6 +72,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     secrets = {"gateway_ssh_host_key_eu": new_value("ssh_host_key")}
     (stack / "secrets.auto.tfvars.json").write_text(json.dumps(secrets))
     answer(tmp_path, monkeypatch, {"cluster": {"value": OUTPUT}})
+    state = tmp_path / ".clustermesos" / "state" / "demo-eu.tfstate"
+    state.parent.mkdir(parents=True)
+    (tmp_path / ".clustermesos").chmod(0o700)
+    state.touch(mode=0o600)
     return tmp_path
 
 
@@ -123,6 +127,15 @@ def test_before_the_first_synth_it_is_the_same_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cluster.yaml").write_text(CLUSTER)
     monkeypatch.delenv("CLUSTERMESOS_FILE", raising=False)
+    assert main(["show"]) == 1
+    assert capsys.readouterr().err == "demo: nothing is deployed yet: cdktf deploy '*'\n"
+
+
+def test_without_a_local_state_terraform_is_not_even_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / ".clustermesos" / "state" / "demo-eu.tfstate").unlink()
+    monkeypatch.setenv("TERRAFORM_BINARY_NAME", "no-such-terraform")
     assert main(["show"]) == 1
     assert capsys.readouterr().err == "demo: nothing is deployed yet: cdktf deploy '*'\n"
 

@@ -25,7 +25,8 @@ class Cluster:
     folder: Path
     settings: dict[str, Any]
     environ: dict[str, str]
-    applied: int = field(default=0)
+    first_plan_shown: str = field(default="")
+    """What `terraform show` prints of the first plan that was applied."""
 
     @property
     def site(self) -> dict[str, Any]:
@@ -68,9 +69,20 @@ class Cluster:
     def apply(self) -> dict[str, Any]:
         """Synthesize, plan and apply; returns the plan that was applied."""
         plan = self.plan()
+        self.first_plan_shown = self.first_plan_shown or self._show_plan()
         self.terraform.apply(self.folder / "plan.bin")
-        self.applied += 1
         return plan
+
+    def _show_plan(self) -> str:
+        shown = subprocess.run(
+            ["terraform", "show", "-no-color", str(self.folder / "plan.bin")],
+            cwd=self.stack,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return shown.stdout
 
     def destroy(self) -> None:
         done = subprocess.run(

@@ -159,7 +159,9 @@ def test_fails_with_every_misfit_at_once() -> None:
     lock = complete(cluster(), None)
     with pytest.raises(LockError) as error:
         complete(cluster(network="10.30.0.0/16", masters={"count": 5}), lock)
-    assert len(str(error.value).splitlines()) == 2
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert "if nothing was ever deployed by this lock, delete it" in lines[-1]
 
 
 def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:

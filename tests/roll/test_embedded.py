@@ -1,5 +1,4 @@
-"""Rolls for real: the real Terraform and AWS plugin against moto, an AWS API double with two faults
-repaired.
+"""Rolls for real: the real Terraform and AWS plugin against moto, an AWS API double.
 
 Nodes do not boot there, so every gate here is a double: a shell command that says what a file tells it
 to. The tests go on from what the one before left.
@@ -14,27 +13,22 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts import cdktf, embedded_aws
+from scripts import cdktf
 from scripts.embedded_aws import EmbeddedAws, free_port
 from tests.conftest import AwsDouble
 from tests.embedded.cluster import Cluster, environment, settings_for
 
 pytestmark = pytest.mark.embedded
 
-REPAIRED = Path(__file__).with_name("repaired_moto.py")
 MASTERS = ("master-1", "master-2", "master-3")
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsDouble]:
-    """A double of this module's own, with its faults repaired."""
+    """A double of this module's own."""
     double = EmbeddedAws(tmp_path_factory.mktemp("roll-double"))
     port = free_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            embedded_aws, "_SERVER", f"import runpy; runpy.run_path({str(REPAIRED)!r}, run_name='__main__')"
-        )
-        double.start(port)
+    double.start(port)
     try:
         yield AwsDouble(port)
     finally:
@@ -52,8 +46,6 @@ def cluster(aws: AwsDouble, terraform: Path, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("roll")
     found = Cluster(folder, settings, environment(cdktf.environment()))
     (folder / "sick").write_text("")
-    found.apply()
-    # The double tells a launch template's own tags as one of its settings; a second deploy ends that.
     found.apply()
     return found
 
@@ -174,7 +166,7 @@ def test_running_it_again_goes_on_with_those_left_one_at_a_time(cluster: Cluster
     assert sorted(name for name in before if after[name] != before[name]) == ["master-2", "master-3"]
     # Nothing of the second begins before the first was found healthy.
     first = said.index("master-2: replaced")
-    assert said.index('masters_instance["master-3"]: Destroying') > said.index("master-3: healthy", first)
+    assert said.index('masters["master-3"]: Destroying') > said.index("master-3: healthy", first)
 
 
 def test_a_machine_that_is_gone_is_made_again_and_no_other_is_touched(

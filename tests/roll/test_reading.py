@@ -36,7 +36,7 @@ def refusal(name: str) -> str:
 
 def test_a_replacement_takes_the_attachment_of_its_data_volume_along_and_nothing_else() -> None:
     found = judged("behind")
-    assert found.machine.address == 'aws_instance.demo_masters_instance["master-2"]'
+    assert found.machine.address == 'aws_instance.demo_masters["master-2"]'
     assert [part.address for part in found.parts] == [
         'aws_volume_attachment.demo_masters_attachment["master-2"]'
     ]
@@ -85,7 +85,7 @@ def test_a_gateway_takes_the_association_of_its_elastic_address_along() -> None:
 
 def test_a_second_machine_is_refused_with_its_name_and_what_to_do() -> None:
     text = refusal("two-machines")
-    assert 'aws_instance.demo_masters_instance["master-1"]: replaced' in text
+    assert 'aws_instance.demo_masters["master-1"]: replaced' in text
     assert 'aws_volume_attachment.demo_masters_attachment["master-1"]: replaced' in text
     assert '["master-2"]' not in text
     assert "cdktf deploy" in text
@@ -112,7 +112,7 @@ def test_a_node_that_is_planned_elsewhere_is_refused() -> None:
 def test_an_address_known_only_afterwards_is_refused() -> None:
     plan = shown("behind")
     for change in plan["resource_changes"]:
-        if change["address"].endswith('instance["master-2"]'):
+        if change["address"].endswith('masters["master-2"]'):
             del change["change"]["after"]["private_ip"]
     with pytest.raises(RollError, match="would be known later"):
         judge(ReadPlan.of(plan), "master-2", ADDRESS, KINDS)
@@ -122,7 +122,7 @@ def test_an_address_known_only_afterwards_is_refused() -> None:
 def test_only_a_replacement_with_the_old_one_first_is_one(actions: list[str]) -> None:
     plan = shown("up-to-date")
     for change in plan["resource_changes"]:
-        if change["address"].endswith('instance["master-2"]'):
+        if change["address"].endswith('masters["master-2"]'):
             change["change"]["actions"] = actions
     with pytest.raises(RollError, match="expected it to be replaced and the old one to go first"):
         judge(ReadPlan.of(plan), "master-2", ADDRESS, KINDS)
@@ -140,14 +140,14 @@ def with_another(plan: dict[str, Any], *, index: str, before: dict[str, Any], re
     entry |= {"address": f'aws_thing.it["{index}"]', "type": "aws_thing", "name": "it", "index": index}
     entry["change"] |= {"before": before, "actions": ["update"]}
     plan["resource_changes"].append(entry)
-    target = {"references": ["aws_instance.demo_masters_instance"]} if refers else {}
+    target = {"references": ["aws_instance.demo_masters"]} if refers else {}
     resources = plan["configuration"]["root_module"]["resources"]
     resources.append({"address": "aws_thing.it", "expressions": {"target": target}})
     return plan
 
 
 def machine_id(plan: dict[str, Any], node: str) -> str:
-    before = change_of(plan, f'aws_instance.demo_masters_instance["{node}"]')["change"]["before"]
+    before = change_of(plan, f'aws_instance.demo_masters["{node}"]')["change"]["before"]
     return str(before["id"])
 
 
@@ -182,7 +182,7 @@ def test_what_has_another_nodes_name_is_refused(index: str) -> None:
 
 def test_drift_elsewhere_is_named_and_may_be_passed_over_but_only_where_said() -> None:
     plan = shown("up-to-date")
-    other = change_of(plan, 'aws_instance.demo_masters_instance["master-1"]')
+    other = change_of(plan, 'aws_instance.demo_masters["master-1"]')
     other["change"] |= {"actions": ["update"]}
     plan["resource_drift"] = [{"address": other["address"]}]
     read = ReadPlan.of(plan)
@@ -194,7 +194,7 @@ def test_drift_elsewhere_is_named_and_may_be_passed_over_but_only_where_said() -
 
 def test_a_replacement_elsewhere_is_no_drift_even_where_something_drifted() -> None:
     plan = shown("two-machines")
-    plan["resource_drift"] = [{"address": 'aws_instance.demo_masters_instance["master-1"]'}]
+    plan["resource_drift"] = [{"address": 'aws_instance.demo_masters["master-1"]'}]
     assert ReadPlan.of(plan).repairs() == frozenset()
 
 
@@ -212,7 +212,7 @@ def test_a_machine_that_is_gone_is_made_where_it_was_planned() -> None:
 
 
 def test_two_incomplete_nodes_are_for_a_deploy() -> None:
-    with pytest.raises(RollError, match=r'instance\["master-2"\]: created(?s:.*)instance\["master-3"\]'):
+    with pytest.raises(RollError, match=r'masters\["master-2"\]: created(?s:.*)masters\["master-3"\]'):
         half_done(ReadPlan.of(shown("two-incomplete")), MASTERS, KINDS)
 
 

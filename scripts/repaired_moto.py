@@ -1,10 +1,16 @@
-"""moto, an AWS API double, with three faults repaired that no replaced machine gets past. Run as a
-script.
+"""moto, an AWS API double, with five of its faults repaired. Its command line is moto_server's.
 
-moto 5.2.5 keeps the private address of a terminated instance taken, where AWS gives it to the next one at
-once; it does not decode the user data of a launch template's later versions, as it does that of the
-first, so that a group can't launch from them; and it says of every machine of a group that it was made
-from the template's default version, where AWS names the one that it was made from.
+What moto 5.2.5 does otherwise than AWS, and why no life of a cluster gets past it:
+
+* the private address of a terminated instance stays taken: AWS gives it to the next one at once;
+* it does not decode the user data of a launch template's later versions, as it does that of the first, so
+  that a group can't launch from them;
+* it says of every machine of a group that it was made from the template's default version: AWS names the one
+  that it was made from;
+* it keeps the security groups of an instance at its network interface and reports none for the instance, so
+  that every plan wants to set them again;
+* it reports a launch template's own tags as one more kind of tag specification inside of it, so that every
+  plan wants a new version.
 """
 
 from __future__ import annotations
@@ -35,10 +41,26 @@ def terminate(self: Any) -> Any:
     return before
 
 
+def groups(self: Any) -> list[Any]:
+    """The instance's own security groups, or those of its first network interface."""
+    if self.own_groups or not getattr(self, "nics", None):  # not yet, while it is being made
+        return list(self.own_groups)
+    return sorted(self.nics[0]._group_set, key=lambda group: str(group.id))
+
+
+def give_groups(self: Any, own: list[Any]) -> None:
+    """Take the groups that the instance was started with, or was given later."""
+    self.own_groups = own
+
+
 def create_version(self: Any, data: dict[str, Any], description: str) -> LaunchTemplateVersion:
-    """As before, with the user data decoded as the first version's is."""
+    """As before, with the user data decoded and without the template's own tags."""
     if isinstance(data.get("UserData"), str | bytes):
         data["UserData"] = parse_user_data(data["UserData"])
+    if "TagSpecifications" in data:
+        data["TagSpecifications"] = [
+            tags for tags in data["TagSpecifications"] if tags.get("ResourceType") != "launch-template"
+        ]
     return _create_version(self, data, description)
 
 
@@ -58,6 +80,7 @@ def launch_template(self: Any) -> dict[str, Any] | None:
 
 if __name__ == "__main__":
     Instance.terminate = terminate
+    Instance.security_groups = property(groups, give_groups)
     LaunchTemplate.create_version = create_version
     InstanceState.__init__ = remember
     InstanceState.launch_template = property(launch_template)
