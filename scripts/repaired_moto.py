@@ -1,4 +1,4 @@
-"""moto, an AWS API double, with five of its faults repaired. Its command line is moto_server's.
+"""moto, an AWS API double, with seven of its faults repaired. Its command line is moto_server's.
 
 What moto 5.2.5 does otherwise than AWS, and why no life of a cluster gets past it:
 
@@ -10,19 +10,23 @@ What moto 5.2.5 does otherwise than AWS, and why no life of a cluster gets past 
 * it keeps the security groups of an instance at its network interface and reports none for the instance, so
   that every plan wants to set them again;
 * it reports a launch template's own tags as one more kind of tag specification inside of it, so that every
-  plan wants a new version.
+  plan wants a new version;
+* it gives a machine of a launch template two root volumes, and the first outlives it;
+* a group that is deleted by force leaves the machines behind that are protected from scale-in: AWS ends all.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from moto.autoscaling.models import InstanceState
+from moto.autoscaling.models import AutoScalingBackend, InstanceState
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersion
 from moto.ec2.utils import parse_user_data
 from moto.server import main
 
+_add_block_device = Instance.add_block_device
+_delete_group = AutoScalingBackend.delete_auto_scaling_group
 _terminate = Instance.terminate
 _create_version = LaunchTemplate.create_version
 _remember = InstanceState.__init__
@@ -78,7 +82,26 @@ def launch_template(self: Any) -> dict[str, Any] | None:
     return described and described | {"Version": self.launched_from}
 
 
+def add_block_device(self: Any, size: int, device_path: str, *arguments: Any, **options: Any) -> None:
+    """As before, and the volume that was in its place is gone."""
+    former = self.block_device_mapping.get(device_path)
+    if former is not None:
+        self.ec2_backend.detach_volume(former.volume_id, self.id, device_path)
+        self.ec2_backend.delete_volume(former.volume_id)
+    _add_block_device(self, size, device_path, *arguments, **options)
+
+
+def delete_group(self: Any, group_name: str) -> None:
+    """As before, with no machine protected: Terraform deletes by force or when none is left."""
+    group = self.autoscaling_groups.get(group_name)
+    for machine in group.instance_states if group else ():
+        machine.protected_from_scale_in = False
+    _delete_group(self, group_name)
+
+
 if __name__ == "__main__":
+    AutoScalingBackend.delete_auto_scaling_group = delete_group
+    Instance.add_block_device = add_block_device
     Instance.terminate = terminate
     Instance.security_groups = property(groups, give_groups)
     LaunchTemplate.create_version = create_version

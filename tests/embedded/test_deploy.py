@@ -125,15 +125,16 @@ def test_scaling_in_ends_the_named_instances_whose_protection_was_lifted(
 ) -> None:
     group = next(group for group in groups(aws) if group["AutoScalingGroupName"] == "demo-eu-general")
     assert all(instance["ProtectedFromScaleIn"] for instance in group["Instances"])
-    # The double ends the oldest whether or not they are protected; AWS would end exactly the unprotected.
-    leaving = [instance["InstanceId"] for instance in group["Instances"][:2]]
+    machines = {instance["InstanceId"] for instance in group["Instances"]}
+    leaving = sorted(machines)[1:3]
     aws.client("autoscaling").set_instance_protection(
         AutoScalingGroupName="demo-eu-general", InstanceIds=leaving, ProtectedFromScaleIn=False
     )
     cluster.site["agents"]["general"]["count"] = 3
     plan = cluster.apply()
     assert touched(plan) == {"aws_autoscaling_group.demo_agents-general": ["update"]}
-    assert ("demo-eu-general", 3) in [size(group) for group in groups(aws)]
+    (group,) = (group for group in groups(aws) if group["AutoScalingGroupName"] == "demo-eu-general")
+    assert {instance["InstanceId"] for instance in group["Instances"]} == machines - set(leaving)
 
 
 def test_a_new_pool_touches_no_other(cluster: Cluster) -> None:
