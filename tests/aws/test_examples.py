@@ -80,6 +80,29 @@ def test_the_pool_example_makes_agents_beside_foreign_things_and_no_network(tmp_
     assert not {address.split(".")[0] for address in found} & {"aws_vpc", "aws_subnet", "aws_instance"}
 
 
+def test_the_control_plane_example_makes_masters_and_consul_in_the_network_that_is_there(
+    tmp_path: Path,
+) -> None:
+    found = resources(run(tmp_path, str(ROOT / "examples" / "control_plane_in_existing_vpc.py")))
+
+    assert set(found["aws_instance.masters"]["for_each"]) == {"master-1", "master-2", "master-3"}
+    assert set(found["aws_instance.consul"]["for_each"]) == {"consul-1", "consul-2", "consul-3"}
+    assert found["aws_instance.masters"]["for_each"]["master-1"]["subnet"] == "subnet-0a0000000000000b1"
+    alarm = found["aws_cloudwatch_metric_alarm.first-master-down"]
+    assert alarm["dimensions"] == {"InstanceId": '${aws_instance.masters["master-1"].id}'}
+    assert not {address.split(".")[0] for address in found} & {"aws_vpc", "aws_subnet", "aws_eip"}
+
+
+def test_the_front_example_makes_a_gateway_and_an_edge_and_no_master(tmp_path: Path) -> None:
+    found = resources(run(tmp_path, str(ROOT / "examples" / "front_of_running_cluster.py")))
+
+    assert {address for address in found if address.startswith("aws_instance.")} == {
+        "aws_instance.edge",
+        "aws_instance.gateway",
+    }
+    assert found["aws_route53_record.apps"]["records"] == ["${aws_lb.edge_balancer.dns_name}"]
+
+
 def test_the_cluster_example_lets_foreign_things_use_the_clusters_network(tmp_path: Path) -> None:
     found = resources(run(tmp_path, str(ROOT / "examples" / "cluster_beside_foreign_resources.py")))
 
