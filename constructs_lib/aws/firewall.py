@@ -14,7 +14,8 @@ from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
 from constructs_lib.plan.model import SitePlan, TrafficRule
-from constructs_lib.terraform import Construct, Expr, Resource, TerraformElement
+from constructs_lib.terraform import Construct, Expr, Resource, TerraformElement, TerraformStack
+from constructs_lib.terraform.naming import logical_id, place_of
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._-:/()#,@[]+=&;{}!$*")
 """What AWS takes in a rule's description:
@@ -148,7 +149,7 @@ class Firewall(Construct):
             self,
             id,
             "aws_security_group_rule",
-            for_each=rules,
+            for_each=self._kept_apart(id, rules),
             type=kind,
             security_group_id="${each.value.group}",
             from_port="${each.value.port}",
@@ -158,6 +159,18 @@ class Firewall(Construct):
             **peer,
         )
         return (made,)
+
+    def _kept_apart(self, id: str, rules: Rules) -> Expr:
+        """`rules` as a local value of the stack.
+
+        Terraform works out a literal `for_each` anew for each of its instances, and a hundred rules that
+        refer to groups then take a plan from seconds to minutes. A local value is worked out once.
+        """
+        place = place_of(self).child(id)
+        name = f"{logical_id(place, 'local')}_rules"
+        place.stack.claim(f"local.{name}", f"{place.path}/rules")
+        TerraformStack.of(self).add_override(f"locals.{name}", rules)
+        return Expr(f"local.{name}")
 
 
 def roles_of(plan: SitePlan) -> tuple[Role, ...]:

@@ -70,7 +70,7 @@ def cluster_stack(site: SitePlan) -> Json:
 def resources(stack: Json) -> dict[str, Json]:
     """Address without key → body, with `for_each` read back."""
     return {
-        f"{kind}.{name}": _readable(body)
+        f"{kind}.{name}": _readable(body, stack.get("locals", {}))
         for kind, named in stack.get("resource", {}).items()
         for name, body in named.items()
     }
@@ -87,12 +87,25 @@ def only(stack: Json, kind: str, end: str = "") -> Json:
     return found[0]
 
 
-def _readable(body: Json) -> Json:
+def _readable(body: Json, local_values: Json) -> Json:
     body = {key: value for key, value in body.items() if key != "//"}
     text = body.get("for_each")
     if isinstance(text, str) and text.startswith("${merge("):
         return {**body, "for_each": _Reader(text[len("${merge(") :]).value()}
+    if isinstance(text, str) and text.startswith("${local."):
+        return {**body, "for_each": _bare(local_values[text[len("${local.") : -1]])}
     return body
+
+
+def _bare(value: Any) -> Any:
+    """A local value in the form that `_Reader` gives: a whole expression without its `${}`."""
+    if isinstance(value, Mapping):
+        return {key: _bare(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    if isinstance(value, str) and value.startswith("${") and value.endswith("}") and value.count("${") == 1:
+        return value[2:-1]
+    return value
 
 
 class _Reader:

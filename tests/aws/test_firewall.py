@@ -128,6 +128,13 @@ def test_the_firewall_knows_no_port_number() -> None:
     assert not numbers & {rule.port for case in CASES for rule in site_plan(case).traffic}
 
 
+def test_the_rules_are_local_values_which_terraform_works_out_once() -> None:
+    stack = firewall(site_plan())
+
+    for name, body in stack["resource"]["aws_security_group_rule"].items():
+        assert body["for_each"] == f"${{local.{name}_rules}}"
+
+
 def test_groups_are_named_by_cluster_site_and_role() -> None:
     group = only(firewall(site_plan()), "aws_security_group")
 
