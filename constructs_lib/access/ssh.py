@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Thread
+from typing import IO, cast
 
 from constructs_lib.access.ssh_config import Folder
 from constructs_lib.errors import ToolError
 
 LOST = 255
 """What ssh itself returns when it did not get as far as the command."""
+DRAIN_SECONDS = 10.0
+"""How long what an ended ssh has said may take to be read."""
 _HINTS = {
     "host key verification failed": "the host key is not the expected one: someone may be in between. "
     "A gateway made with another secret looks the same: is .clustermesos/secrets.json the cluster's?",
@@ -59,19 +64,42 @@ class Ssh:
         """The command line; `words` are joined by the remote shell, as always with ssh."""
         return [self.program, "-F", str(self.folder.batch_config), host, "--", *words]
 
-    def run(self, host: str, words: Sequence[str], *, timeout: float) -> Answer:
+    def run(
+        self,
+        host: str,
+        words: Sequence[str],
+        *,
+        timeout: float,
+        stdin: bytes = b"",
+        hear: Callable[[str], None] | None = None,
+    ) -> Answer:
         """Run it, at most `timeout` seconds long: a longer one ends as exit code 255.
 
+        `stdin` is what the command reads; `hear` gets each line of its output as soon as it is there.
         ToolError only when there is no ssh program.
         """
+        process = self.start(host, words)
+        pipes = _Pipes(process, stdin, hear)
         try:
-            process = subprocess.Popen(
+            process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            end(process)
+            pipes.drained()
+            return Answer(code=LOST, out="", err=f"no answer within {timeout:g} seconds")
+        except BaseException:
+            end(process)
+            raise
+        out, err = pipes.drained()
+        return Answer(code=process.returncode, out=out, err=err)
+
+    def start(self, host: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
+        """The running ssh with pipes to all of its streams; whoever starts it has to `end` it."""
+        try:
+            return subprocess.Popen(
                 self.command(host, words),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
                 # A graphical prompt is one as well.
                 env={**self.environ, "SSH_ASKPASS_REQUIRE": "never"},
                 # Its own group, so that the jump's ssh ends with it; no terminal, so that nothing can be
@@ -80,14 +108,49 @@ class Ssh:
             )
         except OSError as error:
             raise ToolError(f"{self.program}: {error.strerror or error}; install OpenSSH's client") from None
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return Answer(code=LOST, out="", err=f"no answer within {timeout:g} seconds")
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        return Answer(code=process.returncode, out=out, err=err)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End an ssh and the one that jumps for it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+class _Pipes:
+    """Feeds and reads a process by one thread a stream, so that none of them can block another."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], stdin: bytes, hear: Callable[[str], None] | None
+    ) -> None:
+        self._process = process
+        self._out: list[str] = []
+        self._err: list[str] = []
+        work: tuple[tuple[Callable[..., None], tuple[object, ...]], ...] = (
+            (self._feed, (stdin,)),
+            (self._read, (process.stdout, self._out, hear)),
+            (self._read, (process.stderr, self._err, None)),
+        )
+        self._threads = [Thread(target=target, args=args, daemon=True) for target, args in work]
+        for thread in self._threads:
+            thread.start()
+
+    def drained(self) -> tuple[str, str]:
+        """All of standard output and standard error, once the process has ended."""
+        for thread in self._threads:
+            thread.join(timeout=DRAIN_SECONDS)
+        return "".join(self._out), "".join(self._err)
+
+    def _feed(self, stdin: bytes) -> None:
+        # A command that ends without reading everything is no error of ours.
+        with contextlib.suppress(OSError), cast(IO[bytes], self._process.stdin) as pipe:
+            pipe.write(stdin)
+
+    @staticmethod
+    def _read(pipe: IO[bytes], lines: list[str], hear: Callable[[str], None] | None) -> None:
+        with pipe:
+            for raw in pipe:
+                line = raw.decode(errors="replace")
+                lines.append(line)
+                if hear is not None:
+                    hear(line.rstrip("\r\n"))

@@ -17,6 +17,7 @@ COMMANDS = {
     "synth": "write cdktf.out from cluster.yaml",
     "show": "print what was deployed: nodes, addresses, endpoints, how to log in",
     "scan": "check the synthesized stacks against policies",
+    "nodes": "plan and apply changed files, units, packages and secrets on nodes that run",
     "roll": "replace masters, or a pool's agents, one at a time",
 }
 """Name → what it does; each is the module of the same name beside this one."""

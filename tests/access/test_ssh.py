@@ -48,7 +48,14 @@ def user_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(program: Path, folder: Path, accepted: str, *, host_key: str | None = None) -> Iterator[Server]:
+def serving(
+    program: Path,
+    folder: Path,
+    accepted: str,
+    *,
+    host_key: str | None = None,
+    settings: tuple[str, ...] = (),
+) -> Iterator[Server]:
     """An sshd as an ordinary process of this user, on a free port of this machine."""
     folder.mkdir(exist_ok=True)
     private = host_key or new_value("ssh_host_key")
@@ -57,6 +64,7 @@ def serving(program: Path, folder: Path, accepted: str, *, host_key: str | None 
     (folder / "authorized_keys").write_text(accepted + "\n")
     port = free_port()
     settings = (
+        *settings,
         f"Port {port}",
         "ListenAddress 127.0.0.1",
         f"HostKey {folder / 'host_key'}",

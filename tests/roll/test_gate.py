@@ -85,7 +85,7 @@ class RecordedSsh(Ssh):
 
     modes: dict[str, str | None]
 
-    def run(self, host: str, words: Sequence[str], *, timeout: float) -> Answer:
+    def run(self, host: str, words: Sequence[str], *, timeout: float, **_: object) -> Answer:
         mode = self.modes[host]
         if mode is None:
             return Answer(code=255, out="", err="ssh: connect to host: Connection refused")

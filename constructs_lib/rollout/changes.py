@@ -1,0 +1,189 @@
+"""What would change on a node: the wanted generation beside what the node has. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from constructs_lib.rollout.remote import Seen
+from constructs_lib.rollout.wanted import Generation
+
+Action = Literal["add", "change", "remove", "restore", "finish"]
+SETTINGS = {
+    "proxy": "proxy of package downloads",
+    "volume": "data volume",
+    "secret_command": "command that gets secrets",
+    "boot_units": "units that run at each boot",
+    "format": "format of the manifest",
+}
+"""Parts of a manifest that are one value."""
+UNIT_FOLDER = "/etc/systemd/system/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that becomes another; `detail` never holds a secret's value."""
+
+    kind: str
+    """file, secret, package, user, directory, unit, setting or apply."""
+    action: Action
+    name: str
+    detail: str = ""
+    restarts: str | None = None
+    reloads: str | None = None
+    diff: str = ""
+    """Of files: unified, with the node's text first."""
+
+
+def changes(generation: Generation, seen: Seen) -> tuple[Change, ...]:
+    """Everything that applying `generation` would change; empty for a node that is up to date."""
+    old: Mapping[str, Any] = seen.manifest or {}
+    found = [
+        *_unfinished(seen),
+        *_files(generation, seen),
+        *_secrets(generation, seen),
+        *_packages(generation.manifest_data, old),
+        *_named("user", generation.manifest_data, old, "users", "name"),
+        *_named("directory", generation.manifest_data, old, "directories", "path"),
+        *_units(generation.manifest_data, old),
+        *_settings(generation.manifest_data, old),
+    ]
+    if not found and generation.manifest_data != old:
+        found.append(Change(kind="setting", action="change", name="order or health checks of components"))
+    return tuple(found)
+
+
+def _unfinished(seen: Seen) -> Iterator[Change]:
+    if seen.wanted is not None and seen.wanted != seen.applied:
+        detail = (
+            f"generation {seen.wanted} was begun and never became healthy; the last that did: {seen.applied}"
+        )
+        yield Change(kind="apply", action="finish", name=f"generation {seen.wanted}", detail=detail)
+    left = sorted({unit for units in seen.pending.values() for unit in units})
+    if left:
+        yield Change(kind="apply", action="finish", name="restarts", detail=f"still to do: {', '.join(left)}")
+
+
+def _files(generation: Generation, seen: Seen) -> Iterator[Change]:
+    entries = {entry["path"]: entry for entry in generation.manifest_data["files"]}
+    old = {entry["path"]: entry for entry in (seen.manifest or {}).get("files", ())}
+    for path, entry in entries.items():
+        effects = {key: entry.get(key) for key in ("restarts", "reloads")}
+        if path not in old:
+            diff = _diff(path, "", generation.files[path])
+            yield Change(kind="file", action="add", name=path, diff=diff, **effects)
+        elif path in seen.differs:
+            diff = _diff(path, seen.differs[path], generation.files[path])
+            yield Change(kind="file", action="change", name=path, diff=diff, **effects)
+        elif path in seen.edited:
+            detail = "changed or deleted by hand on the node"
+            yield Change(kind="file", action="restore", name=path, detail=detail, **effects)
+        elif what := _meta(old[path], entry):
+            yield Change(kind="file", action="change", name=path, detail=what)
+    for path, entry in old.items():
+        if path not in entries:
+            stops = path.startswith(UNIT_FOLDER)
+            yield Change(
+                kind="file",
+                action="remove",
+                name=path,
+                detail="stopped and disabled" if stops else "",
+                diff=_diff(path, seen.differs.get(path, ""), ""),
+                restarts=None if stops else entry.get("restarts"),
+                reloads=None if stops else entry.get("reloads"),
+            )
+
+
+def _meta(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"{key} {old.get(key, 'none')} → {new.get(key, 'none')}"
+        for key in ("mode", "owner", "restarts", "reloads", "first")
+        if old.get(key) != new.get(key)
+    )
+
+
+def _secrets(generation: Generation, seen: Seen) -> Iterator[Change]:
+    entries = {entry["name"]: entry for entry in generation.manifest_data["secrets"]}
+    old = {entry["name"]: entry for entry in (seen.manifest or {}).get("secrets", ())}
+    words = {"other": "another value", "missing": "its file is missing"}
+    for name, entry in entries.items():
+        effects = {key: entry.get(key) for key in ("restarts", "reloads")}
+        state = seen.secrets.get(name)
+        if name not in old:
+            yield Change(kind="secret", action="add", name=name, **effects)
+        elif state in words:
+            yield Change(kind="secret", action="change", name=name, detail=words[state], **effects)
+        elif old[name] != entry:
+            what = _meta(old[name] | {"first": old[name]["path"]}, entry | {"first": entry["path"]})
+            yield Change(kind="secret", action="change", name=name, detail=what.replace("first ", "path "))
+    for name in old:
+        if name not in entries:
+            yield Change(kind="secret", action="remove", name=name)
+
+
+def _packages(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Change]:
+    before, after = _package_versions(old), _package_versions(new)
+    for name, version in after.items():
+        if name not in before:
+            yield Change(kind="package", action="add", name=name, detail=version)
+        elif before[name] != version:
+            yield Change(kind="package", action="change", name=name, detail=f"{before[name]} → {version}")
+    for name in before:
+        if name not in after:
+            # What a package's removal takes along nobody has looked at.
+            yield Change(
+                kind="package", action="remove", name=name, detail="stays installed, is not held any more"
+            )
+
+
+def _package_versions(manifest: Mapping[str, Any]) -> dict[str, str]:
+    found = dict.fromkeys(manifest.get("base_packages", ()), "the distribution's")
+    for packages in manifest.get("packages", ()):
+        source = f" of {packages['repository']['uri']}" if packages["repository"] else ""
+        for name in packages["names"]:
+            found[name] = (packages["version"] or "the distribution's") + source
+    return found
+
+
+def _named(kind: str, new: Mapping[str, Any], old: Mapping[str, Any], key: str, by: str) -> Iterator[Change]:
+    before = {entry[by]: entry for entry in old.get(key, ())}
+    after = {entry[by]: entry for entry in new[key]}
+    for name, entry in after.items():
+        if name not in before:
+            yield Change(kind=kind, action="add", name=name)
+        elif before[name] != entry:
+            detail = "; ".join(
+                f"{k} {before[name].get(k)} → {v}" for k, v in entry.items() if before[name].get(k) != v
+            )
+            yield Change(kind=kind, action="change", name=name, detail=detail)
+    for name in before:
+        if name not in after:
+            yield Change(kind=kind, action="remove", name=name, detail="stays; nothing needs it any more")
+
+
+def _units(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Change]:
+    before = [unit for stage in old.get("stages", ()) for unit in stage["units"]]
+    after = [unit for stage in new["stages"] for unit in stage["units"]]
+    for unit in after:
+        if unit not in before:
+            yield Change(kind="unit", action="add", name=unit, detail="enabled and started")
+    for unit in before:
+        if unit not in after:
+            yield Change(kind="unit", action="remove", name=unit)
+
+
+def _settings(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Change]:
+    for key, name in SETTINGS.items():
+        if old and old.get(key) != new.get(key):
+            yield Change(
+                kind="setting", action="change", name=name, detail=f"{old.get(key)} → {new.get(key)}"
+            )
+
+
+def _diff(path: str, old: str, new: str) -> str:
+    lines = difflib.unified_diff(
+        old.splitlines(), new.splitlines(), f"{path} (on the node)", f"{path} (wanted)", lineterm=""
+    )
+    return "\n".join(lines)

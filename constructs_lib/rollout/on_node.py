@@ -1,0 +1,369 @@
+"""Runs on a node, sent through SSH's standard input; nothing of it stays there and no other module is needed.
+
+Standard input holds this text, one line of JSON (the request) and, for `hold`, signs of life. The last line
+of standard output is {"answer": …}; lines before it are progress. Python 3.11 and its standard library.
+
+    look      generations, files that differ, values of secrets as keyed hashes; changes nothing
+    start     puts a generation into incoming in one step and runs clustermesos-apply, detached
+    confirm   the operator can still get in: keep what `start` did
+    why       what is not healthy, with the last lines of its units' journals
+    hold      holds the site's lock for as long as signs of life arrive
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+Data = dict[str, Any]
+BUSY = "another clustermesos-apply runs on this node; wait until it has ended"
+SILENCE = 90
+"""Seconds without a sign of life after which `hold` lets go."""
+STAGING, RESULT, LOG, CONFIRMED = "sending", "rollout.json", "rollout.log", "rollout.confirmed"
+
+
+class RefusedError(Exception):
+    """Said to the operator; nothing was changed."""
+
+
+class Node:
+    """The generations below `root`, which is / but in a test."""
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root)
+        self.state = self.at("/var/lib/clustermesos")
+
+    def at(self, path: str) -> Path:
+        """Where an absolute path of the node is."""
+        return self.root / path.lstrip("/")
+
+    def pointer(self, name: str) -> int | None:
+        """The generation that the link `wanted` or `applied` names."""
+        try:
+            return int((self.state / name).readlink().name)
+        except (OSError, ValueError):
+            return None
+
+    def folder(self, number: int | None) -> Path:
+        """A generation's folder."""
+        return self.state / "generations" / str(number)
+
+    def read(self, path: Path, default: Any = None) -> Any:
+        """JSON, `default` where there is none that can be read."""
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError):
+            return default
+
+    def note(self, name: str, data: Data) -> None:
+        """Write a file of the state folder in one step, 0600."""
+        fresh = self.state / f".{name}"
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
+            json.dump(data, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.state / name)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """The lock of clustermesos-apply; RefusedError while it is held."""
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.state / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RefusedError(BUSY) from None
+            yield
+
+    def busy(self) -> bool:
+        """Whether clustermesos-apply runs."""
+        if not (self.state / "lock").exists():
+            return False
+        try:
+            with self.lock():
+                return False
+        except RefusedError:
+            return True
+
+    def placed(self, content: bytes) -> bytes:
+        """As clustermesos-apply puts it in place: with this node's own name and address."""
+        name, address = (b"@@node:" + what + b"@@" for what in (b"name", b"address"))
+        if name not in content and address not in content:
+            return content
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))
+            except OSError:
+                return content
+            mine = probe.getsockname()[0].encode()
+        return content.replace(name, socket.gethostname().encode()).replace(address, mine)
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def look(node: Node, request: Data) -> Data:
+    """What the node has, beside what the operator wants."""
+    wanted = node.pointer("wanted")
+    folder = node.folder(wanted)
+    manifest = node.read(folder / "manifest.json")
+    there = [entry["path"] for entry in manifest["files"]] if manifest else []
+    differs, edited = {}, []
+    for path in there:
+        try:
+            content = (folder / "files" / path.lstrip("/")).read_bytes()
+        except OSError:
+            differs[path] = ""
+            continue
+        if digest(content) != request["files"].get(path):
+            differs[path] = content.decode(errors="replace")
+        try:
+            same = node.at(path).read_bytes() == node.placed(content)
+        except OSError:
+            same = False
+        if not same:
+            edited.append(path)
+    return {
+        "wanted": wanted,
+        "applied": node.pointer("applied"),
+        "former": node.read(folder / "former"),
+        "busy": node.busy(),
+        "incoming": (node.state / "incoming/manifest.json").exists(),
+        "pending": node.read(node.state / "pending", {}),
+        "rollout": node.read(folder / "rollout"),
+        "result": node.read(node.state / RESULT),
+        "manifest": manifest,
+        "differs": differs,
+        "edited": edited,
+        "secrets": {name: keyed(node, request["nonce"], path) for name, path in request["secrets"].items()},
+    }
+
+
+def keyed(node: Node, nonce: str, path: str) -> str | None:
+    """A hash of a secret's value that is worth nothing without the nonce; None where there is no value."""
+    try:
+        value = node.at(path).read_bytes().rstrip(b"\r\n")
+    except OSError:
+        return None
+    return hmac.new(bytes.fromhex(nonce), value, "sha256").hexdigest()
+
+
+def start(node: Node, request: Data) -> Data:
+    """Stage, run detached, hand on what it says; the answer is its result."""
+    with node.lock():
+        if node.pointer("wanted") != request["expected"]:
+            raise RefusedError("this node's generation is another one than a moment ago; run it again")
+        confirm_former(node)
+        if request["manifest"] is not None:
+            stage(node, request)
+        node.note(RESULT, {"id": request["id"], "state": "running"})
+        (node.state / LOG).unlink(missing_ok=True)
+        os.close(os.open(node.state / LOG, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    child = os.fork()
+    if child == 0:
+        detached(node, request)
+    return follow(node, request["id"], child)
+
+
+def confirm_former(node: Node) -> None:
+    """Whoever starts something got in: what waits for that must not go back meanwhile."""
+    former = node.read(node.state / RESULT, {})
+    if former.get("state") == "unconfirmed":
+        node.note(CONFIRMED, {"id": former["id"]})
+
+
+def stage(node: Node, request: Data) -> None:
+    """The generation becomes `incoming` by one rename: never there in part, whatever happens before."""
+    staging, incoming = node.state / STAGING, node.state / "incoming"
+    shutil.rmtree(staging, ignore_errors=True)
+    kept = node.folder(request["expected"]) / "files"
+    for path, file in request["files"].items():
+        source = kept / path.lstrip("/")
+        content = file["text"].encode() if "text" in file else source.read_bytes()
+        if digest(content) != file["sha256"]:
+            raise RefusedError(f"{path} arrived with another content than was sent; run it again")
+        write(staging / "files" / path.lstrip("/"), content)
+    write(staging / "rollout", json.dumps(request["rollout"]).encode())
+    write(staging / "manifest.json", request["manifest"].encode())
+    shutil.rmtree(incoming, ignore_errors=True)
+    staging.rename(incoming)
+    folder = os.open(node.state, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def write(path: Path, content: bytes) -> None:
+    """A new file, 0600, on the disk before this returns."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def detached(node: Node, request: Data) -> None:
+    """The rest runs on when the connection is lost, and goes back when nobody gets in again."""
+    os.setsid()
+    null, log = os.open(os.devnull, os.O_RDWR), os.open(node.state / LOG, os.O_WRONLY | os.O_APPEND)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    code = 1
+    try:
+        before = node.pointer("wanted")
+        code = run(node, request["command"], request["patience"])
+        result = {"id": request["id"], "code": code, "wanted": node.pointer("wanted")}
+        took = request["command"] == "apply" and before is not None and node.pointer("wanted") != before
+        if took and not reached(node, request, result):
+            print("no operator got in again: going back to the former generation", flush=True)
+            back = run(node, "rollback", request["patience"])
+            result |= {"went_back": back == 0, "wanted": node.pointer("wanted")}
+        # A later start may be under way already: what it notes is not ours to overwrite.
+        if node.read(node.state / RESULT, {}).get("id") == request["id"]:
+            node.note(RESULT, result | {"state": "ended"})
+    finally:
+        os._exit(code)
+
+
+def reached(node: Node, request: Data, result: Data) -> bool:
+    """Whether the operator confirms in time; another generation that came meanwhile is not ours to undo."""
+    node.note(RESULT, result | {"state": "unconfirmed"})
+    end = time.monotonic() + request["confirm_seconds"]
+    while time.monotonic() < end:
+        if (node.read(node.state / CONFIRMED) or {}).get("id") == request["id"]:
+            return True
+        if node.pointer("wanted") != result["wanted"]:
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def run(node: Node, command: str, patience: int) -> int:
+    """clustermesos-apply of the generation that is to come, else the one that is here."""
+    script = "files/usr/local/sbin/clustermesos-apply"
+    places = [node.state / "incoming" / script, node.folder(node.pointer("wanted")) / script]
+    found = next(
+        (place for place in places if place.is_file()), node.at("/usr/local/sbin/clustermesos-apply")
+    )
+    options = ("--root", str(node.root), "--patience", str(patience))
+    return subprocess.run(
+        [sys.executable, str(found), command, *options], stdin=subprocess.DEVNULL, check=False
+    ).returncode
+
+
+def follow(node: Node, run_id: str, child: int) -> Data:
+    """Print the log as it grows until there is a result."""
+    with (node.state / LOG).open(errors="replace") as log:
+        while True:
+            gone = os.waitpid(child, os.WNOHANG)[0] == child
+            result: Data = node.read(node.state / RESULT, {})
+            for line in log:
+                print(line, end="", flush=True)
+            if result.get("id") == run_id and result.get("state") in ("unconfirmed", "ended"):
+                return result
+            if gone:
+                raise RefusedError("clustermesos-apply was ended from outside; run it again")
+            time.sleep(0.1)
+
+
+def confirm(node: Node, request: Data) -> Data:
+    """Keep what `start` with this id did."""
+    node.note(CONFIRMED, {"id": request["id"]})
+    return {}
+
+
+def why(node: Node, request: Data) -> Data:
+    """Unhealthy components and units, with the last lines of their journals."""
+    manifest = node.read(node.folder(node.pointer("wanted")) / "manifest.json", {})
+    stages = manifest.get("stages", [])
+    said = subprocess.run(
+        ["clustermesos-health"], capture_output=True, text=True, check=False, timeout=60
+    ).stdout
+    try:
+        wrong = {check["component"]: check["wrong"] for check in json.loads(said) if not check["healthy"]}
+    except (ValueError, KeyError, TypeError):
+        wrong = {}
+    units = [
+        unit
+        for stage in stages
+        for unit in stage["units"]
+        if stage["component"] in wrong or not is_active(unit)
+    ]
+    return {"components": wrong, "journals": {unit: journal(unit) for unit in units}}
+
+
+def is_active(unit: str) -> bool:
+    """Whether systemd says so."""
+    command = ["systemctl", "is-active", unit]
+    return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+
+
+def journal(unit: str) -> list[str]:
+    """Its last lines."""
+    command = ["journalctl", "-q", "-o", "cat", "-n", "8", "-u", unit]
+    said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=30)
+    return [line[:300] for line in said.stdout.splitlines()]
+
+
+def hold(node: Node, request: Data) -> Data:
+    """The site's lock: who has it is told to whoever else asks."""
+    node.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (node.state / "rollout.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise RefusedError(f"{lock.read().strip() or 'somebody'} changes nodes of this site") from None
+        lock.truncate(0)
+        lock.write(request["who"])
+        lock.flush()
+        print('{"held": true}', flush=True)
+        while select.select([sys.stdin.buffer], [], [], SILENCE)[0] and os.read(0, 64):
+            pass
+        return {}
+
+
+MODES: dict[str, Callable[[Node, Data], Data]] = {
+    "look": look,
+    "start": start,
+    "confirm": confirm,
+    "why": why,
+    "hold": hold,
+}
+
+
+def main() -> int:
+    """Answer one request."""
+    try:
+        request = json.loads(sys.stdin.buffer.readline())
+    except ValueError:
+        # The connection ended before all of it was here.
+        return 1
+    try:
+        answer = MODES[sys.argv[2]](Node(request["root"]), request)
+    except RefusedError as refused:
+        print(json.dumps({"refused": str(refused)}), flush=True)
+        return 1
+    except OSError as error:
+        print(json.dumps({"refused": f"{error.filename or 'the node'}: {error.strerror}"}), flush=True)
+        return 1
+    print(json.dumps({"answer": answer}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

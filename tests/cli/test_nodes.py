@@ -1,0 +1,198 @@
+"""`nodes plan` on recorded outputs; doubles of terraform and ssh, the latter runs what it is given here.
+
+tests/rollout has real sshds, and nodes that change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructs_lib.cli.main import main
+from constructs_lib.cli.nodes import Nodes
+from constructs_lib.plan.plan import plan
+from constructs_lib.roll.site import Site
+from constructs_lib.rollout.remote import NodeShell
+from constructs_lib.rollout.targets import Target
+from constructs_lib.rollout.wanted import Generation, secret_source, wanted
+from constructs_lib.secrets.values import new_value
+from constructs_lib.spec.load import load
+from tests.cli.test_show import answer
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAtWHj8rtM8QGUNPFcZG/fTVYiYrfsKyKF6Ya+W74bef ops@example.org"
+CLUSTER = f"""\
+name: demo
+sites:
+  eu:
+    platform: aws
+    aws: {{region: eu-west-3}}
+    network: 10.20.0.0/16
+    masters: {{count: 1}}
+    agents: {{}}
+admin:
+  networks: [203.0.113.0/24]
+  ssh_keys: [{KEY}]
+"""
+SSH_DOUBLE = """#!/bin/sh
+# Double of ssh: what a host is told runs here; sudo, which it is told to run, lets everybody.
+while [ "$1" != -- ]; do shift; done; shift
+if [ -e {folder}/unreachable ]; then
+    echo "ssh: connect to host 10.20.0.11 port 22: Connection timed out" >&2
+    exit 255
+fi
+sudo() {{ shift; "$@"; }}
+eval "$*"
+"""
+
+
+class Deployed:
+    """A deployed cluster with one folder per node; `names` are those that run."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.plan = plan(load(folder / "cluster.yaml")).site("eu")
+        nodes = {
+            node.name: {"role": node.role.value, "zone": node.zone.name, "address": str(node.address)}
+            for node in self.plan.nodes
+        }
+        self.late = {late.name: f"vol-{number}" for number, late in enumerate(self.plan.late_values)}
+        self.output: dict[str, Any] = {
+            "cluster": "demo",
+            "site": "eu",
+            "platform": "aws",
+            "nodes": nodes,
+            "gateway": {"name": "gateway-1", "address": "10.20.0.11", "public_address": "192.0.2.7"},
+            "login": {"user": "ops"},
+            "late_values": self.late,
+        }
+        answer(folder, monkeypatch, {"cluster": {"value": self.output}})
+        for node in self.plan.nodes:
+            self.boot(node.name, wanted(self.plan, node, secret_source(self.plan), self.late))
+
+    def root(self, name: str) -> Path:
+        return self.folder / "nodes" / name
+
+    def boot(self, name: str, generation: Generation) -> None:
+        """As clustermesos-apply leaves it."""
+        state = self.root(name) / "var/lib/clustermesos"
+        kept = state / "generations/1"
+        for path, text in generation.files.items():
+            for place in (kept / "files", self.root(name)):
+                target = place / path.lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, newline="")
+        (kept / "manifest.json").write_text(generation.manifest)
+        for secret in generation.manifest_data["secrets"]:
+            target = self.root(name) / secret["path"].lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text("old value of a secret")
+        for link in ("wanted", "applied"):
+            (state / link).symlink_to("generations/1")
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    monkeypatch.chdir(tmp_path)
+    for name in ("CLUSTERMESOS_FILE", "CLUSTERMESOS_SSH_KEY", "CDKTF_OUTDIR"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    stack = tmp_path / "cdktf.out" / "stacks" / "demo-eu"
+    (stack / ".terraform").mkdir(parents=True)
+    (stack / "secrets.auto.tfvars.json").write_text(
+        json.dumps({"gateway_ssh_host_key_eu": new_value("ssh_host_key")})
+    )
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text(SSH_DOUBLE.format(folder=tmp_path))
+    (programs / "ssh").chmod(0o755)
+    (programs / "python3").symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    found = Deployed(tmp_path, monkeypatch)
+
+    def shell(self: Nodes, target: Target) -> NodeShell:
+        site: Site = self.sites[target.site]
+        return NodeShell(ssh=site.ssh, login=target.machine.login, root=str(found.root(target.name)))
+
+    monkeypatch.setattr(Nodes, "shell", shell)
+    return found
+
+
+def edit(deployed: Deployed, old: str, new: str) -> None:
+    file = deployed.folder / "cluster.yaml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_nothing_to_change_is_0_and_said(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", "plan"]) == 0
+    out = capsys.readouterr().out
+    assert "master-1.eu   up to date" in out
+    assert out.endswith(f"Plan: 0 to change, {len(deployed.plan.nodes)} up to date.\n")
+
+
+def test_another_admin_network_changes_the_gateways_firewall_and_ends_with_2(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(deployed, "203.0.113.0/24", "198.51.100.0/24")
+    assert main(["nodes", "plan", "--diff"]) == 2
+    out = capsys.readouterr().out
+    assert "  ~ /etc/clustermesos/firewall.nft  restarts clustermesos-firewall.service\n" in out
+    assert "\n      -" in out
+    assert "198.51.100.0/24" in out
+    assert "Plan: 1 to change" in out
+
+
+def test_a_rotated_secret_is_named_and_never_shown(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_VAR_zookeeper_super_password", "new value of a secret")
+    assert main(["nodes", "plan", "masters", "--diff"]) == 2
+    out = capsys.readouterr().out
+    assert "  ~ secret zookeeper_super_password  another value; restarts zookeeper.service\n" in out
+    assert "value of a secret" not in out
+
+
+def test_json_says_the_same_for_a_program(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(deployed, "203.0.113.0/24", "198.51.100.0/24")
+    assert main(["nodes", "plan", "--json", "gateway"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    (node,) = document["nodes"]
+    assert (document["format"], document["changes"]) == (1, 1)
+    assert (node["name"], node["state"], node["generation"]) == ("gateway-1", "changes", 1)
+    assert {change["name"] for change in node["changes"]} == {"/etc/clustermesos/firewall.nft"}
+
+
+def test_nodes_that_are_not_reached_end_with_1_and_are_told(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (deployed.folder / "unreachable").touch()
+    assert main(["nodes", "plan"]) == 1
+    out = capsys.readouterr().out
+    assert "master-1.eu   not known: ssh: ssh: connect to host" in out
+    assert "is your network among admin.networks" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["mastres"], "nodes: got 'mastres', expected one of masters, consul, agents, edges, gateway, "),
+        (["--site", "us"], "site: got 'us', expected one of ['eu']"),
+    ],
+)
+def test_wrong_input_ends_with_1_since_2_means_changes(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main(["nodes", "plan", *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_wrong_call_does_not_look_like_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["nodes", "plan", "--no-such-option"])
+    assert ended.value.code == 1

@@ -1,0 +1,178 @@
+"""One node over a real sshd: what is seen, what arrives, and what a lost connection leaves behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from dataclasses import replace
+
+import pytest
+
+from constructs_lib.errors import RollError
+from constructs_lib.rollout.changes import changes
+from constructs_lib.rollout.remote import asking
+from tests.nodes.node import OWNER
+from tests.rollout.conftest import CHECKS, ONE
+from tests.rollout.nodes import CONF, UNIT, Behind, generation
+
+TWO = generation({CONF: "two\n", "/etc/extra": "x\n"}, checks=CHECKS)
+ROLLOUT = {"id": "abc", "who": "alice@laptop", "at": "2026-11-26T03:00:00Z"}
+
+
+def test_a_node_that_has_what_is_wanted_is_up_to_date(node: Behind) -> None:
+    seen = node.shell.look(ONE, {})
+    assert changes(ONE, seen) == ()
+    assert (seen.wanted, seen.applied, seen.busy, seen.incoming) == (1, 1, False, False)
+
+
+def test_changed_added_and_hand_edited_files_are_told_apart(node: Behind) -> None:
+    node.node.at("/etc/clustermesos/health.json").write_text("[]\n")
+    found = changes(TWO, node.shell.look(TWO, {}))
+    assert {(change.action, change.name) for change in found} == {
+        ("change", CONF),
+        ("add", "/etc/extra"),
+        ("restore", "/etc/clustermesos/health.json"),
+    }
+    conf = next(change for change in found if change.name == CONF)
+    assert conf.restarts == UNIT
+    assert "-one\n+two" in conf.diff
+
+
+def test_a_secrets_value_is_compared_and_never_travels(node: Behind) -> None:
+    secret = {
+        "name": "password",
+        "path": "/etc/web/password",
+        "owner": OWNER,
+        "newline": False,
+        "restarts": UNIT,
+    }
+    wanted = generation({CONF: "one\n"}, checks=CHECKS, secrets=[secret])
+    node.node.secret("password", "hunter2-old")
+    node.shell.apply(wanted, node.shell.look(wanted, {}), ROLLOUT, hear=lambda line: None)
+
+    assert changes(wanted, node.shell.look(wanted, {"password": "hunter2-old"})) == ()
+    (change,) = changes(wanted, node.shell.look(wanted, {"password": "hunter2-new"}))
+    assert (change.kind, change.action, change.restarts) == ("secret", "change", UNIT)
+    assert "hunter2" not in repr(change)
+    assert node.shell.look(wanted, {}).secrets == {"password": None}
+    assert "hunter2" not in str(asking("look", {"root": "/"}))
+
+
+def test_a_generation_arrives_is_applied_and_leaves_nothing_behind(node: Behind) -> None:
+    heard: list[str] = []
+    outcome = node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, heard.append)
+    assert (outcome.code, outcome.went_back) == (0, False)
+    assert node.conf() == "two\n"
+    assert f"restart {UNIT}" in node.node.calls()
+    assert f"clustermesos-apply: wrote {CONF}" in heard
+    seen = node.shell.look(TWO, {})
+    assert changes(TWO, seen) == ()
+    assert seen.rollout == ROLLOUT
+    assert not (node.node.state / "sending").exists()
+    assert not (node.node.state / "incoming").exists()
+
+
+def test_only_what_the_node_lacks_is_sent(node: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = node.shell.look(TWO, {})
+    sent: list[dict[str, object]] = []
+    real = type(node.shell.ssh).run
+
+    def run(self: object, *args: object, **options: object) -> object:
+        sent.append(json.loads(bytes(options["stdin"]).splitlines()[-1]))  # type: ignore[call-overload]
+        return real(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(node.shell.ssh), "run", run)
+    node.shell.apply(TWO, seen, ROLLOUT, lambda line: None)
+    files = sent[0]["files"]
+    assert isinstance(files, dict)
+    assert {path for path, file in files.items() if "text" in file} == {CONF, "/etc/extra"}
+    assert len(files) == len(TWO.files)
+
+
+def test_a_rollback_brings_the_former_generation_back(node: Behind) -> None:
+    node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
+    outcome = node.shell.back(node.shell.look(ONE, {}), lambda line: None)
+    assert outcome.code == 0
+    assert node.conf() == "one\n"
+    assert changes(ONE, node.shell.look(ONE, {})) == ()
+
+
+def test_an_unhealthy_generation_ends_with_3_and_the_reason(node: Behind) -> None:
+    (node.node.doubles / "inactive").write_text(f"{UNIT}\n")
+    outcome = node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
+    assert outcome.code == 3
+    assert "web is not healthy: web.service is inactive" in outcome.last
+    why = node.shell.why()
+    assert why["components"] == {"web": "web.service is inactive"}
+    assert why["journals"] == {UNIT: ["first", "last words"]}
+    (finish, *_) = changes(TWO, node.shell.look(TWO, {}))
+    assert (finish.kind, finish.action) == ("apply", "finish")
+
+
+def test_a_transfer_that_is_cut_off_leaves_the_former_generation(node: Behind) -> None:
+    seen = node.shell.look(TWO, {})
+    words, stdin = asking(
+        "start",
+        {
+            "root": str(node.node.root),
+            "expected": seen.wanted,
+            "manifest": TWO.manifest,
+            "files": {},
+            "id": "x",
+        },
+    )
+    with node.shell.ssh.start(node.shell.login, words) as process:
+        assert process.stdin
+        process.stdin.write(stdin[:-200])
+        process.stdin.flush()
+        process.send_signal(signal.SIGKILL)
+    assert node.conf() == "one\n"
+    assert changes(ONE, node.shell.look(ONE, {})) == ()
+
+
+def test_a_node_that_changed_meanwhile_is_refused(node: Behind) -> None:
+    stale = node.shell.look(TWO, {})
+    node.shell.apply(TWO, stale, ROLLOUT, lambda line: None)
+    with pytest.raises(RollError, match="another one than a moment ago"):
+        node.shell.apply(ONE, stale, ROLLOUT, lambda line: None)
+    assert node.conf() == "two\n"
+
+
+def test_a_running_apply_is_seen_and_nothing_is_sent(node: Behind) -> None:
+    lock = node.node.state / "lock"
+    holder = subprocess.Popen(["flock", str(lock), "sleep", "60"])
+    try:
+        end = time.monotonic() + 20
+        while not node.shell.look(TWO, {}).busy:
+            assert time.monotonic() < end
+        with pytest.raises(RollError, match="another clustermesos-apply runs"):
+            node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
+        assert not (node.node.state / "incoming").exists()
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_node_that_no_operator_reaches_again_goes_back_by_itself(node: Behind) -> None:
+    shell = replace(node.shell, confirm_seconds=1)
+    seen = shell.look(TWO, {})
+    request: dict[str, object] = {"root": str(node.node.root), "expected": seen.wanted, "id": "x"}
+    request |= {
+        "manifest": TWO.manifest,
+        "rollout": ROLLOUT,
+        "command": "apply",
+        "patience": 2,
+        "confirm_seconds": 1,
+    }
+    request |= {"files": {p: {"text": t, "sha256": TWO.digests()[p]} for p, t in TWO.files.items()}}
+    said = shell.ssh.run(
+        shell.login, asking("start", request)[0], timeout=30, stdin=asking("start", request)[1]
+    )
+    assert '"state": "unconfirmed"' in said.out
+    end = time.monotonic() + 30
+    while (shell.look(ONE, {}).result or {}).get("state") != "ended":
+        assert time.monotonic() < end
+    assert node.conf() == "one\n"
+    assert (shell.look(ONE, {}).result or {})["went_back"] is True
