@@ -20,7 +20,14 @@ def _group(name: str) -> list[str]:
 
 
 LOCKS: dict[str, list[str]] = {
-    "dev": ["--extra=cdktf", "--extra=cdktn", "--extra=aws", *_group("dev"), "pyproject.toml"],
+    "dev": [
+        "--extra=cdktf",
+        "--extra=cdktn",
+        "--extra=aws",
+        "--extra=simulator",
+        *_group("dev"),
+        "pyproject.toml",
+    ],
     "terraform": _group("terraform"),
     "aws-plugin": _group("aws-plugin"),
     "checkov": _group("checkov"),

@@ -1,0 +1,196 @@
+"""The HTTP side of a double: routes, basic authentication, and a Server header that names it a double."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.request import HTTPErrorProcessor, ProxyHandler, Request, build_opener
+
+from constructs_lib.simulator.credentials import is_known
+from constructs_lib.simulator.double import Log, RefusedError, server_header
+
+_LARGEST_BODY = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request: `path` without the query, `query` with the first value of each name."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: bytes
+    headers: Mapping[str, str]
+    raw: str
+    """Path and query as they came."""
+
+    def json(self) -> Any:
+        """The body as JSON; ValueError when it is none."""
+        return json.loads(self.body)
+
+    def login(self) -> tuple[str, str] | None:
+        """User and password of basic authentication, or None."""
+        kind, _, encoded = self.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            return None
+        try:
+            user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except ValueError:
+            return None
+        return (user, password) if colon else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response; `body` is text as it is, or anything else as JSON."""
+
+    status: int = 200
+    body: object = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str | None = None
+    """The Content-Type, where it is not JSON or plain text."""
+
+
+Answering = Callable[[Question], Answer]
+
+
+def unauthorized(realm: str) -> Answer:
+    """Ask for basic authentication."""
+    return Answer(401, "Unauthorized", {"WWW-Authenticate": f'Basic realm="{realm}"'})
+
+
+def may(question: Question, credentials: Mapping[str, str]) -> bool:
+    """Whether the request has a known principal and its secret."""
+    login = question.login()
+    return login is not None and is_known(credentials, *login)
+
+
+class Web:
+    """An HTTP server in threads of its own; `answer` gets every request.
+
+    Raises:
+        RefusedError: with `code`, when the address or port can't be had.
+    """
+
+    def __init__(
+        self, program: str, host: str, port: int, answer: Answering, log: Log, code: int = 1
+    ) -> None:
+        handler = type(
+            "Handler", (_Handler,), {"answering": staticmethod(answer), "program": program, "log": log}
+        )
+        try:
+            self._server = _Server((host, port), handler)
+        except OSError as error:
+            raise RefusedError(f"Failed to bind on {host}:{port}: {error.strerror}", code) from None
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer no more and close the port."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet about a client that went away."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    answering: Answering
+    program: str
+    log: Log
+
+    def version_string(self) -> str:
+        return server_header(self.program)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Not every request; what matters is logged where it happens."""
+
+    def _serve(self) -> None:
+        url = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > _LARGEST_BODY:
+            return self._send(Answer(413, "Request body is too large"))
+        question = Question(
+            method=self.command,
+            path=unquote(url.path),
+            query={name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()},
+            body=self.rfile.read(length),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            raw=self.path,
+        )
+        try:
+            answer = type(self).answering(question)
+        except Exception as error:  # the program goes on and its client hears of it, as with the real ones
+            type(self).log(f"{self.command} {url.path}: {type(error).__name__}: {error}", "E")
+            answer = Answer(500, "Internal Server Error")
+        self._send(answer)
+
+    def _send(self, answer: Answer) -> None:
+        text = isinstance(answer.body, str)
+        body = str(answer.body).encode() if text else json.dumps(answer.body).encode()
+        self.send_response(answer.status)
+        kind = answer.kind or ("text/plain;charset=utf-8" if text else "application/json")
+        for name, value in {"Content-Type": kind, **answer.headers}.items():
+            self.send_header(name, value)
+        if answer.status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD" and answer.status != 204:
+            self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
+
+
+class _NoErrors(HTTPErrorProcessor):
+    def http_response(self, request: Request, response: Any) -> Any:
+        """Every status is an answer, redirects too."""
+        return response
+
+    https_response = http_response
+
+
+_OPENER = build_opener(ProxyHandler({}), _NoErrors)
+
+
+def ask(
+    url: str,
+    method: str = "GET",
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 5,
+) -> tuple[int, Any]:
+    """Status and body (JSON where it is JSON, else text) of a request; OSError when nobody answers."""
+    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = Request(  # noqa: S310 — the doubles make the URLs
+        url, data, {"Content-Type": "application/json", **(headers or {})}, method=method
+    )
+    try:
+        with _OPENER.open(request, timeout=timeout) as response:
+            text = response.read()
+            return response.status, json.loads(text) if _is_json(response) else text.decode(errors="replace")
+    except (HTTPException, ValueError) as error:
+        raise OSError(f"{url} answered no HTTP or no JSON: {error}") from None
+
+
+def _is_json(response: Any) -> bool:
+    return str(response.headers.get("Content-Type", "")).startswith("application/json")

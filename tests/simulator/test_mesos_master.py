@@ -1,0 +1,272 @@
+"""Masters' doubles against a real ZooKeeper: who leads, who is refused, what the platform reads there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+import pytest
+from kazoo.client import KazooClient
+
+from constructs_lib.simulator.flags import stout, table
+from scripts.embedded_aws import free_port
+from tests.simulator.conftest import Start, ZooKeeper
+from tests.simulator.running import Double, ended, wait_for
+
+CREDENTIALS = {
+    "credentials": [{"principal": "agent", "secret": "hush"}, {"principal": "operator", "secret": "psst"}]
+}
+
+ONLY_AGENTS = {
+    "register_agents": [
+        {"principals": {"values": ["agent"]}, "agents": {"type": "ANY"}},
+        {"principals": {"type": "ANY"}, "agents": {"type": "NONE"}},
+    ]
+}
+
+
+def private(path: Path, content: object) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    return path
+
+
+def master(
+    start: Start,
+    zookeeper: ZooKeeper,
+    path: str,
+    work: Path,
+    *flags: str,
+    login: str = "mesos:top",
+    quorum: int = 1,
+) -> Double:
+    port = free_port()
+    return start(
+        "mesos-master",
+        f"--zk=zk://{login}@{zookeeper.servers}{path}",
+        f"--quorum={quorum}",
+        f"--work_dir={work / str(port)}",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--hostname=127.0.0.1",
+        "--zk_session_timeout=2secs",
+        *flags,
+        port=port,
+    )
+
+
+def metrics(double: Double) -> dict[str, float]:
+    return double.get("/metrics/snapshot") or {}
+
+
+def leads(double: Double) -> bool:
+    return metrics(double).get("master/elected") == 1.0 and double.get("/state") is not None
+
+
+def redirects(double: Double) -> bool:
+    return double.ask("/master/state")[0] == 307
+
+
+def leader_of(doubles: list[Double]) -> Double:
+    found: list[Double] = wait_for("one leading master", lambda: [d for d in doubles if leads(d)], *doubles)
+    assert len(found) == 1
+    return found[0]
+
+
+def test_one_of_three_masters_leads_and_the_others_redirect_to_it(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path
+) -> None:
+    path = zookeeper.path()
+    masters = [master(start, zookeeper, path, tmp_path, quorum=2) for _ in range(3)]
+    leader = leader_of(masters)
+
+    for other in masters:
+        assert other.ask("/health")[0] == 200
+        if other is not leader:
+            wait_for("a redirect", partial(redirects, other), *masters)
+            status, _ = other.ask("/redirect")
+            assert status == 307
+    state = leader.get("/master/state")
+    assert state["leader_info"]["port"] == leader.port
+    assert state["double"].startswith("clustermesos double of mesos-master")
+
+
+def test_the_znodes_are_those_of_mesos_and_only_its_login_writes_there(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path, zk: KazooClient
+) -> None:
+    path = zookeeper.path()
+    double = master(start, zookeeper, path, tmp_path)
+    leader_of([double])
+
+    names = [name for name in zk.get_children(path) if name.startswith("json.info_")]
+    data, found = zk.get(f"{path}/{names[0]}")
+    acls, _ = zk.get_acls(path)
+
+    assert [len(name) for name in names] == [len("json.info_0000000000")]
+    assert found.ephemeralOwner != 0
+    assert json.loads(data)["address"] == {"hostname": "127.0.0.1", "ip": "127.0.0.1", "port": double.port}
+    assert "log_replicas" in zk.get_children(path)
+    assert {(acl.id.scheme, acl.id.id, acl.perms) for acl in acls} == {
+        ("digest", "mesos:x", 31),  # ZooKeeper hides the hash from others
+        ("world", "anyone", 1),
+    }
+
+
+def test_another_master_takes_over_and_the_old_one_comes_back_as_a_follower(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path
+) -> None:
+    path = zookeeper.path()
+    masters = [master(start, zookeeper, path, tmp_path, quorum=2) for _ in range(3)]
+    leader = leader_of(masters)
+
+    leader.kill()
+    rest = [double for double in masters if double is not leader]
+    new = leader_of(rest)
+    masters.append(master(start, zookeeper, path, tmp_path, quorum=2))
+
+    assert new is not leader
+    wait_for(
+        "a follower", lambda: masters[-1].ask("/state")[0] == 307 if masters[-1].get("/version") else False
+    )
+    assert leads(new)
+
+
+def test_a_master_that_loses_its_session_while_it_leads_ends_itself(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path, zk: KazooClient
+) -> None:
+    path = zookeeper.path()
+    double = master(start, zookeeper, path, tmp_path)
+    leader_of([double])
+    operator = KazooClient(zookeeper.servers, auth_data=[("digest", "mesos:top")])
+    operator.start(timeout=20)
+    name = next(name for name in zk.get_children(path) if name.startswith("json.info_"))
+    operator.create(f"{path}/json.info_", b'{"pid": "master@127.0.0.1:1"}', ephemeral=True, sequence=True)
+    operator.delete(f"{path}/{name}")
+
+    assert double.process.wait(timeout=30) == 1
+    assert "committing suicide" in double.log()
+    operator.stop()
+    operator.close()
+
+
+def test_another_password_than_the_one_that_made_the_znodes_is_refused(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path
+) -> None:
+    path = zookeeper.path()
+    leader_of([master(start, zookeeper, path, tmp_path)])
+
+    wrong = master(start, zookeeper, path, tmp_path, login="mesos:wrong")
+
+    assert wrong.process.wait(timeout=30) == 1
+    assert f"ZooKeeper refused {path} (NoAuth)" in wrong.log()
+    assert "wrong@" not in wrong.log()
+    assert "mesos:wrong" not in wrong.log()
+
+
+def test_with_fewer_masters_than_its_quorum_the_leader_never_recovers_its_registry(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path
+) -> None:
+    alone = master(start, zookeeper, zookeeper.path(), tmp_path, "--registry_fetch_timeout=3secs", quorum=2)
+    wait_for("the election", lambda: metrics(alone).get("master/elected") == 1.0, alone)
+
+    assert alone.ask("/state")[0] == 503
+    assert metrics(alone)["registrar/log/recovered"] == 0.0
+    assert alone.process.wait(timeout=30) == 1
+    assert "Failed to recover registrar" in alone.log()
+
+
+def login(principal: str, secret: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{principal}:{secret}".encode()).decode()}
+
+
+def test_credentials_guard_the_operator_api_and_agents_log_in_with_theirs(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path
+) -> None:
+    double = master(
+        start,
+        zookeeper,
+        zookeeper.path(),
+        tmp_path,
+        f"--credentials=file://{private(tmp_path / 'credentials', CREDENTIALS)}",
+        "--authenticate_agents",
+        "--authenticate_http_readwrite=true",
+        f"--acls={json.dumps(ONLY_AGENTS)}",
+    )
+    leader_of([double])
+
+    def register(principal: str, secret: str) -> int:
+        info = {
+            "principal": principal,
+            "hostname": "a",
+            "resources": {"cpus": 2.0, "ports": [[31000, 32000]]},
+        }
+        return double.ask("/double/agent", "POST", {"info": info, "secret": secret})[0]
+
+    assert register("agent", "wrong") == 401
+    assert register("operator", "psst") == 403
+    assert register("agent", "hush") == 200
+    slaves = double.get("/master/slaves")["slaves"]
+    assert [slave["resources"]["ports"] for slave in slaves] == ["[31000-32000]"]
+    assert metrics(double)["master/slaves_active"] == 1.0
+    assert double.ask("/api/v1", "POST", {"type": "GET_AGENTS"})[0] == 401
+    operator = {"headers": login("operator", "psst")}
+    drain = {"type": "DRAIN_AGENT", "drain_agent": {"agent_id": {"value": slaves[0]["id"]}}}
+    assert double.ask("/api/v1", "POST", drain, **operator)[0] == 200
+    agents = double.ask("/api/v1", "POST", {"type": "GET_AGENTS"}, **operator)[1]["get_agents"]["agents"]
+    assert [agent["drain_info"]["state"] for agent in agents] == ["DRAINED"]
+    assert "hush" not in double.log()
+
+
+def test_every_answer_and_the_version_name_it_a_double(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path
+) -> None:
+    double = master(start, zookeeper, zookeeper.path(), tmp_path)
+    leader_of([double])
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{double.port}/health", timeout=10) as answer:
+        assert answer.headers["Server"] == "clustermesos-double-of-mesos-master"
+    done = ended("mesos-master", "--version")
+    assert done.stdout.splitlines()[0] == "mesos 1.11.0"
+    assert "double of mesos-master" in done.stdout
+    assert "double of mesos-master" in double.log().splitlines()[0]
+
+
+REFUSED = json.loads((Path(__file__).parent / "refused" / "mesos-master.json").read_text())
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_fails_as_the_real_one_on(case: str, tmp_path: Path) -> None:
+    flags, words = REFUSED[case]["flags"], REFUSED[case]["says"]
+    (tmp_path / "file").write_text("no json")
+    where = [] if case == "address" else ["--ip=127.0.0.1", "--no-hostname_lookup", f"--port={free_port()}"]
+    done = ended("mesos-master", *where, *(flag.replace("{tmp}", str(tmp_path)) for flag in flags))
+
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_variables_are_flags_unknown_ones_are_ignored_and_the_command_line_wins(tmp_path: Path) -> None:
+    known = table("mesos-master")
+    environ = {
+        "MESOS_QUORUM": "3",
+        "MESOS_CLUSTER": "a;b",
+        "MESOS_TEAPOT": "1",
+        "MESOS_AUTHENTICATE_AGENTS": "",
+    }
+    given = stout(known, ["--quorum=2"], environ)
+
+    assert given == {"quorum": 2, "cluster": "a;b", "authenticate_agents": True}
+
+
+def test_a_port_that_is_taken_is_refused(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> None:
+    double = master(start, zookeeper, zookeeper.path(), tmp_path)
+    leader_of([double])
+    done = ended("mesos-master", "--ip=127.0.0.1", f"--port={double.port}", f"--work_dir={tmp_path / 'w'}")
+
+    assert done.returncode == 1
+    assert "Failed to bind" in done.stderr
