@@ -48,7 +48,7 @@ bench: venv ## measure synth time and memory against the prebuilt bindings; writ
 venv: ## the Python environment .venv, from requirements/dev.lock
 	@$(PYTHON) -m scripts.environment
 
-tools: venv ## Node, Terraform, the AWS plugin, cdktf, checkov and ZooKeeper, under .tools/
+tools: venv ## Node, Terraform, the AWS plugin, cdktf, checkov, ZooKeeper and Consul, under .tools/
 	@$(RUN) -m scripts.tools
 
 system: ## the system packages that tests need (apt, as root)

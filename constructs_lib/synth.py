@@ -184,4 +184,5 @@ def _write_secrets(
 
 
 def _site_secrets(site: SitePlan) -> tuple[str, ...]:
-    return tuple(secret.name for secret in site.secrets)
+    # What no role reads, such as the authority's key, stays in the store.
+    return tuple(secret.name for secret in site.secrets if secret.declared.roles)

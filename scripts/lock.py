@@ -31,6 +31,7 @@ LOCKS: dict[str, list[str]] = {
     "terraform": _group("terraform"),
     "aws-plugin": _group("aws-plugin"),
     "checkov": _group("checkov"),
+    "go": _group("go"),
     "lock": _group("lock"),
 }
 """Lock name → what it is made from."""

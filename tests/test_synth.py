@@ -13,13 +13,18 @@ from typing import Any
 import pytest
 
 from constructs_lib.errors import ToolError
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
 from constructs_lib.synth import synthesize
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = ROOT / "cluster.yaml"
 STACK = Path("cdktf.out/stacks/demo-eu")
-NAMES = {"gateway_ssh_host_key_eu", "zookeeper_super_password"}
+PLANNED = plan(load(CLUSTER)).secrets
+NAMES = {secret.name for secret in PLANNED}
+READ_BY_NODES = {secret.name for secret in PLANNED if secret.declared.roles}
+"""Without the authority's key, which stays in the store."""
 Json = dict[str, Any]
 
 
@@ -55,7 +60,11 @@ def test_the_first_run_writes_stack_lock_and_secrets_and_says_what_to_commit(fol
     assert done.stderr.startswith("cluster.lock.json: added site eu")
     assert done.stderr.endswith("commit this file\n")
     assert set(read(folder / "cluster.lock.json")["secrets"]) == NAMES
-    assert set(read(folder / STACK / "secrets.auto.tfvars.json")) == NAMES
+    assert (
+        set(read(folder / STACK / "secrets.auto.tfvars.json"))
+        == READ_BY_NODES
+        == NAMES - {"cluster_authority"}
+    )
     assert (folder / STACK / "secrets.auto.tfvars.json").stat().st_mode & 0o777 == 0o600
     assert (folder / ".clustermesos").stat().st_mode & 0o777 == 0o700
 
@@ -120,7 +129,9 @@ def test_a_secret_that_the_environment_supplies_is_left_out_of_the_file_that_wou
     done = stacks(folder, TF_VAR_zookeeper_super_password="of-another-store")
 
     assert done.returncode == 0, done.stderr
-    assert set(read(folder / STACK / "secrets.auto.tfvars.json")) == {"gateway_ssh_host_key_eu"}
+    assert set(read(folder / STACK / "secrets.auto.tfvars.json")) == READ_BY_NODES - {
+        "zookeeper_super_password"
+    }
     assert "of-another-store" not in (folder / ".clustermesos" / "secrets.json").read_text()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from constructs_lib.components.base import BASE
+from constructs_lib.components.consul import CONSUL
 from constructs_lib.components.docker import DOCKER
 from constructs_lib.components.model import Component, Role
 from constructs_lib.components.nginx import NGINX
@@ -12,6 +13,7 @@ COMPONENTS: tuple[Component, ...] = (
     BASE,
     DOCKER,
     ZOOKEEPER,
+    CONSUL,
     NGINX,
 )
 """In the order in which a node installs and starts them."""

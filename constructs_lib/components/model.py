@@ -70,6 +70,8 @@ class AptPackages:
 
 
 Software = ContainerImage | AptPackages
+Source = Literal["image", "apt", "preinstalled"]
+"""Where software comes from; `preinstalled` is on the machine's image already: nothing is installed."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,12 @@ class Port:
     protocol: Protocol = "tcp"
     on: tuple[Role, ...] | None = None
     """The roles of the component where the port is open; None is all of them."""
+    to_containers: bool = False
+    """True opens it to this node's own containers too, at Docker's bridge."""
+    service: str | None = None
+    """The name by which Consul lists what answers here: `registry` is registry.service.consul."""
+    metrics: str | None = None
+    """The path at which Prometheus on the Consul nodes reads metrics, such as /metrics."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,8 @@ class Directory:
     mode: int = 0o755
     owner: str = "root"
     group: str = "root"
+    on: tuple[Role, ...] | None = None
+    """The roles of the component that get the directory; None is all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +135,9 @@ class SystemUser:
     uid: int
 
 
-SecretKind = Literal["password", "ssh_host_key"]
+SecretKind = Literal[
+    "password", "ssh_host_key", "gossip_key", "token", "authority", "authority_certificate", "certificate"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +145,11 @@ class Secret:
     """A secret that the platform needs: its name in Terraform and in the lock, what it is, who reads it.
 
     `per_site` makes one for every site, named `<name>_<site>`. `password` is 32 random URL-safe characters;
-    `ssh_host_key` an unencrypted OpenSSH ed25519 private key.
+    `ssh_host_key` an unencrypted OpenSSH ed25519 private key; `gossip_key` 32 random bytes in base64; `token`
+    a random UUID. `authority` is a certificate authority: private key and certificate, for no role at all,
+    since it signs where secrets are made and nowhere else. Of the authority that `signed_by` names,
+    `authority_certificate` is the certificate alone, and `certificate` a private key and a certificate for
+    `dns_names`. All of these are PEM texts.
     """
 
     name: str
@@ -142,7 +158,12 @@ class Secret:
     to: str
     """The file on the node, mode 0600; nothing else on the node may hold it."""
     owner: str = "root"
+    mode: int = 0o600
+    """Only what is no secret, a certificate alone, may be read by others."""
     per_site: bool = False
+    signed_by: str | None = None
+    dns_names: tuple[str, ...] = ()
+    """Whom a certificate is for; `{site}` is the site's name, and this node itself is always added."""
     restarts: str | None = None
     reloads: str | None = None
 
@@ -158,10 +179,11 @@ class FourLetterWord:
 
 @dataclass(frozen=True, kw_only=True)
 class HttpOk:
-    """Healthy when GET http://127.0.0.1:<port><path> answers 200."""
+    """Healthy when GET http://127.0.0.1:<port><path> answers 200 with `contains` in it."""
 
     port: str
     path: str
+    contains: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +205,9 @@ class Component:
     roles: tuple[Role, ...]
     software: Software | None
     """None for a component that is only files, such as base."""
-    also_runs_from: tuple[Literal["image", "apt"], ...] = ()
+    first_node_only: bool = False
+    """True runs it on the role's node number 1 alone, for what keeps its state on that node's volume."""
+    also_runs_from: tuple[Source, ...] = ()
     """Other values that `software.<name>.source` may take."""
     apt_names: tuple[str, ...] = ()
     """Packages for `source: apt` of a component whose default is an image."""
@@ -216,7 +240,7 @@ class Component:
 class ResolvedSoftware:
     """A component's software after `software:` of cluster.yaml: what the node really installs."""
 
-    source: Literal["image", "apt", "none"]
+    source: Source | Literal["none"]
     version: str | None
     image: str | None = None
     """Whole image reference, prefix and tag included, for `source: image`."""

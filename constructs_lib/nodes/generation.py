@@ -15,6 +15,8 @@ INCOMING = "/var/lib/clustermesos/incoming"
 DATA_MOUNT = "/srv/data"
 """Where a node's data volume is mounted; components put their `state` below it."""
 MANIFEST_FORMAT = 1
+ONE_WORD = ("password", "gossip_key", "token")
+"""Kinds of secrets that are one word, which whoever reads the file takes as it is."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,13 @@ def _file(file: NodeFile) -> dict[str, object]:
 
 
 def _secret(secret: NodeSecret) -> dict[str, object]:
-    # OpenSSH refuses a private key whose last line has no end; a password must not have one.
+    # OpenSSH refuses a private key whose last line has no end; one word must not have one.
     return {
         "name": secret.name,
         "path": secret.path,
         "owner": secret.owner,
-        "newline": secret.kind == "ssh_host_key",
+        "newline": secret.kind not in ONE_WORD,
+        **({"mode": f"{secret.mode:04o}"} if secret.mode != 0o600 else {}),
         **_units(secret),
     }
 

@@ -23,5 +23,7 @@ def _check(component: Component, check: Health) -> dict[str, object]:
         }
     if isinstance(check, HttpOk):
         port = component.port(check.port).number
-        return {"component": component.name, "kind": "http_ok", "url": f"http://127.0.0.1:{port}{check.path}"}
+        url = f"http://127.0.0.1:{port}{check.path}"
+        wanted = {"contains": check.contains} if check.contains else {}
+        return {"component": component.name, "kind": "http_ok", "url": url, **wanted}
     return {"component": component.name, "kind": "unit_active", "unit": check.unit}

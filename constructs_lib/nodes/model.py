@@ -31,12 +31,13 @@ class NodeFile:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSecret:
-    """A secret that the node fetches by `name` and keeps in its own 0600 file."""
+    """A secret that the node fetches by `name` and keeps in its own file, 0600 but for a certificate."""
 
     name: str
     kind: SecretKind
     path: str
     owner: str
+    mode: int
     restarts: str | None
     reloads: str | None
 

@@ -34,8 +34,8 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan) -> NodeFiles:
     firewall would lock the operators out.
     """
     role = Role.AGENT if isinstance(node, PoolPlan) else node.role
-    components = components_of(role)
-    context = _context(plan, node, role)
+    components = _components(role, node)
+    context = _context(plan, node, role, components)
     files = tuple(
         file for component in components for file in _files(component, context | _own(plan, component))
     )
@@ -52,7 +52,12 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan) -> NodeFiles:
         admin_user=plan.admin.user,
         ssh_keys=plan.admin.ssh_keys,
         users=tuple(user for component in components for user in component.users),
-        directories=tuple(directory for component in components for directory in component.directories),
+        directories=tuple(
+            directory
+            for component in components
+            for directory in component.directories
+            if directory.on is None or role in directory.on
+        ),
         files=files,
         secrets=_secrets(plan, role),
         base_packages=_unique(name for component in components for name in component.packages),
@@ -60,7 +65,7 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan) -> NodeFiles:
         stages=tuple(
             Stage(
                 component=component.name,
-                units=component.units,
+                units=_units(component, files),
                 checks=component.health,
                 ready_within=component.ready_within,
             )
@@ -76,7 +81,23 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan) -> NodeFiles:
     )
 
 
-def _context(plan: SitePlan, node: NodePlan | PoolPlan, role: Role) -> dict[str, object]:
+def _components(role: Role, node: NodePlan | PoolPlan) -> tuple[Component, ...]:
+    """What runs on this very node."""
+    first = isinstance(node, PoolPlan) or node.number == 1
+    return tuple(component for component in components_of(role) if first or not component.first_node_only)
+
+
+def _units(component: Component, files: Iterable[NodeFile]) -> tuple[str, ...]:
+    """The component's units, without those whose own file it has for other nodes and not for this one."""
+    here = {file.path for file in files}
+    declared = {file.to for file in component.files}
+    paths = {unit: f"/etc/systemd/system/{unit}" for unit in component.units}
+    return tuple(unit for unit, path in paths.items() if path in here or path not in declared)
+
+
+def _context(
+    plan: SitePlan, node: NodePlan | PoolPlan, role: Role, components: tuple[Component, ...]
+) -> dict[str, object]:
     """The names that every template knows; docs/adding-a-component.md lists them."""
     planned = isinstance(node, NodePlan)
     return {
@@ -87,9 +108,10 @@ def _context(plan: SitePlan, node: NodePlan | PoolPlan, role: Role) -> dict[str,
         "node_name": node.name if isinstance(node, NodePlan) else NODE_NAME,
         "node_address": str(node.address) if isinstance(node, NodePlan) else NODE_ADDRESS,
         "memory_mib": _memory_gib(plan, node) * 1024,
-        "components": [component.name for component in components_of(role)],
+        "components": [component.name for component in components],
+        "ports": [port for component in components for port in component.ports],
         "traffic": plan.traffic_to(role),
-        "health": health_json(components_of(role)),
+        "health": health_json(components),
     }
 
 
@@ -140,6 +162,7 @@ def _secrets(plan: SitePlan, role: Role) -> tuple[NodeSecret, ...]:
             kind=secret.declared.kind,
             path=secret.declared.to,
             owner=secret.declared.owner,
+            mode=secret.declared.mode,
             restarts=secret.declared.restarts,
             reloads=secret.declared.reloads,
         )

@@ -127,6 +127,8 @@ class PlannedSecret:
     """`zookeeper_super_password`, or with the site's name at its end where each site has its own."""
     declared: Secret
     site: str | None
+    dns_names: tuple[str, ...] = ()
+    """Whom a certificate is for, with the site's name in place."""
 
 
 @dataclass(frozen=True, kw_only=True)

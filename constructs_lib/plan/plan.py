@@ -151,13 +151,17 @@ def _pool(name: str, slot: int, spec: PoolSpec) -> PoolPlan:
 
 
 def _secrets(site: str, roles: tuple[Role, ...]) -> tuple[PlannedSecret, ...]:
+    """What the nodes of a site read, and the authorities that sign it."""
+    declared = [secret for component in COMPONENTS for secret in component.secrets]
+    read = [secret for secret in declared if set(secret.roles) & set(roles)]
+    signers = {secret.signed_by for secret in read}
     return tuple(
         PlannedSecret(
             name=f"{secret.name}_{site.replace('-', '_')}" if secret.per_site else secret.name,
             declared=secret,
             site=site if secret.per_site else None,
+            dns_names=tuple(name.format(site=site) for name in secret.dns_names),
         )
-        for component in COMPONENTS
-        for secret in component.secrets
-        if set(secret.roles) & set(roles)
+        for secret in declared
+        if secret in read or secret.name in signers
     )

@@ -27,6 +27,8 @@ def _resolve(component: Component, spec: SoftwareSpec, override: ComponentSoftwa
     if source != default_source and source not in component.also_runs_from:
         allowed = (default_source, *component.also_runs_from)
         raise SpecError(f"software.{component.name}.source", source, " or ".join(allowed))
+    if source == "preinstalled":
+        return ResolvedSoftware(source="preinstalled", version=override.version)
     if source == "image" and isinstance(default, ContainerImage):
         version = override.version or default.version
         prefix = override.mirror if override.mirror is not None else spec.image_prefix

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from constructs_lib.components.model import SecretKind
 from constructs_lib.errors import SecretsError
 from constructs_lib.plan.model import PlannedSecret
 from constructs_lib.secrets.store import locked, read_store, write_private, write_store
-from constructs_lib.secrets.values import new_value
+from constructs_lib.secrets.values import new_secret
 
 TFVARS_FILE = "secrets.auto.tfvars.json"
 """Terraform reads it by itself, and it wins over TF_VAR_…, without a word."""
@@ -57,7 +56,7 @@ def ensure(
     store: Path,
     environ: Mapping[str, str],
     *,
-    make: Callable[[SecretKind], str] = new_value,
+    make: Callable[[PlannedSecret, Mapping[str, str]], str] = new_secret,
 ) -> Mapping[str, str]:
     """Make what may be made; name → value of all that the environment does not supply.
 
@@ -68,14 +67,41 @@ def ensure(
     with locked(store):
         held = read_store(store)
         found = {secret.name: _state(secret.name, held, lock_names, environ) for secret in wanted}
-        missing = [name for name, state in found.items() if state is SecretState.MISSING]
+        missing = [secret.name for secret in wanted if _is_missed(secret, wanted, found)]
         if missing:
             raise SecretsError(_missing(missing, store))
-        new = {s.name: make(s.declared.kind) for s in wanted if found[s.name] is SecretState.NEW}
+        new = _new(wanted, found, held, environ, make)
         if new:
             held = held | new
             write_store(store, held)
-    return {name: held[name] for name, state in found.items() if state is not SecretState.ENVIRONMENT}
+    return {name: held[name] for name in found if name in held and found[name] is not SecretState.ENVIRONMENT}
+
+
+def _is_missed(
+    secret: PlannedSecret, wanted: Iterable[PlannedSecret], found: Mapping[str, SecretState]
+) -> bool:
+    """An authority is for what it signs: where all of that is there, its key may stay somewhere safer."""
+    signs = [other for other in wanted if other.declared.signed_by == secret.declared.name]
+    needed = bool(secret.declared.roles) or any(found[other.name] is SecretState.NEW for other in signs)
+    return needed and found[secret.name] is SecretState.MISSING
+
+
+def _new(
+    wanted: Iterable[PlannedSecret],
+    found: Mapping[str, SecretState],
+    held: Mapping[str, str],
+    environ: Mapping[str, str],
+    make: Callable[[PlannedSecret, Mapping[str, str]], str],
+) -> dict[str, str]:
+    """Values of what is new; authorities first, since they sign others."""
+    new: dict[str, str] = {}
+    supplied = {
+        name: environ[f"{VARIABLE_PREFIX}{name}"] for name in found if f"{VARIABLE_PREFIX}{name}" in environ
+    }
+    for secret in sorted(wanted, key=lambda secret: secret.declared.signed_by is not None):
+        if found[secret.name] is SecretState.NEW:
+            new[secret.name] = make(secret, {**held, **supplied, **new})
+    return new
 
 
 def write_tfvars(folder: Path, values: Mapping[str, str]) -> Path:

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
+import uuid
+from collections.abc import Mapping
 
 from constructs_lib.components.model import SecretKind
+from constructs_lib.plan.model import PlannedSecret
 
 PASSWORD_BYTES = 24
 """24 random bytes are 32 characters of URL-safe base64."""
+GOSSIP_KEY_BYTES = 32
+"""AES-256, the longest that Consul takes."""
 
 
 def new_value(kind: SecretKind) -> str:
-    """A fresh secret: `password` is 32 URL-safe characters, `ssh_host_key` an OpenSSH ed25519 private key."""
+    """A fresh secret of a kind that nothing signs (`components.model.Secret` says what each is)."""
     if kind == "password":
         return secrets.token_urlsafe(PASSWORD_BYTES)
-    return _ssh_key()
+    if kind == "ssh_host_key":
+        return _ssh_key()
+    if kind == "gossip_key":
+        return base64.b64encode(secrets.token_bytes(GOSSIP_KEY_BYTES)).decode()
+    if kind == "token":
+        return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+    raise ValueError(f"{kind}: made from what signs it, see new_secret()")
+
+
+def new_secret(secret: PlannedSecret, others: Mapping[str, str]) -> str:
+    """A fresh value for a planned secret; `others` holds at least the authority that signs it, by name."""
+    from constructs_lib.secrets import certificates
+
+    declared = secret.declared
+    if declared.kind == "authority":
+        return certificates.new_authority(secret.name)
+    if declared.kind == "authority_certificate":
+        return certificates.certificate_alone(others[declared.signed_by or ""])
+    if declared.kind == "certificate":
+        return certificates.new_certificate(others[declared.signed_by or ""], secret.dns_names)
+    return new_value(declared.kind)
 
 
 def _ssh_key() -> str:

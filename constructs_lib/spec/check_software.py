@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ContainerImage
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import one_of, show
 
+if TYPE_CHECKING:
+    from constructs_lib.spec.model import ComponentSoftware
+
 
 def default_source(component: Component) -> str:
     """image or apt: what the component runs from when nothing is said."""
     return "image" if isinstance(component.software, ContainerImage) else "apt"
+
+
+def _preinstalled(path: Path, override: ComponentSoftware) -> Iterator[Finding]:
+    for key in ("version", "mirror", "sha256"):
+        if getattr(override, key) is not None:
+            yield Finding((*path, key), "expected none: preinstalled software is taken as the machine has it")
 
 
 def _software(settings: Settings) -> Iterator[Finding]:
@@ -30,6 +40,9 @@ def _software(settings: Settings) -> Iterator[Finding]:
             )
             continue
         source = override.source or possible[0]
+        if source == "preinstalled":
+            yield from _preinstalled(path, override)
+            continue
         if source == "image" and override.version and not re.fullmatch(r"\w[\w.-]{0,127}", override.version):
             yield Finding(
                 (*path, "version"),

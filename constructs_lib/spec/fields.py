@@ -46,7 +46,7 @@ Platform = Annotated[
     OneOf(("aws",), reasons=(("openstack", _NOT_BUILT), ("libvirt", _NOT_BUILT), ("AWS", "lower case"))),
 ]
 NatMode = Annotated[Literal["one", "per_zone"], OneOf(("one", "per_zone"))]
-Source = Annotated[Literal["image", "apt"], OneOf(("image", "apt"))]
+Source = Annotated[Literal["image", "apt", "preinstalled"], OneOf(("image", "apt", "preinstalled"))]
 
 Cpus = Annotated[int, Whole(1, 192, "vCPUs")]
 MemoryGib = Annotated[int, Whole(1, 1536, "GiB")]

@@ -258,7 +258,7 @@ class ComponentSoftware(_Settings):
     """One component's override: the same four settings for every component."""
 
     source: f.Source | None = None
-    """image or apt, where the component can run from both."""
+    """image, apt, or preinstalled (the machine's image has it), where the component can run from it."""
     version: f.Version | None = None
     """The image's tag or the package's version, instead of the default."""
     mirror: f.Mirror | None = None

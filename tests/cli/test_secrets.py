@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from constructs_lib.cli.main import main
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.model import ClusterSpec
 
 CLUSTER = """\
 name: demo
@@ -22,7 +25,10 @@ admin:
   ssh_keys:
     - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUHzFSBTRwlqGfL5lsBd4UqvyCrj5AZCrfNWSQRnDXX ops@example.org
 """
-NAMES = ["gateway_ssh_host_key_eu", "zookeeper_super_password"]
+PLANNED = plan(ClusterSpec.model_validate(yaml.safe_load(CLUSTER))).secrets
+NAMES = sorted(secret.name for secret in PLANNED)
+NEEDED = sorted(secret.name for secret in PLANNED if secret.declared.roles)
+"""Without those that only sign others."""
 
 
 @pytest.fixture
@@ -39,6 +45,11 @@ def table(text: str) -> dict[str, str]:
 
 def listed(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     return {name.strip(): state.strip() for name, state in table(capsys.readouterr().out).items()}
+
+
+def test_the_secrets_are_those_that_the_components_declare() -> None:
+    assert {"gateway_ssh_host_key_eu", "zookeeper_super_password", "consul_gossip_key"} < set(NEEDED)
+    assert set(NAMES) - set(NEEDED) == {"cluster_authority"}
 
 
 def test_secrets_are_made_once_and_the_lock_lists_them(
@@ -78,7 +89,8 @@ def test_a_second_operator_gets_an_error_and_no_new_secrets(
     capsys.readouterr()
 
     assert main(["secrets"]) == 2
-    assert "missing secrets: gateway_ssh_host_key_eu, zookeeper_super_password" in capsys.readouterr().err
+    told = capsys.readouterr().err.partition(". ")[0].removeprefix("missing secrets: ")
+    assert sorted(told.split(", ")) == NEEDED
     assert main(["secrets", "--check"]) == 1
     assert listed(capsys) == dict.fromkeys(NAMES, "missing")
     assert not (folder / ".clustermesos/secrets.json").exists()

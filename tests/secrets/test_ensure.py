@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import base64
 import json
 import multiprocessing
 import stat
+import uuid
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,18 @@ from constructs_lib.secrets.ensure import SecretState, ensure, states, write_tfv
 from constructs_lib.secrets.store import read_store, write_store
 
 
-def planned(name: str, kind: str = "password") -> PlannedSecret:
-    declared = Secret(name=name, kind=kind, roles=(Role.MASTER,), to=f"/etc/{name}")  # type: ignore[arg-type]
-    return PlannedSecret(name=name, declared=declared, site=None)
+def planned(name: str, kind: str = "password", signed_by: str | None = None) -> PlannedSecret:
+    roles = () if kind == "authority" else (Role.MASTER,)
+    declared = Secret(name=name, kind=kind, roles=roles, to=f"/etc/{name}", signed_by=signed_by)  # type: ignore[arg-type]
+    return PlannedSecret(name=name, declared=declared, site=None, dns_names=("server.eu.consul",))
 
 
 A, B, KEY = planned("alpha"), planned("beta"), planned("gateway_ssh_host_key_eu", "ssh_host_key")
+
+
+AUTHORITY = planned("cluster_authority", "authority")
+CERTIFICATE = planned("server_certificate", "certificate", signed_by="cluster_authority")
+PUBLIC = planned("authority_certificate", "authority_certificate", signed_by="cluster_authority")
 
 
 @pytest.fixture
@@ -141,3 +149,40 @@ def test_terraforms_file_is_private_also_where_a_readable_one_was(tmp_path: Path
     path = write_tfvars(tmp_path, {"alpha": "1"})
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_gossip_key_is_32_bytes_and_a_token_a_random_uuid(store: Path) -> None:
+    made = ensure([planned("gossip", "gossip_key"), planned("token", "token")], [], store, {})
+
+    assert len(base64.b64decode(made["gossip"], validate=True)) == 32
+    assert uuid.UUID(made["token"]).version == 4
+
+
+def test_an_authority_is_made_before_what_it_signs_whatever_the_order(store: Path) -> None:
+    made = ensure([CERTIFICATE, PUBLIC, AUTHORITY], [], store, {})
+
+    assert made["authority_certificate"] in made["cluster_authority"]
+    assert "PRIVATE KEY" in made["server_certificate"]
+    assert ensure([CERTIFICATE, PUBLIC, AUTHORITY], list(made), store, {}) == made
+
+
+def test_a_new_certificate_is_signed_by_the_authority_that_the_environment_supplies(store: Path) -> None:
+    authority = ensure([AUTHORITY], [], store, {})["cluster_authority"]
+    store.unlink()
+
+    made = ensure([AUTHORITY, PUBLIC], ["cluster_authority"], store, {"TF_VAR_cluster_authority": authority})
+
+    assert made["authority_certificate"] in authority
+    assert list(made) == ["authority_certificate"]
+
+
+def test_an_authority_may_stay_away_while_it_has_nothing_to_sign(store: Path) -> None:
+    made = ensure([AUTHORITY, CERTIFICATE], [], store, {})
+    names = list(made)
+    write_store(store, {"server_certificate": made["server_certificate"]})
+
+    assert ensure([AUTHORITY, CERTIFICATE], names, store, {}) == {
+        "server_certificate": made["server_certificate"]
+    }
+    with pytest.raises(SecretsError, match=r"missing secrets: cluster_authority\."):
+        ensure([AUTHORITY, CERTIFICATE, PUBLIC], names, store, {})

@@ -1,0 +1,155 @@
+"""Consul: servers on the Consul nodes, a client on whatever offers or looks for services.
+
+The default is the 1.22 line of HashiCorp's repository, held. Gossip is encrypted, RPC is TLS by the cluster's
+authority, and access lists deny by default: the servers make policies and tokens themselves at their first
+boot, from the secrets, so that a site also boots while it is cut off.
+"""
+
+from __future__ import annotations
+
+from constructs_lib.components.model import (
+    AptPackages,
+    AptRepository,
+    Component,
+    Directory,
+    File,
+    HttpOk,
+    Port,
+    Role,
+    Secret,
+    SystemUser,
+)
+
+MEMBERS = (Role.CONSUL, Role.MASTER, Role.AGENT, Role.EDGE)
+SERVERS = (Role.CONSUL,)
+UNIT = "consul.service"
+AUTHORITY = "cluster_authority"
+"""Signs the cluster's certificates; its key stays with the operator."""
+AUTHORITY_PATH = "/usr/local/share/ca-certificates/clustermesos.crt"
+
+_GOSSIP_WHY = "Consul's members tell each other who lives"
+_RESOLVER_WHY = "containers ask systemd-resolved, which knows .consul names"
+
+CONSUL = Component(
+    name="consul",
+    summary="service discovery by DNS and HTTP: servers on Consul nodes, a client everywhere else",
+    roles=MEMBERS,
+    software=AptPackages(
+        names=("consul",),
+        version="1.22",
+        repository=AptRepository(
+            uri="https://apt.releases.hashicorp.com",
+            suite="{codename}",
+            section="main",
+            key="gpg",
+            fingerprint="798AEC654E5C15428C8E42EEAA16FCBCA621E701",
+        ),
+    ),
+    also_runs_from=("preinstalled",),
+    packages=("ca-certificates", "gpg", "systemd-resolved"),
+    ports=(
+        Port("rpc", 8300, MEMBERS, "Consul's clients ask its servers", on=SERVERS),
+        Port("gossip", 8301, MEMBERS, _GOSSIP_WHY),
+        Port("gossip-udp", 8301, MEMBERS, _GOSSIP_WHY, protocol="udp"),
+        Port("http", 8500, (), "this node's programs ask and register", metrics="/v1/agent/metrics"),
+        Port("dns", 8600, (), "systemd-resolved asks here for .consul names"),
+        Port("dns-udp", 8600, (), "systemd-resolved asks here for .consul names", protocol="udp"),
+        Port("resolver", 53, (), _RESOLVER_WHY, to_containers=True),
+        Port("resolver-udp", 53, (), _RESOLVER_WHY, protocol="udp", to_containers=True),
+    ),
+    files=(
+        File("consul.json.j2", to="/etc/consul.d/consul.json", restarts=UNIT),
+        File("consul-config.j2", to="/usr/local/libexec/consul-config", mode=0o755, restarts=UNIT),
+        File("consul.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
+        File(
+            "resolved.conf.j2",
+            to="/etc/systemd/resolved.conf.d/clustermesos-consul.conf",
+            restarts="systemd-resolved.service",
+        ),
+        File(
+            "consul-acl",
+            to="/usr/local/libexec/consul-acl",
+            mode=0o755,
+            on=SERVERS,
+            restarts="consul-acl.service",
+        ),
+        File("acl.json", to="/etc/consul.d/acl.json", on=SERVERS, restarts="consul-acl.service"),
+        File("consul-acl.service", to="/etc/systemd/system/consul-acl.service", on=SERVERS),
+        File("consul-snapshot", to="/usr/local/sbin/consul-snapshot", mode=0o755, on=SERVERS),
+        File("consul-snapshot.service", to="/etc/systemd/system/consul-snapshot.service", on=SERVERS),
+        File("consul-snapshot.timer", to="/etc/systemd/system/consul-snapshot.timer", on=SERVERS),
+    ),
+    directories=(
+        Directory(path="/etc/consul.d/secrets", mode=0o700),
+        Directory(path="/srv/data/consul", mode=0o750, owner="consul", group="consul", on=SERVERS),
+        Directory(path="/srv/data/consul-snapshots", mode=0o700, on=SERVERS),
+    ),
+    users=(SystemUser(name="consul", uid=8500),),
+    units=("systemd-resolved.service", UNIT, "consul-acl.service", "consul-snapshot.timer"),
+    secrets=(
+        Secret(name=AUTHORITY, kind="authority", roles=(), to=""),
+        Secret(
+            name=f"{AUTHORITY}_certificate",
+            kind="authority_certificate",
+            signed_by=AUTHORITY,
+            roles=MEMBERS,
+            to=AUTHORITY_PATH,
+            mode=0o644,
+            restarts=UNIT,
+        ),
+        Secret(
+            name="consul_server_certificate",
+            kind="certificate",
+            signed_by=AUTHORITY,
+            dns_names=("server.{site}.consul",),
+            roles=SERVERS,
+            to="/etc/consul.d/server.pem",
+            owner="consul",
+            per_site=True,
+            restarts=UNIT,
+        ),
+        Secret(
+            name="consul_gossip_key",
+            kind="gossip_key",
+            roles=MEMBERS,
+            to="/etc/consul.d/secrets/gossip-key",
+            restarts=UNIT,
+        ),
+        Secret(
+            name="consul_management_token",
+            kind="token",
+            roles=SERVERS,
+            to="/etc/consul.d/secrets/management",
+            per_site=True,
+            restarts=UNIT,
+        ),
+        Secret(
+            name="consul_agent_token",
+            kind="token",
+            roles=MEMBERS,
+            to="/etc/consul.d/secrets/agent",
+            per_site=True,
+            restarts=UNIT,
+        ),
+        Secret(
+            name="consul_service_token",
+            kind="token",
+            roles=MEMBERS,
+            to="/etc/consul.d/secrets/service",
+            per_site=True,
+            restarts=UNIT,
+        ),
+        Secret(
+            name="consul_metrics_token",
+            kind="token",
+            roles=SERVERS,
+            to="/etc/consul.d/secrets/metrics",
+            per_site=True,
+            restarts="consul-acl.service",
+        ),
+    ),
+    health=(HttpOk(port="http", path="/v1/status/leader", contains=":8300"),),
+    # The servers may still be installing.
+    ready_within=900,
+    state="/srv/data/consul",
+)
