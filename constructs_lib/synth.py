@@ -184,5 +184,4 @@ def _write_secrets(
 
 
 def _site_secrets(site: SitePlan) -> tuple[str, ...]:
-    # What no role reads, such as the authority's key, stays in the store.
-    return tuple(secret.name for secret in site.secrets if secret.declared.roles)
+    return tuple(secret.name for secret in site.secrets)

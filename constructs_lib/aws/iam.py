@@ -41,7 +41,7 @@ class NodeAccess(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.roles = tuple(roles)
-        held = secrets or Secrets(self, "secrets", plan=plan, roles=self.roles)
+        held = secrets or Secrets(self, "secrets", plan=plan, roles=self.roles, shared=True)
         names = {role.value: short_name(plan, role.value, limit=_LONGEST_ROLE_NAME) for role in self.roles}
         role_tags = {**tags(plan, "${each.key}"), "clustermesos:role": "${each.key}"}
         self._role = Resource(
@@ -116,6 +116,6 @@ def _secret_statements(plan: SitePlan, role: Role, secrets: Secrets) -> list[Map
 
 def _backup_statements(role: Role, backup: BackupBucket | None) -> list[Mapping[str, Any]]:
     """For roles that hold state: their own part of the bucket, and nothing of the others'."""
-    if backup is None or not any(component.state for component in components_of(role)):
+    if backup is None or not any(component.keeps_state(role) for component in components_of(role)):
         return []
     return backup.statements(role)

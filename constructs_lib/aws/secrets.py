@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from weakref import WeakKeyDictionary
 
 from constructs import Construct as Scope
 
@@ -19,10 +20,14 @@ from constructs_lib.nodes.cloud_init import SecretSource
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import PlannedSecret, SitePlan
 from constructs_lib.terraform import Construct, Resource, TerraformStack, Variable
+from constructs_lib.terraform.naming import StackRecord, place_of
 from constructs_lib.terraform.policy import accept
 
 FETCH_PATH = "/usr/local/lib/clustermesos/fetch-secret"
 _SCRIPT = files("constructs_lib").joinpath("cloud_init", "aws", "fetch-secret")
+
+_SHARED: WeakKeyDictionary[StackRecord, dict[str, Resource]] = WeakKeyDictionary()
+"""Stack → parameter name → parameter, of those that were made to be shared."""
 
 
 class Secrets(Construct):
@@ -30,7 +35,8 @@ class Secrets(Construct):
 
     The variable has exactly the secret's name, since that is what secrets.auto.tfvars.json and TF_VAR_… say.
     `values` gives an expression instead, by secret name, where that cannot be: two clusters in one stack, or
-    secrets from elsewhere.
+    secrets from elsewhere. `shared` takes what another one with `shared` in the stack made for the same site:
+    masters and Consul nodes without a cluster around them read some of the same secrets.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class Secrets(Construct):
         plan: SitePlan,
         roles: Sequence[Role] = tuple(Role),
         values: Mapping[str, str] | None = None,
+        shared: bool = False,
     ) -> None:
         super().__init__(scope, id)
         given = dict(values or {})
@@ -48,9 +55,13 @@ class Secrets(Construct):
         unknown = sorted(set(given) - {secret.name for secret in wanted})
         if unknown:
             raise SpecError("secrets.values", unknown, f"some of {[secret.name for secret in wanted]}")
-        self._parameters = {
-            secret.name: self._parameter(plan, secret, given.get(secret.name)) for secret in wanted
-        }
+        made = _SHARED.setdefault(place_of(self).stack, {}) if shared else {}
+        self._parameters = {}
+        for secret in wanted:
+            name = f"{parameter_path(plan)}{secret.name}"
+            if name not in made:
+                made[name] = self._parameter(plan, secret, given.get(secret.name))
+            self._parameters[secret.name] = made[name]
 
     def arn(self, secret: PlannedSecret) -> str:
         """The parameter's ARN, as an expression."""

@@ -226,7 +226,12 @@ class Component:
     ready_within: int = 300
     """Seconds that the node waits for `health` after starting the units, image downloads included."""
     state: str | None = None
-    """The directory below the node's data volume that must outlive the machine."""
+    """The directory below the node's data volume that must outlive the machine, on roles that have it."""
+
+    def keeps_state(self, role: Role) -> bool:
+        """Whether nodes of `role` hold the component's state."""
+        others = [d for d in self.directories if d.path == self.state and d.on and role not in d.on]
+        return self.state is not None and not others
 
     def port(self, name: str) -> Port:
         """The declared port called `name`; SpecError when there is none."""

@@ -154,6 +154,7 @@ class SitePlan:
     traffic: tuple[TrafficRule, ...]
     egress: tuple[EgressRule, ...]
     secrets: tuple[PlannedSecret, ...]
+    """Those that its nodes read."""
     late_values: tuple[LateValue, ...]
     software: Mapping[str, ResolvedSoftware]
     software_mirrors: SoftwareMirrors
@@ -209,6 +210,7 @@ class ClusterPlan:
     sites: Mapping[str, SitePlan]
     state: StateSpec
     secrets: tuple[PlannedSecret, ...]
+    """Those of all sites, and the authorities that sign them."""
     lock: Lock
     """The lock that this plan stands on, completed: write it where it differs from the file."""
 

@@ -94,7 +94,8 @@ def _site(
             elsewhere=elsewhere,
         ),
         egress=egress(spec.software),
-        secrets=secrets,
+        # What no role reads, an authority's key, is none of the site's business.
+        secrets=tuple(secret for secret in secrets if secret.declared.roles),
         late_values=_late_values(name, nodes),
         software=resolve_software(spec.software),
         software_mirrors=SoftwareMirrors(

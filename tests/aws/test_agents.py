@@ -140,4 +140,13 @@ def test_agents_alone_reach_the_masters_that_exist_and_nobody_else_of_theirs() -
     out = only(stack, "aws_security_group_rule", "to-networks")["for_each"]
 
     inside = {key: rule["ranges"] for key, rule in out.items() if "0.0.0.0/0" not in rule["ranges"]}
-    assert inside == {"agent/zookeeper-client-to-master": ["10.20.16.11/32"]}
+    masters, consul = ["10.20.16.11/32"], ["10.20.20.11/32"]
+    gossip = {
+        f"agent/consul-{name}-to-{to}": at
+        for name in ("gossip", "gossip-udp")
+        for to, at in (("master", masters), ("consul", consul))
+    }
+    assert inside == gossip | {
+        "agent/zookeeper-client-to-master": masters,
+        "agent/consul-rpc-to-consul": consul,
+    }

@@ -112,9 +112,12 @@ def test_a_cluster_moves_into_an_existing_network() -> None:
     assert found["aws_instance.demo_masters"]["associate_public_ip_address"] is False
 
 
-@pytest.mark.parametrize(("case", "most"), [("small", 65), ("demo", 75), ("whole", 78)])
+@pytest.mark.parametrize(("case", "most"), [("small", 61), ("demo", 71), ("whole", 74)])
 def test_a_site_is_few_constructs(case: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is a round trip or more to the engine: this is what synth takes its time from."""
+    """Each is a round trip or more to the engine: this is what synth takes its time from.
+
+    A secret is two, its variable and its parameter.
+    """
     made: list[Any] = []
 
     def build(stack: TerraformStack) -> None:
@@ -124,4 +127,4 @@ def test_a_site_is_few_constructs(case: str, most: int, monkeypatch: pytest.Monk
 
     synthesize(build)
 
-    assert len(made) <= most
+    assert len(made) <= most + 2 * len(site_plan(case).secrets)

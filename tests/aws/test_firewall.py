@@ -54,12 +54,17 @@ def test_whoever_is_let_in_is_let_out_at_the_other_end(case: str) -> None:
 
     out = {key: made for key, made in rules(firewall(site), "egress") if "peer" in made}
 
-    asked = {(rule.source, rule.to, rule.port) for rule in site.traffic if isinstance(rule.source, Role)}
+    asked = {
+        (rule.source, rule.to, rule.port, rule.protocol)
+        for rule in site.traffic
+        if isinstance(rule.source, Role)
+    }
     assert len(out) == len(asked)
     for key, made in out.items():
         source = key.split("/")[0]
         assert any(
-            (source, made["port"]) == (role, port) and f'["{to}"]' in made["peer"] for role, to, port in asked
+            (source, made["port"], made["protocol"]) == (role, port, protocol) and f'["{to}"]' in made["peer"]
+            for role, to, port, protocol in asked
         )
 
 

@@ -6,6 +6,7 @@ from constructs_lib.aws import Secrets
 from constructs_lib.aws.secrets import FETCH_PATH, secret_source
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
+from constructs_lib.terraform import TerraformStack
 from tests.aws.clusters import CASES, cluster_stack, only, resources, site_plan, synthesize
 
 
@@ -36,12 +37,24 @@ def test_only_the_secrets_of_the_roles_asked_for_are_kept() -> None:
 
 
 def test_a_value_from_elsewhere_needs_no_variable() -> None:
-    values = {"gateway_ssh_host_key_eu": "${data.vault.key}", "zookeeper_super_password": "${var.other}"}
+    values = {secret.name: "${var.other}" for secret in site_plan().secrets}
+    values["gateway_ssh_host_key_eu"] = "${data.vault.key}"
 
     stack = synthesize(lambda stack: Secrets(stack, "s", plan=site_plan(), values=values))
 
     assert "variable" not in stack
     assert only(stack, "aws_ssm_parameter", "gateway_ssh_host_key_eu")["value"] == "${data.vault.key}"
+
+
+def test_masters_and_consul_nodes_alone_share_the_secrets_that_both_read() -> None:
+    def build(stack: TerraformStack) -> None:
+        for role in (Role.MASTER, Role.CONSUL):
+            Secrets(stack, role.value, plan=site_plan(), roles=[role], shared=True)
+
+    names = list(synthesize(build)["variable"])
+
+    assert len(names) == len(set(names))
+    assert {"consul_gossip_key", "consul_management_token_eu", "zookeeper_super_password"} < set(names)
 
 
 def test_a_value_for_a_secret_that_the_plan_lacks_is_refused() -> None:

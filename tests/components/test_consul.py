@@ -19,16 +19,17 @@ from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.consul_here import Agent, values
-from tests.nodes.clusters import WHOLE, nodes, site
+from tests.nodes.clusters import WHOLE, nodes
 
-PLANNED = site("whole")
+CLUSTER = plan(ClusterSpec.model_validate(WHOLE))
+PLANNED = CLUSTER.site("eu")
 SERVER = render(PLANNED, PLANNED.nodes_of(Role.CONSUL)[0])
 CLIENT = render(PLANNED, PLANNED.pools[0])
 
 
 @pytest.fixture(scope="module")
 def server(consul: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
-    agent = Agent(consul, tmp_path_factory.mktemp("server"), SERVER, values(PLANNED.secrets))
+    agent = Agent(consul, tmp_path_factory.mktemp("server"), SERVER, values(CLUSTER.secrets))
     agent.configure(join=agent.ports["serf_lan"])
     agent.start()
     try:
@@ -69,7 +70,7 @@ def client_of(consul: Path, server: Agent, folder: Path, **other: str) -> Agent:
 
 @pytest.mark.parametrize("files", [SERVER, CLIENT], ids=["server", "client"])
 def test_consul_validates_the_files(consul: Path, tmp_path: Path, files: NodeFiles) -> None:
-    agent = Agent(consul, tmp_path, files, values(PLANNED.secrets))
+    agent = Agent(consul, tmp_path, files, values(CLUSTER.secrets))
     agent.configure(join=1)
 
     done = subprocess.run(
@@ -127,7 +128,7 @@ def test_a_changed_secret_replaces_the_token_of_its_name(server: Agent, acl: obj
 
 
 def test_without_a_leader_the_script_gives_up_in_time_and_says_why(consul: Path, tmp_path: Path) -> None:
-    nobody = Agent(consul, tmp_path, SERVER, values(PLANNED.secrets))
+    nobody = Agent(consul, tmp_path, SERVER, values(CLUSTER.secrets))
 
     done = nobody.acl(seconds=1)
 
