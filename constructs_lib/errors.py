@@ -9,6 +9,7 @@
     ├── ResourceError (TypeError)     an attribute that the provider's schema does not know: exit 2
     ├── RollError                     a roll was refused or stopped half-way, with what to do: exit 1
     ├── ScanError                     the policy scan could not run: exit 1
+    ├── LabError                      a lab can't run on this machine, or one of its steps failed: exit 1
     └── ToolError                     terraform, ssh, checkov … is missing or failed: exit 1
 
 `ClusterMesosError.exit_code` is what the command line returns.
@@ -90,6 +91,10 @@ class RollError(ClusterMesosError):
 
 class ScanError(ClusterMesosError):
     """The policy scan could not run, or an exception is declared wrongly."""
+
+
+class LabError(ClusterMesosError):
+    """The lab can't run on this machine, or one of its machines did not do what was asked."""
 
 
 class ToolError(ClusterMesosError):

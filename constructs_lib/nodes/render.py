@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from constructs_lib.components import components_of
 from constructs_lib.components.model import (
@@ -27,14 +27,15 @@ NODE_ADDRESS = "@@node:address@@"
 __all__ = ["NODE_ADDRESS", "NODE_NAME", "NodeFile", "NodeFiles", "render"]
 
 
-def render(plan: SitePlan, node: NodePlan | PoolPlan) -> NodeFiles:
+def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str] = frozenset()) -> NodeFiles:
     """Everything that `node` (or every agent of a pool) of the site `plan` gets.
 
-    RenderError when a template lacks a value, when two components put a file at one path, or when the
-    firewall would lock the operators out.
+    `without` names components that are left out, on machines that can't have their software. RenderError
+    when a template lacks a value, when two components put a file at one path, or when the firewall would
+    lock the operators out.
     """
     role = Role.AGENT if isinstance(node, PoolPlan) else node.role
-    components = _components(role, node)
+    components = tuple(one for one in _components(role, node) if one.name not in without)
     context = _context(plan, node, role, components)
     files = tuple(
         file for component in components for file in _files(component, context | _own(plan, component))
@@ -59,7 +60,7 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan) -> NodeFiles:
             if directory.on is None or role in directory.on
         ),
         files=files,
-        secrets=_secrets(plan, role),
+        secrets=_secrets(plan, role, components),
         base_packages=_unique(name for component in components for name in component.packages),
         packages=tuple(packages for component in components for packages in _packages(plan, component)),
         stages=tuple(
@@ -155,7 +156,8 @@ def _node_file(file: File, content: str, context: dict[str, object]) -> NodeFile
     )
 
 
-def _secrets(plan: SitePlan, role: Role) -> tuple[NodeSecret, ...]:
+def _secrets(plan: SitePlan, role: Role, components: tuple[Component, ...]) -> tuple[NodeSecret, ...]:
+    declared = {secret for component in components for secret in component.secrets}
     return tuple(
         NodeSecret(
             name=secret.name,
@@ -167,6 +169,7 @@ def _secrets(plan: SitePlan, role: Role) -> tuple[NodeSecret, ...]:
             reloads=secret.declared.reloads,
         )
         for secret in plan.secrets_of(role)
+        if secret.declared in declared
     )
 
 

@@ -1,0 +1,1 @@
+"""A cluster on one machine: its nodes as systemd-nspawn machines, booted from what a deploy would send."""

@@ -1,0 +1,85 @@
+"""A control group per machine, so that their systemds stay apart and a machine can be slowed down."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+PREFIX = "clustermesos-lab"
+V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "unified")
+PERIOD = 100_000
+"""Microseconds of the period that a CPU quota is counted over."""
+
+
+@dataclass(frozen=True)
+class Cgroups:
+    """The groups of one lab, `clustermesos-lab-<name>/<machine>` in every hierarchy that is mounted."""
+
+    name: str
+
+    def make(self, machine: str) -> list[Path]:
+        """The machine's groups, made where they are missing; processes enter by their `cgroup.procs`."""
+        groups = []
+        for hierarchy in _hierarchies():
+            for group in (hierarchy / self._top, hierarchy / self._top / machine):
+                group.mkdir(exist_ok=True)
+                _inherit_cpuset(group)
+            groups.append(group)
+        return groups
+
+    def limit_cpu(self, machine: str, percent: int | None) -> None:
+        """At most `percent` of one CPU for the whole machine; None takes the limit away."""
+        if _unified():
+            quota = f"{PERIOD * percent // 100} {PERIOD}" if percent else f"max {PERIOD}"
+            (ROOT / self._top / machine / "cpu.max").write_text(quota)
+            return
+        quota = str(PERIOD * percent // 100) if percent else "-1"
+        (ROOT / "cpu" / self._top / machine / "cpu.cfs_quota_us").write_text(quota)
+
+    def cpu_seconds(self, machine: str) -> float:
+        """CPU time that the machine has used since its groups were made."""
+        if _unified():
+            stat = (ROOT / self._top / machine / "cpu.stat").read_text()
+            return int(stat.split()[1]) / 1e6
+        return int((ROOT / "cpuacct" / self._top / machine / "cpuacct.usage").read_text()) / 1e9
+
+    def remove(self) -> None:
+        """Takes away all groups of this lab that hold no process any more."""
+        for hierarchy in _hierarchies():
+            _remove(hierarchy / self._top)
+
+    @property
+    def _top(self) -> str:
+        return f"{PREFIX}-{self.name}"
+
+
+def remove_leftovers() -> None:
+    """Takes away empty groups of labs that were killed: the one thing that the kernel does not clean up."""
+    for hierarchy in _hierarchies():
+        for top in hierarchy.glob(f"{PREFIX}-*"):
+            _remove(top)
+
+
+def _unified() -> bool:
+    return (ROOT / "cgroup.controllers").exists()
+
+
+def _hierarchies() -> list[Path]:
+    return [ROOT] if _unified() else [ROOT / name for name in V1 if (ROOT / name / "cgroup.procs").exists()]
+
+
+def _inherit_cpuset(group: Path) -> None:
+    """A v1 cpuset without CPUs and memory takes no process."""
+    for key in ("cpuset.cpus", "cpuset.mems"):
+        if group.parent.joinpath(key).exists() and not _unified():
+            group.joinpath(key).write_text(group.parent.joinpath(key).read_text())
+
+
+def _remove(top: Path) -> None:
+    folders = sorted((p for p in top.rglob("*") if p.is_dir()), key=lambda path: -len(path.parts))
+    for folder in [*folders, top]:
+        # Busy: another lab runs in it.
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,278 @@
+"""One machine of a lab: its root over the shared image, its cloud-init seed, its life by systemd-nspawn."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from constructs_lib.components.model import SystemUser
+from constructs_lib.errors import LabError
+from constructs_lib.lab.cgroups import Cgroups
+from constructs_lib.lab.commands import SEARCH, run, try_run, which
+from constructs_lib.lab.disks import Disk, new_disk
+from constructs_lib.lab.network import namespace
+
+GIB = 2**30
+ROOT_DISK, DATA_DISK = 6 * GIB, 2 * GIB
+"""Sparse: they take room only for what is written."""
+REBOOT_ASKED = 133
+"""How systemd-nspawn ends when the machine asked for a reboot (with --keep-unit)."""
+STOP_SECONDS = 90
+ENVIRONMENT = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME=/root",
+    "LANG=C.UTF-8",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a command in a machine said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a machine is born with."""
+
+    name: str
+    address: IPv4Address
+    role: str
+    user_data: str
+    secrets: Mapping[str, str]
+    """Name → value, what the platform's secret store would hand to this machine."""
+    volume: str | None
+    """The platform's id of the data volume."""
+    apt_source: str
+    users: tuple[SystemUser, ...] = ()
+    """Accounts of fixed uid, of which the image's packages may have made some already."""
+
+
+RENUMBER = """
+old=$(id -u "$1" 2>/dev/null) && [ "$old" != "$2" ] || exit 0
+groupmod -g "$2" "$1" && usermod -u "$2" "$1"
+find /etc /var -xdev -uid "$old" -exec chown -h "$1:$1" {} +
+"""
+"""On a cloud the account is made first, and the package that is installed then keeps it."""
+
+
+@dataclass
+class Machine:
+    """A machine that may be on or off; its root disk lasts until `remove`, its data volume longer."""
+
+    identity: Identity
+    folder: Path
+    image: Path
+    """The shared root file system, mounted read-only."""
+    cgroups: Cgroups
+    binds: tuple[str, ...] = ()
+    """Further --bind options of systemd-nspawn."""
+    data: Disk | None = None
+    births: int = 0
+    _root: Disk | None = None
+    _nspawn: subprocess.Popen[bytes] | None = None
+    _keeper: threading.Thread | None = None
+    _wanted: bool = False
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.identity.name
+
+    @property
+    def root(self) -> Path:
+        """The machine's file system, seen from the lab."""
+        return self.folder / "root"
+
+    def create(self) -> None:
+        """A root disk of its own over the image, an empty data volume where it needs one and has none."""
+        self.births += 1
+        for name in ("disk", "root", "secrets"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self._root = new_disk(self.folder, ROOT_DISK)
+        run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,nodiscard", self._root.path)
+        disk = self.folder / "disk"
+        run("mount", "-o", "noatime", self._root.path, disk)
+        for name in ("upper", "work", "docker"):
+            (disk / name).mkdir()
+        layers = f"lowerdir={self.image},upperdir={disk}/upper,workdir={disk}/work"
+        run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
+        if self.identity.volume and self.data is None:
+            self.data = new_disk(self.folder, DATA_DISK)
+        self._seed()
+
+    def _seed(self) -> None:
+        """What a cloud hands to the machine: user data, its name, its secrets, where packages come from."""
+        me = self.identity
+        seed = self.root / "var/lib/cloud/seed/nocloud"
+        seed.mkdir(parents=True)
+        (seed / "user-data").write_bytes(gzip.compress(me.user_data.encode(), mtime=0))
+        (seed / "meta-data").write_text(
+            f"instance-id: i-{me.name}-{self.births}\nlocal-hostname: {me.name}\n"
+        )
+        (self.root / "etc/apt/sources.list").write_text(me.apt_source)
+        if me.volume:
+            (self.root / "etc/lab-volume").write_text(me.volume + "\n")
+        for user in me.users:
+            run("chroot", self.root, "sh", "-c", RENUMBER, "sh", user.name, str(user.uid))
+        self.hand_out(me.secrets)
+
+    def hand_out(self, secrets: Mapping[str, str]) -> None:
+        """What the machine gets from now on when it asks for a secret."""
+        folder = self.folder / "secrets"
+        folder.chmod(0o700)
+        for old in folder.iterdir():
+            old.unlink()
+        for name, value in secrets.items():
+            with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(value)
+
+    def start(self) -> None:
+        """Power on; LabError where it is on."""
+        if self._keeper and self._keeper.is_alive():
+            raise LabError(f"{self.name} is on")
+        self._wanted, self._started = True, time.monotonic()
+        self._keeper = threading.Thread(target=self._live, name=self.name, daemon=True)
+        self._keeper.start()
+
+    def _live(self) -> None:
+        """Runs the machine until it is off; a reboot that was asked for inside starts it again."""
+        while self._wanted:
+            groups = [str(group / "cgroup.procs") for group in self.cgroups.make(self.name)]
+            enter = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1"; shift; n=$((n-1)); done; exec "$@"'
+            shell = ["sh", "-c", enter, "lab", str(len(groups)), *groups]
+            with (self.folder / "console.log").open("ab") as console:
+                self._nspawn = subprocess.Popen(
+                    [*shell, *self._command()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=console,
+                    start_new_session=True,
+                    env={"PATH": SEARCH, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},
+                )
+                code = self._nspawn.wait()
+                console.write(f"systemd-nspawn ended with {code}\n".encode())
+            self._wanted = self._wanted and code == REBOOT_ASKED
+        self._nspawn = None
+
+    def _command(self) -> list[str]:
+        volume = [f"--bind={self.data.path}:/dev/vdb"] if self.data else []
+        return [
+            which("systemd-nspawn") or "systemd-nspawn",
+            "--quiet",
+            f"--directory={self.root}",
+            f"--machine={self.name}",
+            "--register=no",
+            "--keep-unit",
+            f"--network-namespace-path=/run/netns/{namespace(self.name)}",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--console=pipe",
+            "--kill-signal=SIGRTMIN+3",
+            # Not =all: with CAP_SYS_TIME chronyd would set the clock of the machine that runs the lab.
+            "--capability=CAP_NET_ADMIN",
+            "--system-call-filter=add_key keyctl bpf",
+            f"--bind={self.folder}/disk/docker:/var/lib/docker",
+            f"--bind-ro={self.folder}/secrets:/srv/lab/secrets",
+            *volume,
+            *self.binds,
+            "/usr/local/sbin/lab-init",
+        ]
+
+    def stop(self, seconds: float = STOP_SECONDS) -> bool:
+        """Power off as by its button, by force after `seconds`; False where force was needed."""
+        process, self._wanted = self._nspawn, False
+        if process is None or self._keeper is None:
+            return True
+        process.send_signal(signal.SIGTERM)
+        self._keeper.join(seconds)
+        if not self._keeper.is_alive():
+            return True
+        self.crash()
+        return False
+
+    def crash(self) -> None:
+        """The power goes, without a word to anything in the machine."""
+        self._wanted = False
+        for pid in (self.leader(), self._nspawn.pid if self._nspawn else None):
+            if pid:
+                kill(pid)
+        if self._keeper:
+            self._keeper.join(30)
+
+    def remove(self, *, keep_data: bool = True) -> None:
+        """Destroy the machine that is off: root disk, seed, and the data volume unless it is kept."""
+        try_run([("umount", self.root), ("umount", self.folder / "disk")])
+        if self._root:
+            self._root.detach()
+        if self.data and not keep_data:
+            self.data.detach()
+            self.data = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def on(self) -> bool:
+        """Whether it has power."""
+        return self._nspawn is not None
+
+    def leader(self) -> int | None:
+        """Its first process, as the lab numbers it; None while there is none."""
+        process = self._nspawn
+        if process is None:
+            return None
+        try:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        except OSError:
+            return None
+        return int(children[0]) if children else None
+
+    def run(self, *command: str, timeout: float = 60, stdin: str | None = None) -> Done:
+        """Runs a command in the machine, as root; LabError where it is off or nothing came in `timeout`."""
+        leader = self.leader()
+        if leader is None:
+            raise LabError(f"{self.name} is off")
+        inside = ["nsenter", "-t", str(leader), "-a", "-r", "-w", "env", "-i", *ENVIRONMENT, *command]
+        try:
+            done = subprocess.run(
+                inside,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=timeout,
+                input=stdin if stdin is not None else "",
+            )
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{self.name}: {_line(command)}: has not ended after {timeout:g} s") from None
+        return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def file(self, path: str) -> Path:
+        """The machine's file at `path` while it is on, what it mounted itself included."""
+        leader = self.leader()
+        return (Path(f"/proc/{leader}/root") if leader else self.root) / path.lstrip("/")
+
+
+def kill(pid: int) -> None:
+    """SIGKILL to a process that may be gone."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _line(command: Sequence[str]) -> str:
+    return " ".join(command)[:200]

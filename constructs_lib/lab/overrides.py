@@ -1,0 +1,73 @@
+"""overrides.yaml: what the lab's machines can't reach or offer, in one place, printed with every result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from constructs_lib.components import COMPONENTS
+from constructs_lib.errors import LabError
+from constructs_lib.spec.model import ClusterSpec
+
+OVERRIDES_FILE = Path(__file__).with_name("overrides.yaml")
+_KEYS = {"software", "programs", "without", "preflight_warnings"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """How every cluster.yaml is bent for the lab."""
+
+    software: Mapping[str, Mapping[str, str]]
+    """Component → settings, as in `software:` of cluster.yaml."""
+    programs: Mapping[str, str]
+    """A program of this computer → where a machine finds it."""
+    without: tuple[str, ...]
+    """Components that no machine gets."""
+    preflight_warnings: tuple[str, ...]
+    """Findings of the preflight that only warn."""
+
+    def apply(self, spec: ClusterSpec) -> ClusterSpec:
+        """`spec` with the lab's software; everything else stays the user's."""
+        settings = spec.model_dump()
+        for name, override in self.software.items():
+            settings["software"]["components"][name] = dict(override)
+        return ClusterSpec.model_validate(settings)
+
+    def lines(self) -> list[str]:
+        """One line for everything that is not as it would be on a cloud."""
+        software = [
+            f"{name}: {', '.join(f'{key} {value}' for key, value in settings.items())}"
+            for name, settings in self.software.items()
+        ]
+        programs = [f"{name}: this computer's, at {path}" for name, path in self.programs.items()]
+        left_out = [f"{name}: left out" for name in self.without]
+        return [
+            *software,
+            *programs,
+            *left_out,
+            *(f"preflight: {name} only warns" for name in self.preflight_warnings),
+        ]
+
+
+def read_overrides(path: Path = OVERRIDES_FILE) -> Overrides:
+    """The overrides in the file at `path`; LabError where it is not understood."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise LabError(f"{path}: can't be read: {error}") from None
+    if not isinstance(data, dict) or set(data) - _KEYS:
+        raise LabError(f"{path}: got {sorted(data)}, expected only {', '.join(sorted(_KEYS))}")
+    known = {component.name for component in COMPONENTS}
+    software, without = data.get("software") or {}, tuple(data.get("without") or ())
+    unknown = sorted({*software, *without} - known)
+    if unknown:
+        raise LabError(f"{path}: unknown component {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    return Overrides(
+        software=software,
+        programs=data.get("programs") or {},
+        without=without,
+        preflight_warnings=tuple(data.get("preflight_warnings") or ()),
+    )

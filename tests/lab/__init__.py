@@ -1,0 +1,1 @@
+"""Machines that boot from the very user data that a deploy would send, and drills that break them."""

@@ -1,0 +1,70 @@
+"""One lab for the whole run; each drill starts from a healthy cluster and says what it broke and saw."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.lab.commands import missing
+from constructs_lib.lab.image import image
+from constructs_lib.lab.keeper import KeptLab, connect, end, launch
+from constructs_lib.spec.workspace import Workspace
+from tests.lab.drill import Drill
+
+CLUSTER = Path(__file__).with_name("cluster.yaml")
+BOOT_SECONDS = 300
+"""Bounds are generous: a machine of 2 cores that does something else too needs 60."""
+HEALTHY_SECONDS = 180
+
+
+@pytest.fixture(scope="session")
+def lab_machine() -> None:
+    """Skips by name where this machine can't run a lab."""
+    reason = missing()
+    if reason:
+        pytest.skip(f"no lab: {reason}")
+
+
+@pytest.fixture(scope="session")
+def workspace(lab_machine: None) -> Iterator[Workspace]:
+    """The lab's cluster.yaml, in a folder whose path is short enough for a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="clustermesos-"))
+    shutil.copy(CLUSTER, folder)
+    yield Workspace(folder / CLUSTER.name)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def shared_lab(workspace: Workspace) -> Iterator[KeptLab]:
+    """The cluster that all drills break, booted once; it ends with the test run, however that ends."""
+    process = launch(workspace, image(), tied=True)
+    lab = connect(workspace)
+    lab.start()
+    yield lab
+    end(workspace, process)
+
+
+@pytest.fixture
+def lab(shared_lab: KeptLab) -> KeptLab:
+    """The cluster, healthy."""
+    for name in shared_lab.names():
+        shared_lab.limit_cpu(name, None)
+        shared_lab.heal(name)
+    shared_lab.mirror(up=True)
+    off = [state.name for state in shared_lab.states() if not state.on]
+    if off:
+        shared_lab.start(*off)
+    shared_lab.wait(BOOT_SECONDS if off else HEALTHY_SECONDS)
+    return shared_lab
+
+
+@pytest.fixture
+def drill(request: pytest.FixtureRequest, lab: KeptLab) -> Iterator[Drill]:
+    """The record of one drill, kept whether it succeeds or not; asked for, the cluster is healthy."""
+    record = Drill(request.node.name.removeprefix("test_"))
+    yield record
+    record.close()

@@ -1,0 +1,50 @@
+"""A drill's record: what was broken, what was promised, what was seen; docs/drills.md is made of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.progress import state_folder
+
+FOLDER = "drills"
+
+
+@dataclass
+class Drill:
+    """One drill while it runs; `name` is the test's."""
+
+    name: str
+    broken: str = ""
+    promised: str = ""
+    seen: list[str] = field(default_factory=list)
+    _began: float = field(default_factory=time.monotonic)
+
+    def breaks(self, broken: str, promised: str) -> None:
+        """Say what is broken now and what the platform promises; the clock starts."""
+        self.broken, self.promised, self._began = broken, promised, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was broken."""
+        return time.monotonic() - self._began
+
+    def saw(self, what: str) -> None:
+        """Something that was seen, and when."""
+        self.seen.append(f"{what} ({self.seconds:.0f} s)")
+
+    def close(self) -> None:
+        """Write the record, if the test got as far as breaking something."""
+        if self.broken and self.seen:
+            path = records() / f"{self.name}.json"
+            data = {key: value for key, value in vars(self).items() if not key.startswith("_")}
+            path.write_text(json.dumps(data, indent=2))
+
+
+def records() -> Path:
+    """Where the last run's records lie."""
+    folder = state_folder() / FOLDER
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -1,0 +1,51 @@
+"""The first boot: every node healthy from its user data alone, one quorum, and firewalls that are shut."""
+
+from __future__ import annotations
+
+import pytest
+
+from constructs_lib.lab.keeper import KeptLab
+from constructs_lib.lab.network import STRANGER
+from tests.lab.asking import MASTERS, has_quorum, reaches, zookeeper_modes
+from tests.lab.conftest import BOOT_SECONDS
+from tests.lab.drill import Drill
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
+
+
+def test_first_boot(shared_lab: KeptLab) -> None:
+    record = Drill("first_boot")
+    record.breaks(
+        "six machines that have nothing but a cloud's image are powered on at once",
+        "every node becomes healthy from its user data alone, and the masters form one quorum",
+    )
+    shared_lab.wait(BOOT_SECONDS)
+    record.saw(f"{len(shared_lab.names())} nodes healthy")
+    assert has_quorum(shared_lab), zookeeper_modes(shared_lab)
+    record.saw(
+        f"quorum: {', '.join(f'{m} {mode}' for m, mode in sorted(zookeeper_modes(shared_lab).items()))}"
+    )
+    record.close()
+
+
+def test_no_unit_fails_on_any_node(lab: KeptLab) -> None:
+    for name in lab.names():
+        assert lab.run(name, "systemctl", "--failed", "--plain", "--no-legend").out == "", name
+
+
+def test_node_firewalls_let_in_who_is_declared_and_nobody_else(lab: KeptLab) -> None:
+    master = lab.identity("master-1")
+    assert reaches(lab, "master-2", str(master.address), 3888)
+    assert reaches(lab, "general-1", str(master.address), 2181)
+    assert not reaches(lab, "general-1", str(master.address), 3888)
+    assert not reaches(lab, "gateway-1", str(master.address), 2181)
+    assert reaches(lab, "gateway-1", str(master.address), 22)
+    assert not reaches(lab, STRANGER, str(master.address), 22)
+
+
+def test_a_node_has_its_own_secrets_in_0600_files_and_no_others(lab: KeptLab) -> None:
+    for name in MASTERS:
+        found = lab.run(name, "stat", "-c", "%a", "/etc/zookeeper/super-password")
+        assert found.out.strip() == "600"
+    assert lab.run("general-1", "ls", "/srv/lab/secrets").out.split().count("zookeeper_super_password") == 0
+    assert lab.identity("master-1").secrets == {}
