@@ -5,8 +5,8 @@ from __future__ import annotations
 from constructs_lib.components.model import Component, File, Peer, Port, Role, Secret, UnitActive
 
 FIREWALL = "clustermesos-firewall.service"
-SCRIPTS = ("clustermesos-apply", "clustermesos-packages", "clustermesos-health")
-MODULES = ("clustermesos_disk.py", "clustermesos_node.py")
+PROGRAM = ("clustermesos-apply", "clustermesos-health")
+"""The first is built from cloud-init/base/program by scripts/node_program.py."""
 
 BASE = Component(
     name="base",
@@ -25,16 +25,8 @@ BASE = Component(
         ),
     ),
     files=(
-        *(File(script, to=f"/usr/local/sbin/{script}", mode=0o755) for script in SCRIPTS),
-        File(
-            "clustermesos-volume",
-            to="/usr/local/sbin/clustermesos-volume",
-            mode=0o755,
-            on=(Role.MASTER, Role.CONSUL),
-        ),
-        *(File(module, to=f"/usr/local/lib/clustermesos/{module}") for module in MODULES),
+        *(File(name, to=f"/usr/local/sbin/{name}", mode=0o755) for name in PROGRAM),
         File("clustermesos-apply.service.j2", to="/etc/systemd/system/clustermesos-apply.service"),
-        File("health.json.j2", to="/etc/clustermesos/health.json"),
         File("node.env.j2", to="/etc/clustermesos/node.env"),
         File("hosts.j2", to="/etc/hosts"),
         File("firewall.nft.j2", to="/etc/clustermesos/firewall.nft", mode=0o600, restarts=FIREWALL),
@@ -47,7 +39,7 @@ BASE = Component(
             group="{{ plan.admin.user }}",
         ),
         File("sshd.conf.j2", to="/etc/ssh/sshd_config.d/10-clustermesos.conf", reloads="ssh.service"),
-        File("upgrades.conf", to="/etc/apt/apt.conf.d/52clustermesos"),
+        File("upgrades.conf.j2", to="/etc/apt/apt.conf.d/52clustermesos"),
     ),
     units=(FIREWALL, "chrony.service"),
     boot_units=("clustermesos-apply.service",),

@@ -1,20 +1,34 @@
-"""Python scripts without comments and docstrings: on AWS a node's whole user data is 16,384 bytes at most."""
+"""Python scripts as they travel: on AWS a node's whole user data is 16,384 bytes at most."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tokenize
 from functools import cache
 
+from constructs_lib.nodes.templates import TEMPLATE_FOLDER
+
+PYTHON = ("#!/usr/bin/python3\n", "#!/usr/bin/env python3\n")
 _BEFORE_STATEMENT = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, None}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL}
 
 
 def shipped(path: str, content: str) -> str:
-    """What travels to the node: a Python script or module bare, anything else as it is."""
-    first, _, _ = content.partition("\n")
-    is_python = path.endswith(".py") or first in ("#!/usr/bin/python3", "#!/usr/bin/env python3")
-    return bare(content) if is_python else content
+    """What travels to the node: a Python script or module short, anything else as it is."""
+    return _short(content) if path.endswith(".py") or content.startswith(PYTHON) else content
+
+
+def short_name(source: str) -> str:
+    """The file below cloud-init/short that has `source` in short, see scripts/node_program.py."""
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+@cache
+def _short(source: str) -> str:
+    """The short form where one was made of this very text, else the bare one."""
+    made = TEMPLATE_FOLDER / "short" / short_name(source)
+    return made.read_text(encoding="utf-8") if made.is_file() else bare(source)
 
 
 @cache

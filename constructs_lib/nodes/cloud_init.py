@@ -58,7 +58,6 @@ def check_size(text: str, late_values: Iterable[LateValue], limit: int, who: str
 
 
 def _config(files: NodeFiles, source: SecretSource) -> dict[str, object]:
-    packages = list(dict.fromkeys((*files.base_packages, *source.packages)))
     return {
         **_names(files),
         "users": [
@@ -74,8 +73,6 @@ def _config(files: NodeFiles, source: SecretSource) -> dict[str, object]:
         "disable_root": True,
         "ssh_pwauth": False,
         **_apt(files),
-        "package_update": True,
-        "packages": packages,
         "write_files": [_write_file(file) for file in incoming(files, source)],
         # Without -e a failing line would not show in `cloud-init status` unless it is the last one.
         "runcmd": ["set -e", ["python3", APPLY, "first-boot"]],

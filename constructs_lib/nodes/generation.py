@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,42 +50,48 @@ def manifest(files: NodeFiles, source: SecretSource) -> dict[str, object]:
         if paths.count(path) > 1:
             raise RenderError(f"{path}: the secret source puts a file where a component has one")
     volume = {"id": files.data_volume.marker, "mount": DATA_MOUNT} if files.data_volume else None
+    packages = list(dict.fromkeys((*files.base_packages, *source.packages)))
     return {
         "format": MANIFEST_FORMAT,
         "users": [{"name": user.name, "uid": user.uid} for user in files.users],
-        "base_packages": list(dict.fromkeys((*files.base_packages, *source.packages))),
-        "packages": [_packages(packages) for packages in files.packages],
         "proxy": files.proxy,
+        "packages": [{"names": packages}, *(_packages(packages) for packages in files.packages)],
         "volume": volume,
         "directories": [
-            {"path": d.path, "mode": f"{d.mode:04o}", "owner": f"{d.owner}:{d.group}"}
+            {"path": d.path, "mode": f"{d.mode:o}", "owner": _owner(d.owner, d.group)}
             for d in files.directories
         ],
         "secret_command": source.command,
         "secrets": [_secret(secret) for secret in files.secrets],
         # What fetching secrets needs is in place before they are fetched.
-        "files": [_file(file) for file in files.files]
-        + [_file(file) | {"first": True} for file in source.files],
+        "files": [_file(file) | {"first": True} for file in source.files]
+        + [_file(file) for file in files.files],
         "boot_units": list(files.boot_units),
         "stages": [
             {
-                "component": s.component,
-                "units": list(s.units),
-                "seconds": s.ready_within,
-                "checks": bool(s.checks),
+                "component": stage.component,
+                "units": list(stage.units),
+                "seconds": stage.ready_within,
+                "checks": list(stage.checks),
             }
-            for s in files.stages
+            for stage in files.stages
         ],
     }
 
 
 def _file(file: NodeFile) -> dict[str, object]:
+    """The file's entry; what it leaves out is 0644, root's, and restarts nothing."""
+    owner = _owner(file.owner, file.group)
     return {
         "path": file.path,
-        "mode": f"{file.mode:04o}",
-        "owner": f"{file.owner}:{file.group}",
+        **({} if file.mode == 0o644 else {"mode": f"{file.mode:o}"}),
+        **({} if owner == "root" else {"owner": owner}),
         **_units(file),
     }
+
+
+def _owner(user: str, group: str) -> str:
+    return user if user == group else f"{user}:{group}"
 
 
 def _secret(secret: NodeSecret) -> dict[str, object]:
@@ -92,9 +99,9 @@ def _secret(secret: NodeSecret) -> dict[str, object]:
     return {
         "name": secret.name,
         "path": secret.path,
-        "owner": secret.owner,
-        "newline": secret.kind not in ONE_WORD,
-        **({"mode": f"{secret.mode:04o}"} if secret.mode != 0o600 else {}),
+        **({} if secret.owner == "root" else {"owner": secret.owner}),
+        **({} if secret.kind in ONE_WORD else {"newline": True}),
+        **({} if secret.mode == 0o600 else {"mode": f"{secret.mode:o}"}),
         **_units(secret),
     }
 
@@ -106,20 +113,9 @@ def _units(file: NodeFile | NodeSecret) -> dict[str, str]:
 
 def _packages(packages: NodePackages) -> dict[str, object]:
     repository = packages.repository
-    return {
-        "component": packages.component,
-        "names": list(packages.names),
-        "version": packages.version,
-        "repository": {
-            "uri": repository.uri,
-            "suite": repository.suite,
-            "section": repository.section,
-            "key": repository.key,
-            "fingerprint": repository.fingerprint,
-        }
-        if repository
-        else None,
-    }
+    version = {"version": packages.version} if packages.version else {}
+    where = {"repository": dataclasses.asdict(repository)} if repository else {}
+    return {"component": packages.component, "names": list(packages.names), **version, **where}
 
 
 def _pretty(data: Mapping[str, object]) -> str:

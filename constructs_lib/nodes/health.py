@@ -1,29 +1,25 @@
-"""The declared health checks as the data that `clustermesos-health` reads on the node."""
+"""The declared health checks as the data that `clustermesos-apply` reads on the node."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from constructs_lib.components.model import Component, FourLetterWord, Health, HttpOk
 
-
-def health_json(components: Iterable[Component]) -> list[dict[str, object]]:
-    """One mapping per check, in the order in which components start."""
-    return [_check(component, check) for component in components for check in component.health]
+Check = str | Mapping[str, object]
+"""A unit that has to be active, or what else is asked for; as short as user data has to be."""
 
 
-def _check(component: Component, check: Health) -> dict[str, object]:
+def checks_of(component: Component) -> tuple[Check, ...]:
+    """The checks that `component` declares."""
+    return tuple(_check(component, check) for check in component.health)
+
+
+def _check(component: Component, check: Health) -> Check:
     if isinstance(check, FourLetterWord):
-        return {
-            "component": component.name,
-            "kind": "four_letter_word",
-            "port": component.port(check.port).number,
-            "word": check.word,
-            "modes": list(check.modes),
-        }
-    if isinstance(check, HttpOk):
         port = component.port(check.port).number
-        url = f"http://127.0.0.1:{port}{check.path}"
-        wanted = {"contains": check.contains} if check.contains else {}
-        return {"component": component.name, "kind": "http_ok", "url": url, **wanted}
-    return {"component": component.name, "kind": "unit_active", "unit": check.unit}
+        return {"kind": "four_letter_word", "port": port, "word": check.word, "modes": list(check.modes)}
+    if isinstance(check, HttpOk):
+        url = f"http://127.0.0.1:{component.port(check.port).number}{check.path}"
+        return {"kind": "http_ok", "url": url, **({"contains": check.contains} if check.contains else {})}
+    return check.unit

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from constructs_lib.components.model import (
     AptRepository,
     Directory,
-    Health,
     Role,
     SecretKind,
     SystemUser,
@@ -58,7 +57,8 @@ class Stage:
 
     component: str
     units: tuple[str, ...]
-    checks: tuple[Health, ...]
+    checks: tuple[str | Mapping[str, object], ...]
+    """As the node's program reads them: a unit that has to be active, or a mapping with a `kind`."""
     ready_within: int
     """Seconds."""
 

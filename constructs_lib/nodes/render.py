@@ -14,7 +14,7 @@ from constructs_lib.components.model import (
     Role,
 )
 from constructs_lib.errors import RenderError
-from constructs_lib.nodes.health import health_json
+from constructs_lib.nodes.health import checks_of
 from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret, Stage
 from constructs_lib.nodes.templates import render_expression, render_template
 from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
@@ -67,7 +67,7 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
             Stage(
                 component=component.name,
                 units=_units(component, files),
-                checks=component.health,
+                checks=checks_of(component),
                 ready_within=component.ready_within,
             )
             for component in components
@@ -112,7 +112,6 @@ def _context(
         "components": [component.name for component in components],
         "ports": [port for component in components for port in component.ports],
         "traffic": plan.traffic_to(role),
-        "health": health_json(components),
     }
 
 

@@ -97,8 +97,9 @@ def _files(generation: Generation, seen: Seen) -> Iterator[Change]:
 
 
 def _meta(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    usual = {"mode": "644", "owner": "root"}
     return "; ".join(
-        f"{key} {old.get(key, 'none')} → {new.get(key, 'none')}"
+        f"{key} {old.get(key, usual.get(key, 'none'))} → {new.get(key, usual.get(key, 'none'))}"
         for key in ("mode", "owner", "restarts", "reloads", "first")
         if old.get(key) != new.get(key)
     )
@@ -139,11 +140,12 @@ def _packages(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Change
 
 
 def _package_versions(manifest: Mapping[str, Any]) -> dict[str, str]:
-    found = dict.fromkeys(manifest.get("base_packages", ()), "the distribution's")
+    found: dict[str, str] = {}
     for packages in manifest.get("packages", ()):
-        source = f" of {packages['repository']['uri']}" if packages["repository"] else ""
+        repository = packages.get("repository")
+        source = f" of {repository['uri']}" if repository else ""
         for name in packages["names"]:
-            found[name] = (packages["version"] or "the distribution's") + source
+            found[name] = packages.get("version", "the distribution's") + source
     return found
 
 

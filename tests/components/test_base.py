@@ -43,8 +43,7 @@ def test_agents_leave_their_name_and_address_to_be_filled_in_on_the_node() -> No
 
 def test_only_planned_nodes_with_a_data_volume_look_for_one() -> None:
     for files in every_node():
-        has_script = any(file.path.endswith("/clustermesos-volume") for file in files.files)
-        assert has_script == (files.data_volume is not None) == (files.role in (Role.MASTER, Role.CONSUL))
+        assert (files.data_volume is not None) == (files.role in (Role.MASTER, Role.CONSUL))
 
 
 def test_the_admins_keys_are_a_file_that_later_generations_can_change() -> None:
@@ -113,12 +112,10 @@ SCRIPTS = Path(__file__).parents[2] / "cloud-init" / "base"
 
 @pytest.mark.parametrize("tool", ["mypy", "ruff"])
 def test_the_nodes_scripts_pass_the_same_checks_as_the_library(tool: str, tmp_path: Path) -> None:
-    for script in ("apply", "packages", "volume", "health"):
-        shutil.copy(SCRIPTS / f"clustermesos-{script}", tmp_path / f"script_{script}.py")
-    for module in SCRIPTS.glob("*.py"):
+    for module in (SCRIPTS / "program").glob("*.py"):
         shutil.copy(module, tmp_path)
     root = SCRIPTS.parents[1]
-    # They print, run as root, stand in no package and put their library on the path first.
+    # They print, run as root and stand in no package.
     ignored = "T20,S,INP,E402,I001,N818,D"
     config = str(root / "pyproject.toml")
     arguments = {

@@ -9,7 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from constructs_lib.spec.model import ClusterSpec
 from scripts.embedded_aws import free_port
 from tests.conftest import need
 from tests.nodes.clusters import WHOLE, site
-from tests.nodes.node import SCRIPTS
+from tests.nodes.node import Node
 
 JARS = Path(__file__).parents[2] / ".tools" / "zookeeper"
 PASSWORD = "not-a-real-password"
@@ -169,12 +169,15 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
 
 
 def health(ensemble: Ensemble, number: int) -> subprocess.CompletedProcess[str]:
-    checks = masters()[number - 1].file("/etc/clustermesos/health.json").content
-    here = ensemble.folder / f"health-{number}.json"
-    here.write_text(checks.replace("2181", str(ensemble.clients[number - 1])))
-    script = str(SCRIPTS / "clustermesos-health")
-    command = [sys.executable, script, "--checks", str(here), "--component", "zookeeper"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    """What the node's own program says of the server, whose port here is another one."""
+    [stage] = [stage for stage in masters()[number - 1].stages if stage.component == "zookeeper"]
+    checks = [
+        {**check, "port": ensemble.clients[number - 1]} for check in stage.checks if isinstance(check, dict)
+    ]
+    node = Node(Path(tempfile.mkdtemp(dir=ensemble.folder)))
+    node.send({}, stages=[{"component": "zookeeper", "units": [], "seconds": 1, "checks": checks}])
+    node.apply()
+    return node.apply("health")
 
 
 def test_the_quorum_forms_and_the_nodes_own_health_check_says_so(ensemble: Ensemble) -> None:

@@ -14,13 +14,16 @@ from typing import Any
 
 import constructs_lib
 
-SCRIPTS = Path(constructs_lib.__file__).parent / "cloud_init" / "base"
+PROGRAM = Path(constructs_lib.__file__).parent / "cloud_init" / "base" / "clustermesos-apply"
 OWNER = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
 
 SYSTEMCTL_DOUBLE = """#!/bin/sh
 # Double of systemctl: writes down each call; every unit is active unless $DOUBLES/inactive names it.
 echo "$*" >>"$DOUBLES/calls"
 if [ -e "$DOUBLES/fail" ] && grep -qx "$*" "$DOUBLES/fail"; then echo "Job for $2 failed." >&2; exit 1; fi
+if [ "$1" = show ]; then
+    if [ -e "$DOUBLES/absent" ] && grep -qx "$4" "$DOUBLES/absent"; then echo not-found; else echo loaded; fi
+fi
 if [ "$1" = is-active ]; then
     if [ -e "$DOUBLES/inactive" ] && grep -qx "$2" "$DOUBLES/inactive"; then echo inactive; exit 3; fi
     echo active
@@ -66,12 +69,9 @@ class Node:
         """Put a generation into incoming; `units` maps a path to what its change restarts."""
         restarts, reloads = manifest.pop("restarts", {}), manifest.pop("reloads", {})
         incoming = self.state / "incoming"
-        tools = {
-            "/usr/local/sbin/clustermesos-health": (SCRIPTS / "clustermesos-health").read_text(),
-            "/etc/clustermesos/health.json": json.dumps(manifest.pop("checks", [])),
-        }
+        incoming.mkdir(parents=True, exist_ok=True)
         entries = []
-        for path, content in (tools | files).items():
+        for path, content in files.items():
             target = incoming / "files" / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content, newline="")
@@ -82,7 +82,6 @@ class Node:
         empty: dict[str, Any] = {
             "format": 1,
             "users": [],
-            "base_packages": [],
             "packages": [],
             "volume": None,
             "directories": [],
@@ -110,12 +109,12 @@ class Node:
         )
 
     def command(self, command: str, *, patience: int = 1) -> list[str]:
-        script = str(SCRIPTS.parent / "base" / "clustermesos-apply")
+        script = str(PROGRAM)
         return [sys.executable, script, command, "--root", str(self.root), "--patience", str(patience)]
 
     def environment(self) -> dict[str, str]:
         path = f"{self.doubles}:{os.environ['PATH']}:/usr/sbin:/sbin"
-        return os.environ | {"PATH": path, "DOUBLES": str(self.doubles), "PYTHONPATH": str(SCRIPTS)}
+        return os.environ | {"PATH": path, "DOUBLES": str(self.doubles)}
 
     def calls(self) -> list[str]:
         """What systemctl was asked for since the last look."""

@@ -13,16 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.node import OWNER, SCRIPTS, Node
+from tests.nodes.node import OWNER, PROGRAM, Node
 
 UNIT = "web.service"
 CONF = "/etc/web/web.conf"
-MODULES = (
-    "/usr/local/lib/clustermesos/clustermesos_disk.py",
-    "/usr/local/lib/clustermesos/clustermesos_node.py",
-)
-STAGE = {"component": "web", "units": [UNIT], "seconds": 5, "checks": False}
-UNIT_CHECK = [{"component": "web", "kind": "unit_active", "unit": UNIT}]
+STAGE = {"component": "web", "units": [UNIT], "seconds": 5, "checks": []}
+UNIT_CHECK = [UNIT]
 
 
 @pytest.fixture
@@ -64,7 +60,7 @@ def test_a_second_run_changes_nothing_and_restarts_nothing(node: Node) -> None:
 
 
 def test_only_units_whose_files_changed_are_restarted(node: Node) -> None:
-    other = {"component": "db", "units": ["db.service"], "seconds": 5, "checks": False}
+    other = {"component": "db", "units": ["db.service"], "seconds": 5, "checks": []}
     restarts = {CONF: UNIT, "/etc/db.conf": "db.service"}
     node.send({CONF: "one\n", "/etc/db.conf": "same\n"}, restarts=restarts, stages=[STAGE, other])
     node.apply("first-boot")
@@ -95,10 +91,51 @@ def test_a_reload_is_enough_where_the_file_says_so_and_a_unit_outside_any_stage_
 
     assert node.calls() == [
         "daemon-reload",
+        "show -P LoadState ssh.service",
         "try-reload-or-restart ssh.service",
         f"enable {UNIT}",
         f"reload-or-restart {UNIT}",
     ]
+
+
+@pytest.mark.parametrize("kind", ["restarts", "reloads"])
+def test_a_unit_that_this_node_does_not_have_is_not_restarted_and_stops_nothing(
+    node: Node, kind: str
+) -> None:
+    (node.doubles / "absent").write_text("other.service\n")
+    (node.doubles / "fail").write_text("try-restart other.service\ntry-reload-or-restart other.service\n")
+    node.send({CONF: "one\n"}, **{kind: {CONF: "other.service"}}, stages=[STAGE])
+
+    done = node.apply("first-boot")
+
+    assert done.returncode == 0, done.stderr
+    assert node.calls() == [
+        "daemon-reload",
+        "show -P LoadState other.service",
+        f"enable {UNIT}",
+        f"start {UNIT}",
+    ]
+    assert node.status()["pending"] == {"restarts": [], "reloads": []}
+
+
+def test_a_component_without_units_or_checks_is_nothing_to_wait_for(node: Node) -> None:
+    node.send({CONF: "one\n"}, stages=[{"component": "files", "units": [], "seconds": 5, "checks": []}])
+
+    assert node.apply("first-boot").returncode == 0
+    assert node.apply("health").stdout == "[]\n"
+
+
+def test_health_tells_of_every_check_and_ends_with_1_when_one_fails(node: Node) -> None:
+    node.send({CONF: "one\n"}, stages=[STAGE | {"checks": UNIT_CHECK}])
+    node.apply("first-boot")
+    healthy = {"component": "web", "check": "unit_active", "healthy": True, "wrong": ""}
+
+    assert json.loads(node.apply("health").stdout) == [healthy]
+
+    (node.doubles / "inactive").write_text(f"{UNIT}\n")
+    done = node.apply("health")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == [healthy | {"healthy": False, "wrong": f"{UNIT} is inactive"}]
 
 
 def test_what_is_no_longer_rendered_is_removed_and_the_distributions_file_comes_back(node: Node) -> None:
@@ -132,7 +169,7 @@ def test_rollback_applies_the_former_generation_and_rolls_back_from_a_failed_one
     assert f"restart {UNIT}" in node.calls()
 
     (node.doubles / "inactive").write_text(f"{UNIT}\n")
-    node.send({CONF: "three\n"}, checks=UNIT_CHECK, stages=[STAGE | {"checks": True}])
+    node.send({CONF: "three\n"}, stages=[STAGE | {"checks": UNIT_CHECK}])
     assert node.apply().returncode == 3
     assert node.apply("rollback").returncode == 0
     assert node.at(CONF).read_text() == "one\n"
@@ -161,8 +198,8 @@ def test_only_a_few_generations_are_kept_and_the_former_is_among_them(node: Node
 
 def test_an_unhealthy_component_stops_the_next_ones_and_says_what_it_waited_for(node: Node) -> None:
     (node.doubles / "inactive").write_text(f"{UNIT}\n")
-    second = {"component": "late", "units": ["late.service"], "seconds": 5, "checks": False}
-    node.send({CONF: "one\n"}, checks=UNIT_CHECK, stages=[STAGE | {"checks": True}, second])
+    second = {"component": "late", "units": ["late.service"], "seconds": 5, "checks": []}
+    node.send({CONF: "one\n"}, stages=[STAGE | {"checks": UNIT_CHECK}, second])
 
     done = node.apply("first-boot")
 
@@ -262,7 +299,7 @@ def test_files_learn_the_nodes_own_name_and_address_where_they_are_put_in_place(
 
 def test_the_installed_script_puts_the_same_files_in_place_as_the_one_that_came_first(node: Node) -> None:
     script = "/usr/local/sbin/clustermesos-apply"
-    files = {path: (SCRIPTS / path.rsplit("/", 1)[1]).read_text() for path in (script, *MODULES)}
+    files = {script: PROGRAM.read_text()}
     node.send(files | {"/etc/node.env": "@@node:name@@ @@node:address@@\n"})
     node.apply("first-boot")
     first = {path: node.at(path).read_text() for path in (script, "/etc/node.env")}
@@ -370,7 +407,7 @@ def test_a_path_that_cannot_be_written_is_named(node: Node) -> None:
 
 
 def test_two_runs_at_once_do_not_mix(node: Node) -> None:
-    node.send({CONF: "one\n"}, checks=UNIT_CHECK, stages=[STAGE | {"checks": True, "seconds": 20}])
+    node.send({CONF: "one\n"}, stages=[STAGE | {"checks": UNIT_CHECK, "seconds": 20}])
     (node.doubles / "inactive").write_text(f"{UNIT}\n")
     first = subprocess.Popen(
         node.command("first-boot", patience=20),

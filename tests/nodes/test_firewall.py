@@ -30,7 +30,8 @@ def test_every_rule_of_the_traffic_table_is_there_with_its_reason() -> None:
         for rule in planned.traffic_to(node.role):
             networks = ", ".join(map(str, rule.networks))
             wanted = (
-                f'ip saddr {{ {networks} }} {rule.protocol} dport {rule.port} accept comment "{rule.why}"'
+                f"meta l4proto {rule.protocol} ct original proto-dst {rule.port} "
+                f'ip saddr {{ {networks} }} accept comment "{rule.why}"'
             )
             assert wanted in text
 

@@ -1,12 +1,9 @@
-"""clustermesos-packages with real keys over HTTP on this machine; dpkg and apt are doubles."""
+"""Packages, with real keys over HTTP on this machine; dpkg and apt are doubles."""
 
 from __future__ import annotations
 
 import http.server
-import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import need
-from tests.nodes.node import SCRIPTS
+from tests.nodes.node import Node
 
 DOUBLE = """#!/bin/sh
 # Double of {name}: writes down its call; {name}.out is what it prints.
@@ -28,9 +25,10 @@ if [ "{name}" = apt-cache ]; then cat "$DOUBLES/known/$last" 2>/dev/null || true
 
 class Machine:
     def __init__(self, folder: Path) -> None:
-        self.folder, self.doubles, self.web = folder, folder / "doubles", folder / "web"
+        self.node = Node(folder)
+        self.folder, self.doubles, self.web = folder, self.node.doubles, folder / "web"
         for made in (self.doubles / "installed", self.doubles / "known", self.web):
-            made.mkdir(parents=True)
+            made.mkdir(parents=True, exist_ok=True)
         for name in ("dpkg-query", "apt-get", "apt-cache", "apt-mark"):
             (self.doubles / name).write_text(DOUBLE.replace("{name}", name))
             (self.doubles / name).chmod(0o755)
@@ -43,31 +41,23 @@ class Machine:
         (self.doubles / "known" / name).write_text(rows)
 
     def run(self, base: tuple[str, ...] = (), **package: Any) -> subprocess.CompletedProcess[str]:
-        defaults = {
-            "component": "docker",
-            "names": ["docker-ce", "cli"],
-            "version": "28.5",
-            "repository": None,
-        }
-        wanted = {"base_packages": base, "packages": [defaults | package] if package else [], "proxy": None}
+        defaults = {"component": "docker", "names": ["docker-ce", "cli"], "version": "28.5"}
+        wanted = [{"names": base}] if base else []
+        self.node.send({}, packages=[*wanted, *([defaults | package] if package else [])])
+        environment = self.node.environment() | {"no_proxy": "127.0.0.1"}
         return subprocess.run(
-            [sys.executable, str(SCRIPTS / "clustermesos-packages"), "--root", str(self.folder / "root")],
-            input=json.dumps(wanted),
+            self.node.command("apply"),
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ
-            | {
-                "PATH": f"{self.doubles}:{os.environ['PATH']}",
-                "DOUBLES": str(self.doubles),
-                "PYTHONPATH": str(SCRIPTS),
-                "no_proxy": "127.0.0.1",
-            },
+            env=environment,
+            timeout=60,
         )
 
     def calls(self) -> list[str]:
+        """What apt was asked to change."""
         lines = (self.doubles / "calls").read_text().splitlines()
-        return [line for line in lines if not line.startswith(("dpkg-query", "apt-cache"))]
+        return [line for line in lines if line.startswith(("apt-get", "apt-mark"))]
 
 
 @pytest.fixture
@@ -163,8 +153,7 @@ def test_a_version_that_nobody_has_is_named_with_those_there_are(machine: Machin
 
     assert done.returncode == 2
     assert done.stderr == (
-        "clustermesos-packages: error: docker-ce: no version 28.5; "
-        "the repository has 5:29.1.0-1, 5:29.0.0-1\n"
+        "clustermesos-apply: error: docker-ce: no version 28.5; the repository has 5:29.1.0-1, 5:29.0.0-1\n"
     )
 
 
@@ -205,12 +194,13 @@ def test_a_key_of_somebody_else_is_refused_and_nothing_is_installed(
 
     assert done.returncode == 2
     assert f"but {fingerprint} is trusted and no other" in done.stderr
-    assert not (machine.folder / "root").exists()
+    assert not (machine.folder / "root/etc").exists()
+    assert not any("install" in call for call in machine.calls())
 
 
 def test_a_key_that_is_not_there_is_one_line(machine: Machine, url: str) -> None:
     done = machine.run(repository=repository(url, "A" * 40))
 
     assert done.returncode == 1
-    assert done.stderr.startswith(f"clustermesos-packages: error: {url}/")
+    assert done.stderr.startswith(f"clustermesos-apply: error: {url}/")
     assert done.stderr.count("\n") == 1

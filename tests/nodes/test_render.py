@@ -83,7 +83,9 @@ def test_a_declared_file_that_is_not_there_is_named() -> None:
 
 
 def test_scripts_lose_comments_and_docstrings_and_nothing_else() -> None:
-    for path in (TEMPLATE_FOLDER / "base").glob("clustermesos[-_]*"):
+    for path in TEMPLATE_FOLDER.rglob("*"):
+        if not path.is_file():
+            continue
         source = path.read_text(encoding="utf-8")
         if source.startswith("#!/usr/bin/python3") or path.suffix == ".py":
             assert ast.dump(ast.parse(bare(source))) == ast.dump(without_docstrings(ast.parse(source)))

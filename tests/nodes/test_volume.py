@@ -1,16 +1,15 @@
-"""clustermesos-volume on real loop devices; systemctl is a double that really mounts and nothing else."""
+"""The data volume on real loop devices; systemctl is a double that really mounts and nothing else."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.nodes.node import SCRIPTS
+from tests.nodes.node import Node
 
 ID = "vol-0123456789abcdef0"
 AWS_NAME = "nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0"
@@ -33,17 +32,16 @@ class Machine:
     """A temporary root with one disk: a loop device that bears a by-id name."""
 
     def __init__(self, folder: Path) -> None:
-        self.root, self.image, self.bin = folder / "root", folder / "disk", folder / "bin"
+        self.node = Node(folder)
+        self.root, self.image = self.node.root, folder / "disk"
         self.by_id = self.root / "dev/disk/by-id"
         for made in (
             self.by_id,
-            self.bin,
             self.root / "var/lib/clustermesos",
             self.root / "etc/systemd/system",
         ):
-            made.mkdir(parents=True)
-        (self.bin / "systemctl").write_text(SYSTEMCTL_THAT_MOUNTS)
-        (self.bin / "systemctl").chmod(0o755)
+            made.mkdir(parents=True, exist_ok=True)
+        self.node.double("systemctl", SYSTEMCTL_THAT_MOUNTS)
         self.image.write_bytes(b"")
         os.truncate(self.image, SIZE)
         self.device = ""
@@ -63,24 +61,13 @@ class Machine:
             subprocess.run(["losetup", "-d", self.device], check=False)
 
     def run(self, volume: str = ID, *, seconds: int = 0) -> subprocess.CompletedProcess[str]:
-        script = str(SCRIPTS / "clustermesos-volume")
-        path = f"{self.bin}:{os.environ['PATH']}:/usr/sbin:/sbin"
+        self.node.send({}, volume={"id": volume, "mount": "/srv/data"})
         return subprocess.run(
-            [
-                sys.executable,
-                script,
-                volume,
-                "/srv/data",
-                "--root",
-                str(self.root),
-                "--seconds",
-                str(seconds),
-            ],
+            self.node.command("apply", patience=seconds),
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ
-            | {"PATH": path, "PYTHONPATH": str(SCRIPTS), "ROOT": str(self.root), "DEVICE": self.device},
+            env=self.node.environment() | {"ROOT": str(self.root), "DEVICE": self.device},
             timeout=60,
         )
 
@@ -98,7 +85,7 @@ def test_an_empty_volume_is_formatted_and_mounted_and_a_second_run_keeps_what_is
     machine.attach()
     first = machine.run()
     assert first.returncode == 0, first.stderr
-    assert first.stdout == f"clustermesos-volume: {ID} is {machine.device}, mounted at /srv/data\n"
+    assert f"clustermesos-apply: {ID} is {machine.device}, mounted at /srv/data\n" in first.stdout
     (machine.root / "srv/data/kept").write_text("precious")
     subprocess.run(["umount", str(machine.root / "srv/data")], check=True)
 

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import need
 from tests.rollout.nodes import CONF, UNIT, Behind, behind_sshd, generation
 
-CHECKS = [{"component": "web", "kind": "unit_active", "unit": UNIT}]
+CHECKS = [UNIT]
 ONE = generation({CONF: "one\n"}, checks=CHECKS)
 
 

@@ -25,19 +25,14 @@ from constructs_lib.rollout.targets import Target
 from constructs_lib.rollout.wanted import Generation
 from constructs_lib.secrets.values import new_value
 from tests.access.test_ssh import Server, serving
-from tests.nodes.node import OWNER, SCRIPTS, Node
+from tests.nodes.node import OWNER, PROGRAM, Node
 
 SUDO_DOUBLE = '#!/bin/sh\n# Double of sudo: everybody may.\n[ "$1" = -n ] && shift\nexec "$@"\n'
 HEALTH_DOUBLE = """#!/bin/sh
-# The node's own health script, with the checks below its root instead of below /.
-exec {python} {script} --checks {root}/etc/clustermesos/health.json "$@"
+# The node's own health script, with the generation below its root instead of below /.
+exec {python} {script} health --root {root} "$@"
 """
-TOOLS = {
-    "/usr/local/sbin/clustermesos-apply": "clustermesos-apply",
-    "/usr/local/sbin/clustermesos-health": "clustermesos-health",
-    "/usr/local/lib/clustermesos/clustermesos_disk.py": "clustermesos_disk.py",
-    "/usr/local/lib/clustermesos/clustermesos_node.py": "clustermesos_node.py",
-}
+TOOLS = {"/usr/local/sbin/clustermesos-apply": PROGRAM}
 UNIT = "web.service"
 CONF = "/etc/web/web.conf"
 
@@ -45,8 +40,8 @@ CONF = "/etc/web/web.conf"
 def generation(files: Mapping[str, str], **manifest: Any) -> Generation:
     """A small one: `files` besides the node's own scripts, `restarts` and `checks` as in tests/nodes."""
     restarts = manifest.pop("restarts", {CONF: UNIT})
-    tools = {path: shipped(path, (SCRIPTS / name).read_text()) for path, name in TOOLS.items()}
-    tools["/etc/clustermesos/health.json"] = json.dumps(manifest.pop("checks", []))
+    tools = {path: shipped(path, source.read_text()) for path, source in TOOLS.items()}
+    checks = manifest.pop("checks", [])
     entries = [
         {"path": path, "mode": "0640", "owner": OWNER}
         | ({"restarts": restarts[path]} if path in restarts else {})
@@ -55,7 +50,6 @@ def generation(files: Mapping[str, str], **manifest: Any) -> Generation:
     whole: dict[str, Any] = {
         "format": 1,
         "users": [],
-        "base_packages": [],
         "packages": [],
         "proxy": None,
         "volume": None,
@@ -64,7 +58,7 @@ def generation(files: Mapping[str, str], **manifest: Any) -> Generation:
         "secrets": [],
         "files": entries,
         "boot_units": [],
-        "stages": [{"component": "web", "units": [UNIT], "seconds": 5, "checks": True}],
+        "stages": [{"component": "web", "units": [UNIT], "seconds": 5, "checks": checks}],
     }
     return Generation(manifest=json.dumps(whole | manifest), files=tools | dict(files))
 
@@ -140,8 +134,8 @@ def behind_sshd(program: Path, folder: Path, *names: str, patience: int = 2) -> 
 
 def _more_doubles(node: Node) -> None:
     node.double("sudo", SUDO_DOUBLE)
-    script = SCRIPTS / "clustermesos-health"
-    node.double("clustermesos-health", HEALTH_DOUBLE.format(python="python3", script=script, root=node.root))
+    double = HEALTH_DOUBLE.format(python="python3", script=PROGRAM, root=node.root)
+    node.double("clustermesos-health", double)
 
 
 def _host(behind: Behind) -> Host:

@@ -28,12 +28,12 @@ def test_a_node_that_has_what_is_wanted_is_up_to_date(node: Behind) -> None:
 
 
 def test_changed_added_and_hand_edited_files_are_told_apart(node: Behind) -> None:
-    node.node.at("/etc/clustermesos/health.json").write_text("[]\n")
+    node.node.at("/usr/local/sbin/clustermesos-apply").write_text("by hand\n")
     found = changes(TWO, node.shell.look(TWO, {}))
     assert {(change.action, change.name) for change in found} == {
         ("change", CONF),
         ("add", "/etc/extra"),
-        ("restore", "/etc/clustermesos/health.json"),
+        ("restore", "/usr/local/sbin/clustermesos-apply"),
     }
     conf = next(change for change in found if change.name == CONF)
     assert conf.restarts == UNIT

@@ -7,13 +7,13 @@ import grp
 import json
 import os
 import pwd
-import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clustermesos_node import WRONG, Failure, say
 
-Entry = dict[str, Any]
+if TYPE_CHECKING:
+    Entry = dict[str, Any]
 
 
 class Disk:
@@ -22,19 +22,20 @@ class Disk:
     def __init__(self, root: str) -> None:
         self.root = Path(root)
         self.state = self.at("/var/lib/clustermesos")
+        self.incoming = self.state / "incoming"
 
     def at(self, path: str) -> Path:
         return self.root / path.lstrip("/")
 
-    def put(self, path: str, content: bytes, mode: int, owner: str) -> bool:
+    def put(self, path: str, content: bytes, mode: int = 0o644, owner: str = "root") -> bool:
         """True when the content changed. A full or read-only disk leaves the old file as it was."""
-        target, (uid, gid) = self.at(path), ids(owner)
+        target, uid_gid = self.at(path), ids(owner)
         try:
             if not self.differs(path, content):
-                own(target, mode, uid, gid)
+                own(target, mode, *uid_gid)
                 return False
             target.parent.mkdir(parents=True, exist_ok=True)
-            write(target, content, mode, uid, gid)
+            write(target, content, mode, *uid_gid)
         except OSError as error:
             raise Failure(f"cannot write {path}: {error.strerror}: {error.filename}") from None
         return True
@@ -55,27 +56,29 @@ class Disk:
             write(original, target.read_bytes(), status.st_mode & 0o7777, status.st_uid, status.st_gid)
 
     def drop(self, path: str) -> None:
-        original = self.original(path)
+        target, original = self.at(path), self.original(path)
         if original.exists():
-            shutil.copystat(original, self.at(path))
-            original.replace(self.at(path))
+            status = original.stat()
+            write(target, original.read_bytes(), status.st_mode & 0o7777, status.st_uid, status.st_gid)
+            original.unlink()
         else:
-            self.at(path).unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
         say(f"removed {path}: no longer rendered")
 
     def owned(self, *, beside: int) -> dict[str, Entry]:
         """path → its entry, over all kept generations but one; the newest says how to restart."""
-        manifests = [self.manifest(number) for number in self.numbers() if number != beside]
-        return {entry["path"]: entry for m in manifests for entry in m["files"] + m["secrets"]}
+        return {
+            entry["path"]: entry
+            for number in self.numbers()
+            if number != beside
+            for entry in placed(read_manifest(self.folder(number)))
+        }
 
     def numbers(self) -> list[int]:
         return sorted(int(path.name) for path in (self.state / "generations").glob("[0-9]*"))
 
-    def folder(self, number: int) -> Path:
+    def folder(self, number: int | None) -> Path:
         return self.state / "generations" / str(number)
-
-    def manifest(self, number: int) -> Entry:
-        return read_manifest(self.folder(number))
 
     def former(self, number: int) -> int | None:
         """The generation that was applied when this one arrived."""
@@ -84,10 +87,8 @@ class Disk:
 
     def pointer(self, name: str) -> int | None:
         """The generation that the link `wanted` or `applied` names; None while there is none."""
-        try:
-            return int((self.state / name).readlink().name)
-        except FileNotFoundError:
-            return None
+        link = self.state / name
+        return int(link.readlink().name) if link.is_symlink() else None
 
     def point(self, name: str, number: int) -> None:
         fresh = self.state / f".{name}"
@@ -109,7 +110,7 @@ def write(target: Path, content: bytes, mode: int, uid: int, gid: int) -> None:
     fresh = target.with_name(f".{target.name}.clustermesos")
     fresh.unlink(missing_ok=True)
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -142,6 +143,12 @@ def ids(owner: str) -> tuple[int, int]:
         return pwd.getpwnam(user).pw_uid, grp.getgrnam(group or user).gr_gid
     except KeyError as error:
         raise Failure(f"owner {owner}: {error.args[0]}", WRONG) from None
+
+
+def placed(manifest: Entry) -> list[Entry]:
+    """Entries of everything that this generation puts in place."""
+    entries: list[Entry] = manifest["files"] + manifest["secrets"]
+    return entries
 
 
 def read_manifest(folder: Path) -> Entry:

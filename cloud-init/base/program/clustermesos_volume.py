@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Finds the data volume by its id, formats it when it is empty, mounts it, and grows its file system.
 
 A disk that holds anything at all is never formatted.
@@ -6,32 +5,36 @@ A disk that holds anything at all is never formatted.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib/clustermesos"))
-
 from clustermesos_disk import Disk
-from clustermesos_node import WRONG, Failure, ended, run, say, until
+from clustermesos_node import WRONG, Failure, ask, run, say, until
 
 LOOK = 2**20
 """Bytes at both ends of a disk that have to be zero before it counts as empty."""
 
 
-def find(disk: Disk, volume: str) -> Path:
+def use_volume(disk: Disk, volume: str, where: str, seconds: int) -> None:
+    device = until(seconds, 2, find_device, disk, volume)
+    uuid = prepare(disk, device, plain(volume))
+    mount(disk, where, uuid)
+    target = disk.at(where)
+    if run("findmnt", "-n", "-o", "UUID", "--mountpoint", str(target)).strip() != uuid:
+        raise Failure(f"{target}: another file system is mounted there than {uuid} of volume {volume}")
+    run("resize2fs", str(device))
+    say(f"{volume} is {device}, mounted at {where}")
+
+
+def find_device(disk: Disk, volume: str) -> Path:
     """The device that a name in /dev/disk/by-id gives the volume's id.
 
     AWS drops the dash of vol-0123…; virtio keeps the first 20 characters of an id and puts a prefix before
     them.
     """
-    wanted, names = plain(volume), sorted(disk.at("/dev/disk/by-id").glob("*"))
-    whole = [name for name in names if not re.search(r"-part\d+$", name.name)]
-    found = {name.resolve() for name in whole if serves(name.name, wanted)}
+    names = sorted(disk.at("/dev/disk/by-id").glob("*"))
+    found = {name.resolve() for name in names if serves(name.name, plain(volume))}
     if len(found) > 1:
         raise Failure(f"volume {volume}: {sorted(map(str, found))} all bear its id", WRONG)
     if not found:
@@ -41,18 +44,19 @@ def find(disk: Disk, volume: str) -> Path:
 
 
 def serves(name: str, wanted: str) -> bool:
+    if re.search(r"-part\d+$", name):
+        return False
     serials = (plain(name.partition("-")[2]), plain(name.rpartition("_")[2]))
     return any(wanted in serial or (len(serial) >= 16 and wanted.startswith(serial)) for serial in serials)
 
 
 def plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
+    return re.sub("[^a-z0-9]", "", text.lower())
 
 
 def file_system(device: Path) -> dict[str, str]:
     """What blkid finds on the whole disk; empty when it finds nothing at all."""
-    command = ("blkid", "-p", "-o", "export", str(device))
-    probe = subprocess.run(command, capture_output=True, text=True, check=False)
+    probe = ask("blkid", "-p", "-o", "export", str(device))
     if probe.returncode not in (0, 2):
         raise Failure(f"{device}: blkid can't tell what it holds: {probe.stderr.strip()}", WRONG)
     return dict(line.split("=", 1) for line in probe.stdout.splitlines() if "=" in line)
@@ -71,20 +75,18 @@ def empty(device: Path) -> bool:
 def prepare(disk: Disk, device: Path, volume: str) -> str:
     """The UUID of the volume's ext4; formats an empty disk, refuses every other one that is not ours."""
     # Noted before mkfs and forgotten after it: a crash in between leaves a disk that only looks used.
-    note, begun = f"formatting-{plain(volume)}", disk.noted(f"formatting-{plain(volume)}", default=False)
-    held = file_system(device)
+    note, advice = f"formatting-{volume}", "empty it by hand if it may go"
+    begun, held = disk.noted(note, default=False), file_system(device)
     if begun or not held:
         if not begun and not empty(device):
-            raise Failure(f"{device} holds unknown data; empty it by hand if it may go", WRONG)
+            raise Failure(f"{device} holds unknown data; {advice}", WRONG)
         disk.note(note, data=True)
         run("mkfs.ext4", "-q", "-F", "-m", "1", "-L", "clustermesos", str(device))
         disk.note(note, data=False)
         held = file_system(device)
     if held.get("TYPE") != "ext4":
         what = held.get("TYPE") or f"a {held.get('PTTYPE', 'foreign')} partition table"
-        raise Failure(
-            f"{device} holds {what}, not ext4: never formatted; empty it by hand if it may go", WRONG
-        )
+        raise Failure(f"{device} holds {what}, not ext4: never formatted; {advice}", WRONG)
     return held["UUID"]
 
 
@@ -97,28 +99,6 @@ def mount(disk: Disk, where: str, uuid: str) -> None:
         "[Install]\nWantedBy=multi-user.target\n"
     )
     disk.at(where).mkdir(parents=True, exist_ok=True)
-    if disk.put(f"/etc/systemd/system/{unit}", text.encode(), 0o644, "root"):
+    if disk.put(f"/etc/systemd/system/{unit}", text.encode()):
         run("systemctl", "daemon-reload")
     run("systemctl", "enable", "--now", unit)
-
-
-def work(options: argparse.Namespace) -> None:
-    disk = Disk(options.root)
-    device = until(options.seconds, 2, lambda: find(disk, options.volume))
-    uuid = prepare(disk, device, options.volume)
-    mount(disk, options.where, uuid)
-    where = disk.at(options.where)
-    if run("findmnt", "-n", "-o", "UUID", "--mountpoint", str(where)).strip() != uuid:
-        raise Failure(f"{where}: another file system is mounted there than {uuid} of volume {options.volume}")
-    run("resize2fs", str(device))
-    say(f"{options.volume} is {device}, mounted at {options.where}")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("volume", help="the platform's id of the volume")
-    parser.add_argument("where", help="the mountpoint")
-    parser.add_argument("--root", default="/")
-    parser.add_argument("--seconds", type=int, default=300, help="how long to wait until it is attached")
-    arguments = parser.parse_args()
-    sys.exit(ended(lambda: work(arguments)))

@@ -1,0 +1,290 @@
+"""Makes this node what its generation says. Safe to repeat: after a crash, run it again.
+
+first-boot and apply take /var/lib/clustermesos/incoming, if there is one; boot keeps the secrets that are
+here; rollback goes back to the generation that was applied before; status and health print JSON. A generation
+is a manifest.json and files/; former ones stay in /var/lib/clustermesos/generations.
+Exit codes: 0 as wanted, 1 a step failed, 2 wrong call or generation, 3 a component is not healthy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import pwd
+import shlex
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clustermesos_disk import Disk, ids, own, placed, read_manifest, sync
+from clustermesos_health import is_active, outcomes
+from clustermesos_node import UNHEALTHY, WRONG, Failure, ask, run, say, told, until
+from clustermesos_packages import install_all
+from clustermesos_volume import use_volume
+
+if TYPE_CHECKING:
+    from clustermesos_disk import Entry
+
+KEPT = 5
+# In pieces: this program is one of the files in which they are replaced.
+NAME, ADDRESS = (b"@@node:" + what + b"@@" for what in (b"name", b"address"))
+
+
+class Apply:
+    """One run: the steps in order, each of which does nothing where nothing is to be done."""
+
+    def __init__(self, disk: Disk, number: int, *, patience: int, boot: bool) -> None:
+        self.disk, self.number, self.patience, self.boot = disk, number, patience, boot
+        self.manifest = read_manifest(disk.folder(number))
+        self.files = disk.folder(number) / "files"
+        self.others = disk.owned(beside=number)
+        self.pending = disk.noted("pending", {"restarts": [], "reloads": []})
+
+    def everything(self) -> None:
+        for user in self.manifest["users"]:
+            add_user(user["name"], user["uid"])
+        self.wait(1800, 10, install_all, self.disk, self.manifest)
+        volume = self.manifest["volume"]
+        if volume:
+            use_volume(self.disk, volume["id"], volume["mount"], min(300, self.patience))
+        for entry in self.manifest["directories"]:
+            self.directory(entry)
+        self.contents(first=True)
+        self.secrets()
+        self.contents(first=False)
+        self.stale()
+        self.start()
+        self.disk.point("applied", self.number)
+        kept = (*self.disk.numbers()[-KEPT:], self.number, self.disk.former(self.number))
+        for number in self.disk.numbers():
+            if number not in kept:
+                shutil.rmtree(self.disk.folder(number))
+
+    def wait(self, seconds: int, pause: int, *attempt: Any) -> Any:
+        return until(min(seconds, self.patience), pause, *attempt)
+
+    def directory(self, entry: Entry) -> None:
+        path = self.disk.at(entry["path"])
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            own(path, int(entry["mode"], 8), *ids(entry["owner"]))
+        except OSError as error:
+            raise Failure(f"cannot make {entry['path']}: {error.strerror}") from None
+
+    def secrets(self) -> None:
+        """Before what reads them is told to; a reboot must work while their source is out of reach."""
+        for entry in self.manifest["secrets"]:
+            if not (self.boot and self.disk.at(entry["path"]).exists()):
+                value = self.wait(300, 5, self.fetch, entry["name"])
+                self.place(
+                    entry, value + b"\n" * entry.get("newline", False), int(entry.get("mode", "600"), 8)
+                )
+
+    def fetch(self, name: str) -> bytes:
+        command = shlex.split(self.manifest["secret_command"])
+        done = ask(*command, name, seconds=60, text=False)
+        # Never what it printed: that may be a part of the value.
+        if done.returncode or not done.stdout.strip():
+            raise Failure(f"secret {name}: {command[0]} ended with {done.returncode} and gave no value")
+        value: bytes = done.stdout.rstrip(b"\r\n")
+        return value
+
+    def contents(self, *, first: bool) -> None:
+        """`first` are the files that fetching secrets needs."""
+        for entry in self.manifest["files"]:
+            if entry.get("first", False) == first:
+                content = (self.files / entry["path"].lstrip("/")).read_bytes()
+                if NAME in content or ADDRESS in content:
+                    name, address = self.wait(60, 2, who_am_i)
+                    content = content.replace(NAME, name).replace(ADDRESS, address)
+                self.place(entry, content, int(entry.get("mode", "644"), 8))
+
+    def place(self, entry: Entry, content: bytes, mode: int) -> None:
+        path = entry["path"]
+        if self.disk.differs(path, content):
+            # Noted before the file changes, so that a crash in between can't lose the restart.
+            self.remember(entry)
+            if path not in self.others:
+                self.disk.keep_original(path)
+        if self.disk.put(path, content, mode, entry.get("owner", "root")):
+            say(f"wrote {path}")
+
+    def remember(self, entry: Entry) -> None:
+        for kind, units in self.pending.items():
+            if entry.get(kind) and entry[kind] not in units:
+                units.append(entry[kind])
+        self.disk.note("pending", self.pending)
+
+    def stale(self) -> None:
+        here = {entry["path"] for entry in placed(self.manifest)}
+        for path, entry in self.others.items():
+            if path not in here and self.disk.at(path).exists():
+                if path.startswith("/etc/systemd/system/") and path.count("/") == 4:
+                    run("systemctl", "disable", "--now", path.rsplit("/", 1)[-1])
+                else:
+                    self.remember(entry)
+                self.disk.drop(path)
+
+    def start(self) -> None:
+        run("systemctl", "daemon-reload")
+        for unit in self.manifest["boot_units"]:
+            systemctl("enable", unit)
+        staged = {unit for stage in self.manifest["stages"] for unit in stage["units"]}
+        for kind, verb in (("restarts", "try-restart"), ("reloads", "try-reload-or-restart")):
+            for unit in self.pending[kind]:
+                # systemctl fails where there is no such unit, as with one that only some nodes have.
+                if unit not in staged and exists(unit):
+                    systemctl(verb, unit)
+            self.done(kind, {*self.pending[kind]} - staged)
+        for stage in self.manifest["stages"]:
+            for unit in stage["units"]:
+                restart = "restart" if unit in self.pending["restarts"] else None
+                reload = "reload-or-restart" if unit in self.pending["reloads"] else None
+                systemctl("enable", unit)
+                systemctl(restart or reload or "start", unit)
+                for kind in self.pending:
+                    self.done(kind, {unit})
+            if stage["checks"]:
+                self.wait(stage["seconds"], 2, healthy, stage)
+                say(f"{stage['component']} is healthy")
+
+    def done(self, kind: str, units: set[str]) -> None:
+        self.pending[kind] = [unit for unit in self.pending[kind] if unit not in units]
+        self.disk.note("pending", self.pending)
+
+
+def add_user(name: str, uid: int) -> None:
+    try:
+        found = pwd.getpwnam(name).pw_uid
+    except KeyError:
+        run("groupadd", "--force", "--system", "--gid", str(uid), name)
+        account = ("--system", "--no-create-home", "--shell", "/usr/sbin/nologin")
+        run("useradd", *account, "--uid", str(uid), "--gid", name, name)
+        return
+    if found != uid:
+        raise Failure(f"user {name} has uid {found}, but files on the data volume belong to {uid}", WRONG)
+
+
+def healthy(stage: Entry) -> None:
+    wrong = [result["wrong"] for result in outcomes(stage) if result["wrong"]]
+    if wrong:
+        raise Failure(f"{stage['component']} is not healthy: {'; '.join(wrong)}", UNHEALTHY)
+
+
+def systemctl(verb: str, unit: str) -> None:
+    try:
+        run("systemctl", verb, unit)
+    except Failure:
+        # What systemctl says itself is only where to look.
+        words = ask("journalctl", "-q", "-o", "cat", "-n", "3", "-u", unit).stdout.splitlines()
+        raise Failure(f"systemctl {verb} {unit} failed; its journal ends with: {' | '.join(words)}") from None
+
+
+def exists(unit: str) -> bool:
+    return run("systemctl", "show", "-P", "LoadState", unit).strip() != "not-found"
+
+
+def who_am_i() -> tuple[bytes, bytes]:
+    """This node's name, and the address that its default route sends from (no packet is sent)."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+            return socket.gethostname().encode(), probe.getsockname()[0].encode()
+    except OSError as error:
+        raise Failure(f"no default route yet: {error.strerror}") from None
+
+
+def take(disk: Disk, *, boot: bool) -> int:
+    """The number of the wanted generation: incoming, where one arrived, else the one wanted before."""
+    incoming, wanted = disk.incoming, disk.pointer("wanted")
+    # A machine that went down while a generation was arriving has to come up with the one it had.
+    half = boot and wanted is not None and not (incoming / "manifest.json").exists()
+    if half or not incoming.exists():
+        if wanted is None:
+            raise Failure(f"nothing to apply: there is no {incoming}", WRONG)
+        return wanted
+    read_manifest(incoming)
+    if wanted in disk.numbers() and same(incoming, disk.folder(wanted)):
+        shutil.rmtree(incoming)
+        return wanted
+    number = max(disk.numbers(), default=0) + 1
+    disk.folder(number).parent.mkdir(exist_ok=True)
+    if disk.pointer("applied") is not None:
+        (incoming / "former").write_text(str(disk.pointer("applied")))
+    # Pointed at first: a crash before the rename leaves incoming, which then becomes this very number.
+    disk.point("wanted", number)
+    incoming.rename(disk.folder(number))
+    sync(disk.folder(number).parent)
+    return number
+
+
+def same(one: Path, other: Path) -> bool:
+    return not ask("diff", "-rq", "--exclude=former", str(one), str(other)).returncode
+
+
+def back(disk: Disk) -> int:
+    """The generation to go back to: the applied one when the wanted one never was, else its former."""
+    wanted, applied = disk.pointer("wanted"), disk.pointer("applied")
+    number = applied if applied != wanted else applied and disk.former(applied)
+    if number not in disk.numbers():
+        raise Failure("there is no former generation to go back to", WRONG)
+    disk.point("wanted", number)
+    return number
+
+
+def report(disk: Disk, *, health: bool) -> int:
+    """Prints the outcomes of all health checks, or what status says; 1 when a check is not healthy."""
+    numbers, wanted = disk.numbers(), disk.pointer("wanted")
+    stages = read_manifest(disk.folder(wanted))["stages"] if wanted in numbers else []
+    results = [result for stage in stages for result in outcomes(stage)] if health else []
+    status = {
+        "wanted": wanted,
+        "applied": disk.pointer("applied"),
+        "generations": numbers,
+        "pending": disk.noted("pending", {}),
+        "units": {} if health else {unit: is_active(unit) for stage in stages for unit in stage["units"]},
+    }
+    print(json.dumps(results if health else status, indent=2))
+    return int(any(result["wrong"] for result in results))
+
+
+def work(options: argparse.Namespace) -> int:
+    disk, command = Disk(options.root), options.command
+    if command in ("status", "health"):
+        return report(disk, health=command == "health")
+    disk.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (disk.state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failure("another clustermesos-apply runs; wait until it has ended") from None
+        boot = command == "boot"
+        number = back(disk) if command == "rollback" else take(disk, boot=boot)
+        say(f"generation {number}")
+        Apply(disk, number, patience=options.patience, boot=boot).everything()
+        say(f"generation {number} is applied")
+    return 0
+
+
+def main() -> int:
+    """Exit code; an error is told in one line."""
+    parser = argparse.ArgumentParser(description="makes this node what its generation says")
+    commands = ("first-boot", "apply", "boot", "rollback", "status", "health")
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("--root", default="/", help="files below this folder instead of /")
+    parser.add_argument("--patience", type=int, default=3600, help="seconds that no wait may exceed")
+    try:
+        return work(parser.parse_args())
+    except Failure as failure:
+        error, code = str(failure), failure.code
+    except OSError as failure:
+        error, code = f"{failure.filename}: {failure.strerror}", 1
+    print(told(f"error: {error}"), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""clustermesos-apply travels short and is read long: both are the same program."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from constructs_lib.nodes.bare_python import shipped
+from scripts.node_program import BUILT, SHORT, built
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other Pythons write some code another way")
+def test_what_travels_is_made_from_what_is_read() -> None:
+    texts = built()
+    there = {path: path.read_text(encoding="utf-8") for path in (BUILT, *SHORT.iterdir())}
+    assert there == texts, "run python -m scripts.node_program"
+
+
+def test_it_is_python_that_this_python_reads() -> None:
+    for path in (BUILT, *SHORT.iterdir()):
+        compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)
+
+
+def test_a_script_that_was_changed_travels_without_its_comments_until_it_is_made_short() -> None:
+    source = "#!/usr/bin/python3\n# gone\nprint('changed')\n"
+
+    assert shipped("/usr/local/bin/x", source) == "#!/usr/bin/python3\nprint('changed')\n"
+    assert shipped("/etc/x", "# stays\n") == "# stays\n"
