@@ -60,7 +60,7 @@ Name = tuple[str, str]
 MODULE, ATTRIBUTE = 0, 1
 """Scopes: the program's own names, and all attributes; every function and method is one more."""
 KEYWORDS = {"if", "in", "is", "as", "or"}
-NOT_OURS = {"root", "patience", "command"}
+NOT_OURS = {"root", "patience", "command", "brief"}
 """Options of the command line."""
 
 

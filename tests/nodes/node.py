@@ -97,10 +97,15 @@ class Node:
         (self.doubles / "secrets" / name).write_text(value)
 
     def apply(
-        self, command: str = "apply", *, patience: int = 1, before: tuple[str, ...] = ()
+        self,
+        command: str = "apply",
+        *,
+        patience: int = 1,
+        before: tuple[str, ...] = (),
+        more: tuple[str, ...] = (),
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*before, *self.command(command, patience=patience)],
+            [*before, *self.command(command, patience=patience), *more],
             capture_output=True,
             text=True,
             env=self.environment(),

@@ -136,6 +136,7 @@ def test_health_tells_of_every_check_and_ends_with_1_when_one_fails(node: Node) 
     done = node.apply("health")
     assert done.returncode == 1
     assert json.loads(done.stdout) == [healthy | {"healthy": False, "wrong": f"{UNIT} is inactive"}]
+    assert node.apply("health", more=("--brief",)).stdout == f"{UNIT} is inactive\n"
 
 
 def test_what_is_no_longer_rendered_is_removed_and_the_distributions_file_comes_back(node: Node) -> None:

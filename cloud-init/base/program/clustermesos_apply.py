@@ -235,8 +235,11 @@ def back(disk: Disk) -> int:
     return number
 
 
-def report(disk: Disk, *, health: bool) -> int:
-    """Prints the outcomes of all health checks, or what status says; 1 when a check is not healthy."""
+def report(disk: Disk, *, health: bool, brief: bool) -> int:
+    """Prints the outcomes of all health checks, or what status says; 1 when a check is not healthy.
+
+    `brief` is one line with what is wrong.
+    """
     numbers, wanted = disk.numbers(), disk.pointer("wanted")
     stages = read_manifest(disk.folder(wanted))["stages"] if wanted in numbers else []
     results = [result for stage in stages for result in outcomes(stage)] if health else []
@@ -247,14 +250,15 @@ def report(disk: Disk, *, health: bool) -> int:
         "pending": disk.noted("pending", {}),
         "units": {} if health else {unit: is_active(unit) for stage in stages for unit in stage["units"]},
     }
-    print(json.dumps(results if health else status, indent=2))
-    return int(any(result["wrong"] for result in results))
+    wrong = [result["wrong"] for result in results if result["wrong"]]
+    print("; ".join(wrong) if brief else json.dumps(results if health else status, indent=2))
+    return int(bool(wrong))
 
 
 def work(options: argparse.Namespace) -> int:
     disk, command = Disk(options.root), options.command
     if command in ("status", "health"):
-        return report(disk, health=command == "health")
+        return report(disk, health=command == "health", brief=options.brief)
     disk.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (disk.state / "lock").open("w") as lock:
         try:
@@ -276,6 +280,7 @@ def main() -> int:
     parser.add_argument("command", choices=commands)
     parser.add_argument("--root", default="/", help="files below this folder instead of /")
     parser.add_argument("--patience", type=int, default=3600, help="seconds that no wait may exceed")
+    parser.add_argument("--brief", action="store_true", help="health in one line instead of JSON")
     try:
         return work(parser.parse_args())
     except Failure as failure:
