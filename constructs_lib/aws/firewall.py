@@ -129,6 +129,7 @@ class Firewall(Construct):
         made: dict[str, Any] = {
             "group": self.group_id(role),
             "port": rule.port,
+            "last": rule.last,
             "protocol": rule.protocol,
             "why": why,
         }
@@ -153,7 +154,7 @@ class Firewall(Construct):
             type=kind,
             security_group_id="${each.value.group}",
             from_port="${each.value.port}",
-            to_port="${each.value.port}",
+            to_port="${each.value.last}",
             protocol="${each.value.protocol}",
             description="${each.value.why}",
             **peer,

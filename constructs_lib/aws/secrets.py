@@ -51,7 +51,7 @@ class Secrets(Construct):
     ) -> None:
         super().__init__(scope, id)
         given = dict(values or {})
-        wanted = [secret for secret in plan.secrets if set(secret.declared.roles) & set(roles)]
+        wanted = [secret for secret in plan.secrets if set(secret.roles) & set(roles)]
         unknown = sorted(set(given) - {secret.name for secret in wanted})
         if unknown:
             raise SpecError("secrets.values", unknown, f"some of {[secret.name for secret in wanted]}")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from constructs_lib.components.base import BASE
+from constructs_lib.components.chronos import CHRONOS
 from constructs_lib.components.consul import CONSUL
 from constructs_lib.components.docker import DOCKER
+from constructs_lib.components.marathon import MARATHON
+from constructs_lib.components.mesos_agent import MESOS_AGENT
+from constructs_lib.components.mesos_master import MESOS_MASTER
 from constructs_lib.components.model import Component, Role
 from constructs_lib.components.nginx import NGINX
 from constructs_lib.components.zookeeper import ZOOKEEPER
@@ -14,6 +18,10 @@ COMPONENTS: tuple[Component, ...] = (
     DOCKER,
     ZOOKEEPER,
     CONSUL,
+    MESOS_MASTER,
+    MARATHON,
+    CHRONOS,
+    MESOS_AGENT,
     NGINX,
 )
 """In the order in which a node installs and starts them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -48,11 +49,12 @@ class AptRepository:
     of /etc/os-release.
     """
 
-    uri: str
+    uri: str | Mapping[str, str]
+    """One address, or one for each `{distribution}`."""
     suite: str
     section: str
     key: str
-    """Where the armoured key lies, below `uri`, so that a mirror carries it along."""
+    """Where the armoured key lies: below `uri`, so that a mirror carries it along, or a URL."""
     fingerprint: str
     """The primary key's 40 hexadecimal digits."""
 
@@ -76,7 +78,7 @@ Source = Literal["image", "apt", "preinstalled"]
 
 @dataclass(frozen=True)
 class Port:
-    """A named port and who may reach it; an empty `reached_by` is this node only."""
+    """A port or a range up to `last`, and who may reach it; with `reached_by` empty this node only."""
 
     name: str
     number: int
@@ -89,6 +91,8 @@ class Port:
     """True opens it to this node's own containers too, at Docker's bridge."""
     service: str | None = None
     """The name by which Consul lists what answers here: `registry` is registry.service.consul."""
+    last: int | None = None
+    """The last one of a range that begins with `number`."""
     metrics: str | None = None
     """The path at which Prometheus on the Consul nodes reads metrics, such as /metrics."""
 
@@ -144,6 +148,7 @@ SecretKind = Literal[
 class Secret:
     """A secret that the platform needs: its name in Terraform and in the lock, what it is, who reads it.
 
+    Several components may declare one name, each for the nodes that it runs on: one value, several readers.
     `per_site` makes one for every site, named `<name>_<site>`. `password` is 32 random URL-safe characters;
     `ssh_host_key` an unencrypted OpenSSH ed25519 private key; `gossip_key` 32 random bytes in base64; `token`
     a random UUID. `authority` is a certificate authority: private key and certificate, for no role at all,
@@ -193,7 +198,14 @@ class UnitActive:
     unit: str
 
 
-Health = FourLetterWord | HttpOk | UnitActive
+@dataclass(frozen=True, kw_only=True)
+class CommandSucceeds:
+    """Healthy when the command ends with 0 within 5 seconds; else its last line says what is wrong."""
+
+    command: tuple[str, ...]
+
+
+Health = FourLetterWord | HttpOk | UnitActive | CommandSucceeds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +219,8 @@ class Component:
     """None for a component that is only files, such as base."""
     first_node_only: bool = False
     """True runs it on the role's node number 1 alone, for what keeps its state on that node's volume."""
+    optional: bool = False
+    """Whether `software.<name>.enabled: false` leaves it out, with its ports and secrets."""
     also_runs_from: tuple[Source, ...] = ()
     """Other values that `software.<name>.source` may take."""
     apt_names: tuple[str, ...] = ()
@@ -253,3 +267,5 @@ class ResolvedSoftware:
     """Package names for `source: apt`; `version` pins them."""
     mirror: str | None = None
     sha256: str | None = None
+    enabled: bool = True
+    """False for an optional component that cluster.yaml leaves out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from constructs_lib.components.model import Component, FourLetterWord, Health, HttpOk
+from constructs_lib.components.model import CommandSucceeds, Component, FourLetterWord, Health, HttpOk
 
 Check = str | Mapping[str, object]
 """A unit that has to be active, or what else is asked for; as short as user data has to be."""
@@ -22,4 +22,6 @@ def _check(component: Component, check: Health) -> Check:
     if isinstance(check, HttpOk):
         url = f"http://127.0.0.1:{component.port(check.port).number}{check.path}"
         return {"kind": "http_ok", "url": url, **({"contains": check.contains} if check.contains else {})}
+    if isinstance(check, CommandSucceeds):
+        return {"kind": "succeeds", "command": list(check.command)}
     return check.unit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from constructs_lib.components import components_of
+from constructs_lib.components import COMPONENTS, components_of
 from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
@@ -24,6 +24,8 @@ NODE_NAME = "@@node:name@@"
 NODE_ADDRESS = "@@node:address@@"
 """What agents fill in for themselves, in every file, when the files are put in place."""
 
+_PORTS = {component.name: {p.name: p.number for p in component.ports} for component in COMPONENTS}
+
 __all__ = ["NODE_ADDRESS", "NODE_NAME", "NodeFile", "NodeFiles", "render"]
 
 
@@ -35,7 +37,7 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
     lock the operators out.
     """
     role = Role.AGENT if isinstance(node, PoolPlan) else node.role
-    components = tuple(one for one in _components(role, node) if one.name not in without)
+    components = tuple(one for one in _components(plan, role, node) if one.name not in without)
     context = _context(plan, node, role, components)
     files = tuple(
         file for component in components for file in _files(component, context | _own(plan, component))
@@ -82,10 +84,14 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
     )
 
 
-def _components(role: Role, node: NodePlan | PoolPlan) -> tuple[Component, ...]:
+def _components(plan: SitePlan, role: Role, node: NodePlan | PoolPlan) -> tuple[Component, ...]:
     """What runs on this very node."""
     first = isinstance(node, PoolPlan) or node.number == 1
-    return tuple(component for component in components_of(role) if first or not component.first_node_only)
+    return tuple(
+        component
+        for component in components_of(role)
+        if plan.has(component) and (first or not component.first_node_only)
+    )
 
 
 def _units(component: Component, files: Iterable[NodeFile]) -> tuple[str, ...]:
@@ -112,6 +118,8 @@ def _context(
         "components": [component.name for component in components],
         "ports": [port for component in components for port in component.ports],
         "traffic": plan.traffic_to(role),
+        "port_of": _PORTS,
+        "zookeeper_hosts": ",".join(f"{master}:{_PORTS['zookeeper']['client']}" for master in plan.masters),
     }
 
 
@@ -156,19 +164,20 @@ def _node_file(file: File, content: str, context: dict[str, object]) -> NodeFile
 
 
 def _secrets(plan: SitePlan, role: Role, components: tuple[Component, ...]) -> tuple[NodeSecret, ...]:
-    declared = {secret for component in components for secret in component.secrets}
+    wanted = {secret for component in components for secret in component.secrets}
     return tuple(
         NodeSecret(
             name=secret.name,
-            kind=secret.declared.kind,
-            path=secret.declared.to,
-            owner=secret.declared.owner,
-            mode=secret.declared.mode,
-            restarts=secret.declared.restarts,
-            reloads=secret.declared.reloads,
+            kind=declared.kind,
+            path=declared.to,
+            owner=declared.owner,
+            mode=declared.mode,
+            restarts=declared.restarts,
+            reloads=declared.reloads,
         )
         for secret in plan.secrets_of(role)
-        if secret.declared in declared
+        for declared in secret.read_by(role)
+        if declared in wanted
     )
 
 
@@ -198,7 +207,7 @@ def _mirrored(repository: AptRepository | None, mirror: str | None) -> AptReposi
         uri=mirror.rstrip("/"),
         suite=repository.suite,
         section=repository.section,
-        key=repository.key,
+        key=repository.key.rsplit("/", 1)[-1],
         fingerprint=repository.fingerprint,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def environment(folder: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     env.filters["json"] = _as_json
+    env.filters["compact"] = _as_one_line
+    env.filters["sh"] = shlex.quote
     env.filters["nft_comment"] = _nft_comment
     return env
 
@@ -66,6 +69,10 @@ def _expression(text: str) -> jinja2.Template:
 
 def _as_json(value: object) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _as_one_line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _nft_comment(text: str) -> str:

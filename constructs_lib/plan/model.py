@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
-from constructs_lib.components.model import Peer, Protocol, ResolvedSoftware, Role, Secret
+from constructs_lib.components.model import Component, Peer, Protocol, ResolvedSoftware, Role, Secret
 from constructs_lib.errors import SpecError
 from constructs_lib.plan.lock import Lock
 from constructs_lib.spec.model import (
@@ -106,6 +106,13 @@ class TrafficRule:
     networks: tuple[IPv4Network, ...]
     """The source's ranges, those of other sites included."""
     why: str
+    last: int
+    """The last port of a range; `port` itself where it is one."""
+
+    @property
+    def range(self) -> str:
+        """`22`, or `31000-32000`."""
+        return str(self.port) if self.last == self.port else f"{self.port}-{self.last}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +125,11 @@ class EgressRule:
     networks: tuple[IPv4Network, ...]
     why: str
 
+    @property
+    def last(self) -> int:
+        """The same port: what nodes reach outside is never a range."""
+        return self.port
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedSecret:
@@ -129,6 +141,17 @@ class PlannedSecret:
     site: str | None
     dns_names: tuple[str, ...] = ()
     """Whom a certificate is for, with the site's name in place."""
+    also: tuple[Secret, ...] = ()
+    """The same secret as further components declare it, for their own nodes and files."""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles of all nodes that read it."""
+        return tuple(dict.fromkeys(role for each in (self.declared, *self.also) for role in each.roles))
+
+    def read_by(self, role: Role) -> tuple[Secret, ...]:
+        """The declarations that hold on nodes of `role`: one file each."""
+        return tuple(each for each in (self.declared, *self.also) if role in each.roles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,9 +211,14 @@ class SitePlan:
         """The rules for nodes of `role`, in the table's order."""
         return tuple(rule for rule in self.traffic if rule.to is role)
 
+    def has(self, component: Component) -> bool:
+        """False for an optional component that cluster.yaml leaves out."""
+        software = self.software.get(component.name)
+        return software is None or software.enabled
+
     def secrets_of(self, role: Role) -> tuple[PlannedSecret, ...]:
         """The secrets that nodes of `role` read, and no others."""
-        return tuple(secret for secret in self.secrets if role in secret.declared.roles)
+        return tuple(secret for secret in self.secrets if role in secret.roles)
 
 
 @dataclass(frozen=True, kw_only=True)

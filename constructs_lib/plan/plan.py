@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 
 from constructs_lib.components import COMPONENTS
-from constructs_lib.components.model import Role
+from constructs_lib.components.model import Component, ResolvedSoftware, Role, Secret
 from constructs_lib.plan.addresses import cut, node_address
 from constructs_lib.plan.lock import Lock, SiteLock, complete, wanted_nodes
 from constructs_lib.plan.model import (
@@ -38,8 +39,13 @@ def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
         name: cut(site, locked.sites[name].zones, path=f"sites.{name}") for name, site in spec.sites.items()
     }
     roles = {name: _roles(site) for name, site in spec.sites.items()}
-    secrets = {name: _secrets(name, roles[name]) for name in spec.sites}
-    sites = {name: _site(spec, name, locked.sites[name], zones, roles, secrets[name]) for name in spec.sites}
+    software = resolve_software(spec.software)
+    wanted = [component for component in COMPONENTS if software[component.name].enabled]
+    secrets = {name: _secrets(name, roles[name], wanted) for name in spec.sites}
+    sites = {
+        name: _site(spec, name, locked.sites[name], zones, roles, secrets[name], software)
+        for name in spec.sites
+    }
     return ClusterPlan(
         name=spec.name,
         sites=sites,
@@ -57,6 +63,7 @@ def _site(
     zones: dict[str, tuple[ZonePlan, ...]],
     roles: dict[str, tuple[Role, ...]],
     secrets: tuple[PlannedSecret, ...],
+    software: Mapping[str, ResolvedSoftware],
 ) -> SitePlan:
     site = spec.sites[name]
     nodes = _nodes(site, lock, zones[name], path=f"sites.{name}")
@@ -92,12 +99,13 @@ def _site(
             roles_anywhere={role for there in roles.values() for role in there},
             admin=spec.admin.networks,
             elsewhere=elsewhere,
+            components=[component for component in COMPONENTS if software[component.name].enabled],
         ),
         egress=egress(spec.software),
         # What no role reads, an authority's key, is none of the site's business.
         secrets=tuple(secret for secret in secrets if secret.declared.roles),
         late_values=_late_values(name, nodes),
-        software=resolve_software(spec.software),
+        software=software,
         software_mirrors=SoftwareMirrors(
             image_prefix=spec.software.image_prefix,
             apt_mirror=spec.software.apt_mirror,
@@ -151,18 +159,24 @@ def _pool(name: str, slot: int, spec: PoolSpec) -> PoolPlan:
     return PoolPlan(name=name, slot=slot, spec=spec, min=least, max=most)
 
 
-def _secrets(site: str, roles: tuple[Role, ...]) -> tuple[PlannedSecret, ...]:
-    """What the nodes of a site read, and the authorities that sign it."""
-    declared = [secret for component in COMPONENTS for secret in component.secrets]
+def _secrets(
+    site: str, roles: tuple[Role, ...], components: Iterable[Component]
+) -> tuple[PlannedSecret, ...]:
+    """What the nodes of a site read, each name once, and the authorities that sign it."""
+    declared = [secret for component in components for secret in component.secrets]
     read = [secret for secret in declared if set(secret.roles) & set(roles)]
     signers = {secret.signed_by for secret in read}
+    found: dict[str, list[Secret]] = {}
+    for secret in declared:
+        if secret in read or secret.name in signers:
+            found.setdefault(secret.name, []).append(secret)
     return tuple(
         PlannedSecret(
-            name=f"{secret.name}_{site.replace('-', '_')}" if secret.per_site else secret.name,
-            declared=secret,
-            site=site if secret.per_site else None,
-            dns_names=tuple(name.format(site=site) for name in secret.dns_names),
+            name=f"{name}_{site.replace('-', '_')}" if first.per_site else name,
+            declared=first,
+            site=site if first.per_site else None,
+            dns_names=tuple(name.format(site=site) for name in first.dns_names),
+            also=tuple(also),
         )
-        for secret in declared
-        if secret in read or secret.name in signers
+        for name, (first, *also) in found.items()
     )

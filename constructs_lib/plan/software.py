@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ContainerImage, ResolvedSoftware
@@ -12,8 +13,13 @@ from constructs_lib.spec.model import ComponentSoftware, SoftwareSpec
 
 def resolve_software(spec: SoftwareSpec) -> Mapping[str, ResolvedSoftware]:
     """Component name → its software, for every component, overridden or not."""
+    overrides = {
+        component.name: spec.components.get(component.name, ComponentSoftware()) for component in COMPONENTS
+    }
     return {
-        component.name: _resolve(component, spec, spec.components.get(component.name, ComponentSoftware()))
+        component.name: replace(
+            _resolve(component, spec, overrides[component.name]), enabled=overrides[component.name].enabled
+        )
         for component in COMPONENTS
     }
 

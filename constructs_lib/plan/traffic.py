@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 
-from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, Peer, Port, Role
 from constructs_lib.plan.model import EgressRule, TrafficRule, ZonePlan
 from constructs_lib.spec.model import SiteSpec, SoftwareSpec
@@ -49,6 +48,7 @@ def traffic(
     roles_anywhere: Iterable[Role],
     admin: tuple[IPv4Network, ...],
     elsewhere: Mapping[Role, tuple[IPv4Network, ...]],
+    components: Iterable[Component],
 ) -> tuple[TrafficRule, ...]:
     """Rules for every role that the site has, from every source that exists, in the components' order.
 
@@ -58,7 +58,7 @@ def traffic(
     here = {*roles_here, *_existing(site)}
     anywhere = {*roles_anywhere, *_existing(site)}
     rules = []
-    for component in COMPONENTS:
+    for component in components:
         for to in (role for role in component.roles if role in here):
             for port in (port for port in component.ports if port.on is None or to in port.on):
                 for source in port.reached_by:
@@ -106,4 +106,5 @@ def _rule(
         source=source,
         networks=networks,
         why=port.why,
+        last=port.last or port.number,
     )

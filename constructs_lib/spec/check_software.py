@@ -33,6 +33,13 @@ def _software(settings: Settings) -> Iterator[Finding]:
         component = by_name.get(name)
         if component is None or not settings.intact(*path):
             continue
+        if not override.enabled and not component.optional:
+            optional = [each.name for each in COMPONENTS if each.optional]
+            yield Finding(
+                (*path, "enabled"),
+                f"got false, expected true: {name} is needed; optional: {', '.join(optional)}",
+            )
+            continue
         possible = (default_source(component), *component.also_runs_from)
         if override.source is not None and override.source not in possible:
             yield Finding(

@@ -255,8 +255,10 @@ StateSpec = Annotated[LocalState | S3State | HttpState | GcsState | AzurermState
 
 
 class ComponentSoftware(_Settings):
-    """One component's override: the same four settings for every component."""
+    """One component's override: the same settings for every component."""
 
+    enabled: f.Switch = True
+    """False leaves an optional component out, with its ports and secrets: chronos."""
     source: f.Source | None = None
     """image, apt, or preinstalled (the machine's image has it), where the component can run from it."""
     version: f.Version | None = None

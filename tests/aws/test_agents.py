@@ -148,5 +148,6 @@ def test_agents_alone_reach_the_masters_that_exist_and_nobody_else_of_theirs() -
     }
     assert inside == gossip | {
         "agent/zookeeper-client-to-master": masters,
+        "agent/mesos_master-http-to-master": masters,
         "agent/consul-rpc-to-consul": consul,
     }

@@ -40,7 +40,7 @@ def test_every_line_of_the_traffic_table_is_let_in_once_and_nothing_else_is(case
     by_key = dict(ingress)
     for rule in site.traffic:
         made = by_key[f"{rule.to}/{rule.name}"]
-        assert (made["port"], made["protocol"]) == (rule.port, rule.protocol)
+        assert (made["port"], made["last"], made["protocol"]) == (rule.port, rule.last, rule.protocol)
         assert made["group"] == f'aws_security_group.fw["{rule.to}"].id'
         if isinstance(rule.source, Role):
             assert made["peer"] == f'aws_security_group.fw["{rule.source}"].id'

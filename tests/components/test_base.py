@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -95,13 +96,10 @@ def test_systemd_itself_finds_nothing_wrong_in_any_unit(tmp_path: Path) -> None:
         for file in files.files:
             if file.path.startswith("/etc/systemd/system/") and file.path.endswith(".service"):
                 units.setdefault(f"{files.cluster}-{files.name}/{file.path.rsplit('/', 1)[1]}", file.content)
-    programs = {file.path for files in every_node() for file in files.files if file.mode & 0o111}
-    programs |= {"/usr/bin/docker", "/usr/bin/consul"}
     for number, text in enumerate(sorted(set(units.values()))):
-        for program in programs:
-            text = text.replace(program, "/bin/true")  # noqa: PLW2901 - on this machine they don't exist
         path = tmp_path / f"unit{number}.service"
-        path.write_text(text)
+        # What they start doesn't exist on this machine.
+        path.write_text(re.sub(r"(?m)^(Exec\w+=[-+]?)/\S+", r"\1/bin/true", text))
         done = subprocess.run([analyze, "verify", str(path)], capture_output=True, text=True, check=False)
         assert path.name not in done.stderr, done.stderr
         assert done.returncode == 0, done.stderr

@@ -62,7 +62,8 @@ def client(
 
 def client_of(consul: Path, server: Agent, folder: Path, **other: str) -> Agent:
     """A client with the server's secrets, but for those in `other`."""
-    secrets = {s.name: server.at(s.path).read_text() for s in SERVER.secrets} | other
+    theirs = {s.name: server.at(s.path).read_text() for s in SERVER.secrets}
+    secrets = values(CLUSTER.secrets) | theirs | other
     agent = Agent(consul, folder, CLIENT, secrets)
     agent.configure(join=server.ports["serf_lan"])
     return agent

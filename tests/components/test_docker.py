@@ -59,7 +59,7 @@ def test_the_distributions_mirror_is_not_taken_for_dockers() -> None:
     [packages] = [p for p in render(planned, planned.pools[0]).packages if p.component == "docker"]
 
     assert packages.repository is not None
-    assert packages.repository.uri.startswith("https://download.docker.com/")
+    assert str(packages.repository.uri).startswith("https://download.docker.com/")
 
 
 def test_it_downloads_through_the_proxy_but_reaches_the_site_directly() -> None:

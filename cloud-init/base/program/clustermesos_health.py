@@ -43,7 +43,17 @@ def is_active(unit: str) -> str:
     return answer
 
 
-KINDS = {"four_letter_word": four_letter_word, "http_ok": http_ok, "unit_active": unit_active}
+def succeeds(check: Entry) -> str:
+    done = ask(*check["command"], seconds=5)
+    return (done.stdout.strip() or f"exit code {done.returncode}") if done.returncode else ""
+
+
+KINDS = {
+    "four_letter_word": four_letter_word,
+    "http_ok": http_ok,
+    "unit_active": unit_active,
+    "succeeds": succeeds,
+}
 
 
 def outcomes(stage: Entry) -> list[dict[str, Any]]:
@@ -56,5 +66,7 @@ def outcome(component: str, check: Entry) -> dict[str, Any]:
     try:
         wrong = KINDS[check["kind"]](check)
     except (OSError, Failure) as error:
-        wrong = f"{check.get('port') or check.get('url') or check.get('unit')}: {error}"
+        wrong = (
+            f"{check.get('port') or check.get('url') or check.get('unit') or check.get('command')}: {error}"
+        )
     return {"component": component, "check": check["kind"], "healthy": not wrong, "wrong": wrong}

@@ -73,11 +73,16 @@ def pin(name: str, line: str | None, *, must: bool) -> str:
     return ""
 
 
-def add_repository(disk: Disk, name: str, repository: dict[str, str]) -> None:
+def add_repository(disk: Disk, name: str, repository: Entry) -> None:
     release = platform.freedesktop_os_release()
     known = {"distribution": release["ID"], "codename": release["VERSION_CODENAME"]}
-    uri, suite = repository["uri"].format(**known), repository["suite"].format(**known)
-    key = trusted_key(f"{uri}/{repository['key']}", repository["fingerprint"])
+    uri, key_at = repository["uri"], repository["key"]
+    if isinstance(uri, dict):
+        if known["distribution"] not in uri:
+            raise Failure(f"{name}: no repository for {known['distribution']}", WRONG)
+        uri = uri[known["distribution"]]
+    uri, suite = uri.format(**known), repository["suite"].format(**known)
+    key = trusted_key(key_at if "://" in key_at else f"{uri}/{key_at}", repository["fingerprint"])
     keyring = f"/etc/apt/keyrings/{name}.asc"
     source = f"deb [signed-by={disk.at(keyring)}] {uri} {suite} {repository['section']}\n"
     disk.put(keyring, key)

@@ -1,0 +1,63 @@
+"""Marathon: keeps long-running applications alive; one of the masters' instances leads, the others proxy.
+
+The image brings the JDK 8 and the libmesos that it needs. Marathon writes every setting to its log, so its
+secrets come by file, and there is no password on its HTTP port: the firewalls let in only who is named here.
+"""
+
+from __future__ import annotations
+
+from constructs_lib.components.model import (
+    Component,
+    ContainerImage,
+    Directory,
+    File,
+    HttpOk,
+    Port,
+    Role,
+    Secret,
+)
+
+UNIT = "marathon.service"
+
+MARATHON = Component(
+    name="marathon",
+    summary="starts applications on the agents and keeps them running",
+    roles=(Role.MASTER,),
+    software=ContainerImage(name="mesosphere/marathon", version="v1.11.24"),
+    ports=(
+        Port(
+            "http",
+            8080,
+            (Role.MASTER, Role.CONSUL, Role.GATEWAY),
+            "its other instances; consoles; metrics",
+            service="marathon",
+            metrics="/metrics/prometheus",
+        ),
+        Port("scheduler", 8090, (Role.MASTER,), "the leading Mesos master sends offers"),
+    ),
+    files=(
+        File("marathon.env.j2", to="/etc/marathon/marathon.env", restarts=UNIT),
+        File("marathon-config", to="/usr/local/libexec/marathon-config", mode=0o755, restarts=UNIT),
+        File("marathon.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
+    ),
+    directories=(Directory(path="/etc/marathon"),),
+    units=(UNIT,),
+    secrets=(
+        Secret(
+            name="mesos_marathon_password",
+            kind="password",
+            roles=(Role.MASTER,),
+            to="/etc/marathon/mesos-password",
+            restarts=UNIT,
+        ),
+        Secret(
+            name="marathon_zookeeper_password",
+            kind="password",
+            roles=(Role.MASTER,),
+            to="/etc/marathon/zookeeper-password",
+            restarts=UNIT,
+        ),
+    ),
+    health=(HttpOk(port="http", path="/ping"),),
+    ready_within=600,
+)

@@ -1,0 +1,95 @@
+"""What Marathon is started with; the script that completes its secrets is run for real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from constructs_lib.components.model import Role
+from constructs_lib.nodes.model import NodeFiles
+from constructs_lib.nodes.render import render
+from tests.components.on_node import Root
+from tests.nodes.clusters import site
+
+HOSTS = "10.20.16.11:2181,10.20.80.12:2181,10.20.144.13:2181"
+
+
+def master(case: str = "whole") -> NodeFiles:
+    planned = site(case)
+    return render(planned, planned.nodes_of(Role.MASTER)[0])
+
+
+def environment(files: NodeFiles) -> dict[str, str]:
+    lines = files.file("/etc/marathon/marathon.env").content.splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def unit(files: NodeFiles) -> str:
+    return files.file("/etc/systemd/system/marathon.service").content
+
+
+def test_it_finds_the_leading_master_through_all_zookeepers_and_logs_in() -> None:
+    found = environment(master())
+
+    assert found["MARATHON_MASTER"] == f"zk://{HOSTS}/mesos"
+    assert found["MARATHON_MESOS_AUTHENTICATION"] == ""
+    assert found["MARATHON_MESOS_AUTHENTICATION_PRINCIPAL"] == "marathon"
+    assert found["MARATHON_MESOS_AUTHENTICATION_SECRET_FILE"] == "/run/marathon/secret"
+
+
+def test_the_others_and_mesos_reach_it_at_its_planned_address() -> None:
+    address = str(site("whole").nodes_of(Role.MASTER)[0].address)
+    found = environment(master())
+
+    assert found["MARATHON_HOSTNAME"] == found["LIBPROCESS_IP"] == address
+    assert found["LIBPROCESS_PORT"] == "8090"
+    rules = {(rule.port_name, rule.source) for rule in site("whole").traffic_to(Role.MASTER)}
+    assert ("scheduler", Role.MASTER) in rules
+
+
+def test_the_heap_is_bounded_by_the_machines_memory() -> None:
+    assert environment(master())["JAVA_OPTS"] == "-Xmx1365m"
+    assert environment(master("small"))["JAVA_OPTS"] == "-Xmx682m"
+
+
+def test_no_password_is_asked_at_its_port_since_it_would_write_it_to_its_log() -> None:
+    assert not any("HTTP_CREDENTIALS" in name for name in environment(master()))
+    reached = {rule.source for rule in site("whole").traffic_to(Role.MASTER) if rule.port == 8080}
+    assert reached == {Role.MASTER, Role.CONSUL, Role.GATEWAY}
+
+
+def test_a_reboot_needs_no_registry() -> None:
+    assert "docker pull" not in unit(master())
+    assert "Restart=always\n" in unit(master())
+    assert "StartLimitIntervalSec=0\n" in unit(master())
+
+
+def test_the_node_completes_secret_and_address_in_files_of_their_readers_alone(tmp_path: Path) -> None:
+    node = Root(tmp_path)
+    node.at("/run/marathon").mkdir(parents=True)
+    node.put("/etc/marathon/zookeeper-password", "Zoo_1")
+    node.put("/etc/marathon/mesos-password", "mesos-1\n")
+    node.double("chown", 'echo "$@"')
+
+    done = node.run(master().file("/usr/local/libexec/marathon-config").content, HOSTS)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "65534:65534 secret.new\n"
+    assert node.at("/run/marathon/secret").read_bytes() == b"mesos-1"
+    assert (
+        node.at("/run/marathon/secret.env").read_text() == f"MARATHON_ZK=zk://marathon:Zoo_1@{HOSTS}/marathon"
+    )
+    assert {path.name for path in node.at("/run/marathon").iterdir()} == {"secret", "secret.env"}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in node.at("/run/marathon").iterdir())
+
+
+def test_a_password_that_would_change_the_address_is_refused_and_not_shown(tmp_path: Path) -> None:
+    node = Root(tmp_path)
+    node.at("/run/marathon").mkdir(parents=True)
+    node.put("/etc/marathon/zookeeper-password", "a@b")
+
+    done = node.run(master().file("/usr/local/libexec/marathon-config").content, HOSTS)
+
+    assert done.returncode == 1
+    assert "marathon_zookeeper_password: expected letters, digits" in done.stderr
+    assert "a@b" not in done.stderr
+    assert list(node.at("/run/marathon").iterdir()) == []

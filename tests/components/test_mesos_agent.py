@@ -1,0 +1,292 @@
+"""What a Mesos agent is started with, and the program on the node that computes the rest, run for real."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructs_lib.components.flags import known_flags
+from constructs_lib.components.model import Role
+from constructs_lib.nodes.model import NodeFiles
+from constructs_lib.nodes.render import NODE_ADDRESS, render
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.model import ClusterSpec
+from tests.components.on_node import Root
+from tests.components.test_flags import mesos_flags
+from tests.nodes.clusters import WHOLE, site
+
+ADDRESS = "10.20.96.7"
+
+
+def agent(case: str = "whole") -> NodeFiles:
+    planned = site(case)
+    return render(planned, planned.pools[0])
+
+
+def flags() -> dict[str, str]:
+    return mesos_flags(agent().file("/etc/default/mesos-agent").content.replace(NODE_ADDRESS, ADDRESS))
+
+
+def unit() -> str:
+    return agent().file("/etc/systemd/system/mesos-agent.service").content
+
+
+def test_it_works_with_cgroup_v2_and_takes_back_what_grew() -> None:
+    assert flags()["systemd_enable_support"] == "false"
+    assert flags()["reconfiguration_policy"] == "additive"
+    assert flags()["containerizers"] == "docker,mesos"
+
+
+def test_a_restart_leaves_its_tasks_alone_and_stopping_docker_does_not_stop_it() -> None:
+    assert "KillMode=process\n" in unit()
+    assert "Delegate=yes\n" in unit()
+    assert not re.search(r"(?m)^(Requires|BindsTo|PartOf)=", unit())
+    assert re.search(r"(?m)^After=.*\bremote-fs.target docker.service$", unit())
+
+
+def test_its_address_of_the_masters_holds_no_password() -> None:
+    assert flags()["master"] == "zk://10.20.16.11:2181,10.20.80.12:2181,10.20.144.13:2181/mesos"
+
+
+def test_whoever_reaches_its_port_has_to_log_in_to_change_anything() -> None:
+    assert flags()["authenticate_http_readwrite"] == "true"
+    assert flags()["http_credentials"] == "file:///run/mesos-agent/http_credentials.json"
+    # The password of the masters' operator is on no agent.
+    assert {secret.name for secret in agent().secrets if secret.path.startswith("/etc/mesos/")} == {
+        "mesos_agent_password",
+        "mesos_agent_operator_password",
+    }
+
+
+def test_master_and_agent_read_one_and_the_same_secret() -> None:
+    [shared] = [secret for secret in site("whole").secrets if secret.name == "mesos_agent_password"]
+    assert set(shared.roles) == {Role.MASTER, Role.AGENT}
+    assert {each.to for each in (shared.declared, *shared.also)} == {"/etc/mesos/secrets/agent"}
+
+
+class Node:
+    """A machine with 16 GiB, 4 CPUs and 100 GiB, whose sizes and boot a test can change."""
+
+    def __init__(self, folder: Path, leader: int) -> None:
+        self.root = Root(folder)
+        self.given = json.loads(agent().file("/etc/mesos/agent.json").content.replace(NODE_ADDRESS, ADDRESS))
+        # What answers anything but a connection error is a master that is up: a double of one.
+        self.given["masters"] = [f"127.0.0.1:{leader}"]
+        self.cpus, self.memory, self.disk, self.boot = 4, 16384, 102400, "boot-1"
+        self.docker("1.51")
+        for who in ("agent", "operator"):
+            self.root.put(f"/etc/mesos/secrets/{who}", f'{who}-"secret')
+        for path in ("/run/mesos-agent", "/var/lib/mesos/meta/slaves/S1"):
+            self.root.at(path).mkdir(parents=True)
+        self.latest = self.root.at("/var/lib/mesos/meta/slaves/latest")
+        self.register()
+
+    def register(self) -> None:
+        """As the agent does at its first start."""
+        self.latest.symlink_to("S1")
+
+    def docker(self, version: str) -> None:
+        self.root.double("docker", f"echo {version}")
+
+    def configure(self, *arguments: str) -> tuple[int, str]:
+        self.root.put("/etc/mesos/agent.json", json.dumps(self.given))
+        self.root.put("/proc/sys/kernel/random/boot_id", self.boot)
+        script = agent().file("/usr/local/libexec/mesos-agent-config").content
+        done = self.root.run(
+            script,
+            *arguments,
+            replaced={
+                'os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")': f"{self.memory} << 20",
+                "os.cpu_count()": str(self.cpus),
+                "shutil.disk_usage(WORK).total": f"{self.disk} << 20",
+            },
+        )
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def read(self, name: str) -> str:
+        return self.root.at(f"/run/mesos-agent/{name}").read_text()
+
+
+class Master(BaseHTTPRequestHandler):
+    """A leading master, as far as an agent asks before its first start."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"master/elected": 1.0}' if self.path == "/metrics/snapshot" else b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def leader() -> Iterator[int]:
+    """The port of a double of a leading master."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Master) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.fixture
+def node(tmp_path: Path, leader: int) -> Node:
+    return Node(tmp_path, leader)
+
+
+def test_its_first_start_waits_for_a_leading_master_and_a_later_one_does_not(node: Node, leader: int) -> None:
+    node.latest.unlink()
+    assert node.configure() == (0, "")
+
+    node.register()
+    node.given["masters"] = ["127.0.0.1:1"]
+    assert node.configure() == (0, "")
+
+
+def test_it_offers_less_than_the_machine_has(node: Node) -> None:
+    assert node.configure() == (0, "")
+    assert node.read("resources") == "cpus:3.75;mem:14746;disk:71680;ports:[31000-32000]"
+
+
+def test_a_very_small_machine_offers_half_of_it(node: Node) -> None:
+    node.cpus, node.memory, node.disk = 1, 1024, 8192
+
+    assert node.configure() == (0, "")
+    assert node.read("resources") == "cpus:0.75;mem:512;disk:4096;ports:[31000-32000]"
+
+
+def test_its_fault_domain_is_the_zone_whose_range_holds_its_address(node: Node) -> None:
+    node.configure()
+    assert json.loads(node.read("domain")) == {
+        "fault_domain": {"region": {"name": "eu"}, "zone": {"name": "b"}}
+    }
+
+    node.given["address"] = "192.0.2.1"
+    code, said = node.configure()
+    assert code == 1
+    assert said.startswith("address 192.0.2.1 is in no zone's range for agents: {'a': '10.20.32.0/19'")
+
+
+def test_its_attributes_are_the_pools_and_its_name(node: Node) -> None:
+    pool = {"general": {"count": 1, "attributes": {"disk": "ssd", "rack": "r1"}}}
+    sites = {"eu": WHOLE["sites"]["eu"] | {"agents": pool}}  # type: ignore[index]
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"sites": sites})).site("eu")
+    text = render(planned, planned.pools[0]).file("/etc/mesos/agent.json").content
+    node.given["attributes"] = json.loads(text)["attributes"]
+
+    assert node.configure() == (0, "")
+    assert node.read("attributes") == "pool:general;disk:ssd;rack:r1"
+
+
+def test_its_credentials_are_json_whatever_the_secret_holds_and_roots_alone(node: Node) -> None:
+    node.configure()
+
+    assert json.loads(node.read("credential.json")) == {"principal": "agent", "secret": 'agent-"secret'}
+    assert json.loads(node.read("http_credentials.json")) == {
+        "credentials": [{"principal": "operator", "secret": 'operator-"secret'}]
+    }
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in node.root.at("/run/mesos-agent").iterdir())
+
+
+def test_every_computed_file_is_what_its_flag_takes(node: Node) -> None:
+    node.configure()
+    table = known_flags("mesos-agent")
+
+    for name in ("resources", "attributes", "domain"):
+        assert flags()[name] == f"file:///run/mesos-agent/{name}"
+        assert table.wrong(name, node.read(name)) == ""
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted"),
+    [
+        ("1.41", ""),
+        ("1.51", ""),
+        ("1.52", "DOCKER_API_VERSION=1.44\n"),
+        ("1.55", "DOCKER_API_VERSION=1.44\n"),
+    ],
+)
+def test_docker_29_is_asked_in_an_older_version_of_its_api(node: Node, version: str, wanted: str) -> None:
+    node.docker(version)
+
+    assert node.configure() == (0, "")
+    assert node.read("docker.env") == wanted
+
+
+def test_a_little_less_memory_after_a_new_kernel_changes_nothing(node: Node) -> None:
+    node.configure()
+    before = node.read("resources")
+    node.memory, node.boot = 16380, "boot-2"
+
+    assert node.configure() == (0, "")
+    assert node.read("resources") == before
+    assert node.latest.is_symlink()
+
+
+def test_a_machine_that_came_back_smaller_registers_as_a_new_agent(node: Node) -> None:
+    node.configure()
+    node.memory, node.cpus, node.boot = 8192, 2, "boot-2"
+
+    assert node.configure() == (0, "registers as a new agent: cpus 3.75 -> 1.75, mem 14746 -> 7168")
+    assert not node.latest.is_symlink()
+    assert node.read("resources") == "cpus:1.75;mem:7168;disk:71680;ports:[31000-32000]"
+
+
+def test_a_machine_that_grew_keeps_its_name(node: Node) -> None:
+    node.configure()
+    node.memory, node.boot = 32768, "boot-2"
+
+    assert node.configure() == (0, "")
+    assert "mem:29492;" in node.read("resources")
+    assert node.latest.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"attributes": {"pool": "other"}}, "attribute pool general -> other"),
+        ({"attributes": {}}, "attribute pool general -> None"),
+        ({"address": "10.20.96.8"}, f"hostname {ADDRESS} -> 10.20.96.8"),
+        ({"address": "10.20.32.8"}, f"hostname {ADDRESS} -> 10.20.32.8, zone b -> a"),
+    ],
+)
+def test_while_tasks_may_run_a_change_that_mesos_refuses_is_told_and_nothing_forgotten(
+    node: Node, change: dict[str, Any], told: str
+) -> None:
+    node.configure()
+    before = node.read("attributes")
+    node.given |= change
+
+    code, said = node.configure()
+
+    assert code == 1
+    assert said.startswith(
+        f"Mesos would refuse this agent: {told}. Drain it, then run: mesos-agent-config --forget"
+    )
+    assert node.latest.is_symlink()
+    assert node.read("attributes") == before
+    # Taken back, or asked to forget, it goes on.
+    assert node.configure("--forget") == (0, f"registers as a new agent: {told}")
+    assert not node.latest.is_symlink()
+
+
+def test_an_attribute_more_needs_no_new_agent(node: Node) -> None:
+    node.configure()
+    node.given["attributes"] = {"pool": "general", "disk": "ssd"}
+
+    assert node.configure() == (0, "")
+    assert node.read("attributes") == "pool:general;disk:ssd"
+
+
+def test_a_note_that_cannot_be_read_is_no_reason_to_stay_down(node: Node) -> None:
+    node.configure()
+    node.root.put("/var/lib/mesos/clustermesos-agent.json", "{")
+
+    assert node.configure() == (0, "")
+    assert node.latest.is_symlink()
