@@ -116,7 +116,8 @@ class Election:
     Args:
         session: its session.
         group: where.
-        name: the znode's name without its number, such as `json.info_`; None only watches.
+        name: the znode's name without its number, such as `json.info_`; None only watches, and makes the
+            folder if nobody has.
         data: what the znode holds.
         on_change: called with the leader's data, or None while nobody is known to lead, and with whether it
             is this candidate.
@@ -171,17 +172,17 @@ class Election:
             user = self._session.url.user or "nobody (no user in the URL)"
             self._on_refused(
                 RefusedError(
-                    f"ZooKeeper refused {self._group.folder} (NoAuth): what is there was made by another "
-                    f"login than {user}, or with another password"
+                    f"ZooKeeper refused {self._group.folder} (NoAuth): it, or what is above it, was made by "
+                    f"another login than {user}, or with another password"
                 )
             )
         except (KazooException, KazooTimeoutError, OSError):
             self._tell(None, leading=False)
 
     def _join(self) -> None:
-        if self._name is None:
-            return
         client, folder = self._session.client, self._group.folder
+        if self._name is None:
+            return self._session.make_folder(folder, self._group.acl)
         if self._mine is not None and client.exists(f"{folder}/{self._mine}"):
             return
         self._session.make_folder(folder, self._group.acl)

@@ -192,5 +192,20 @@ def ask(
         raise OSError(f"{url} answered no HTTP or no JSON: {error}") from None
 
 
+def forward(url: str, question: Question, headers: Mapping[str, str]) -> Answer:
+    """Send a request on as it is and give the answer as it is; OSError when nobody answers."""
+    request = Request(url, question.body or None, dict(headers), method=question.method)  # noqa: S310
+    try:
+        with _OPENER.open(request, timeout=10) as response:
+            kind = response.headers.get("Content-Type")
+            kept = {name: value for name, value in response.headers.items() if name in _FORWARDED}
+            return Answer(response.status, response.read().decode(errors="replace"), kept, kind)
+    except (HTTPException, ValueError) as error:
+        raise OSError(f"{url} answered no HTTP: {error}") from None
+
+
+_FORWARDED = ("Marathon-Deployment-Id", "WWW-Authenticate", "Location")
+
+
 def _is_json(response: Any) -> bool:
     return str(response.headers.get("Content-Type", "")).startswith("application/json")

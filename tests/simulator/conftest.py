@@ -16,7 +16,7 @@ from tests.simulator.running import Double, wait_for
 
 
 class ZooKeeper:
-    """One real server; `path()` gives each test a fresh place below which it may work."""
+    """One real server; `path()` gives each test a fresh place below which anybody may work, like the root."""
 
     def __init__(self, folder: Path, jars: str) -> None:
         self.port = free_port()
@@ -42,6 +42,13 @@ class ZooKeeper:
 
     def path(self) -> str:
         self._paths += 1
+        client = KazooClient(self.servers)
+        client.start(timeout=20)
+        try:
+            client.create(f"/test{self._paths}")
+        finally:
+            client.stop()
+            client.close()
         return f"/test{self._paths}"
 
     def stop(self) -> None:

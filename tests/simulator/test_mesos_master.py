@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import stat
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from kazoo.client import KazooClient
 from constructs_lib.simulator.flags import stout, table
 from scripts.embedded_aws import free_port
 from tests.simulator.conftest import Start, ZooKeeper
+from tests.simulator.masters import leader_of, leads, master, metrics, private
 from tests.simulator.running import Double, ended, wait_for
 
 CREDENTIALS = {
@@ -29,58 +29,14 @@ ONLY_AGENTS = {
 }
 
 
-def private(path: Path, content: object) -> Path:
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    path.chmod(stat.S_IRUSR | stat.S_IWUSR)
-    return path
-
-
-def master(
-    start: Start,
-    zookeeper: ZooKeeper,
-    path: str,
-    work: Path,
-    *flags: str,
-    login: str = "mesos:top",
-    quorum: int = 1,
-) -> Double:
-    port = free_port()
-    return start(
-        "mesos-master",
-        f"--zk=zk://{login}@{zookeeper.servers}{path}",
-        f"--quorum={quorum}",
-        f"--work_dir={work / str(port)}",
-        "--ip=127.0.0.1",
-        f"--port={port}",
-        "--hostname=127.0.0.1",
-        "--zk_session_timeout=2secs",
-        *flags,
-        port=port,
-    )
-
-
-def metrics(double: Double) -> dict[str, float]:
-    return double.get("/metrics/snapshot") or {}
-
-
-def leads(double: Double) -> bool:
-    return metrics(double).get("master/elected") == 1.0 and double.get("/state") is not None
-
-
 def redirects(double: Double) -> bool:
     return double.ask("/master/state")[0] == 307
-
-
-def leader_of(doubles: list[Double]) -> Double:
-    found: list[Double] = wait_for("one leading master", lambda: [d for d in doubles if leads(d)], *doubles)
-    assert len(found) == 1
-    return found[0]
 
 
 def test_one_of_three_masters_leads_and_the_others_redirect_to_it(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
-    path = zookeeper.path()
+    path = f"{zookeeper.path()}/mesos"
     masters = [master(start, zookeeper, path, tmp_path, quorum=2) for _ in range(3)]
     leader = leader_of(masters)
 
@@ -98,7 +54,7 @@ def test_one_of_three_masters_leads_and_the_others_redirect_to_it(
 def test_the_znodes_are_those_of_mesos_and_only_its_login_writes_there(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path, zk: KazooClient
 ) -> None:
-    path = zookeeper.path()
+    path = f"{zookeeper.path()}/mesos"
     double = master(start, zookeeper, path, tmp_path)
     leader_of([double])
 
@@ -119,7 +75,7 @@ def test_the_znodes_are_those_of_mesos_and_only_its_login_writes_there(
 def test_another_master_takes_over_and_the_old_one_comes_back_as_a_follower(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
-    path = zookeeper.path()
+    path = f"{zookeeper.path()}/mesos"
     masters = [master(start, zookeeper, path, tmp_path, quorum=2) for _ in range(3)]
     leader = leader_of(masters)
 
@@ -138,7 +94,7 @@ def test_another_master_takes_over_and_the_old_one_comes_back_as_a_follower(
 def test_a_master_that_loses_its_session_while_it_leads_ends_itself(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path, zk: KazooClient
 ) -> None:
-    path = zookeeper.path()
+    path = f"{zookeeper.path()}/mesos"
     double = master(start, zookeeper, path, tmp_path)
     leader_of([double])
     operator = KazooClient(zookeeper.servers, auth_data=[("digest", "mesos:top")])
@@ -156,7 +112,7 @@ def test_a_master_that_loses_its_session_while_it_leads_ends_itself(
 def test_another_password_than_the_one_that_made_the_znodes_is_refused(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
-    path = zookeeper.path()
+    path = f"{zookeeper.path()}/mesos"
     leader_of([master(start, zookeeper, path, tmp_path)])
 
     wrong = master(start, zookeeper, path, tmp_path, login="mesos:wrong")
@@ -170,7 +126,9 @@ def test_another_password_than_the_one_that_made_the_znodes_is_refused(
 def test_with_fewer_masters_than_its_quorum_the_leader_never_recovers_its_registry(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
-    alone = master(start, zookeeper, zookeeper.path(), tmp_path, "--registry_fetch_timeout=3secs", quorum=2)
+    alone = master(
+        start, zookeeper, f"{zookeeper.path()}/mesos", tmp_path, "--registry_fetch_timeout=3secs", quorum=2
+    )
     wait_for("the election", lambda: metrics(alone).get("master/elected") == 1.0, alone)
 
     assert alone.ask("/state")[0] == 503
@@ -189,7 +147,7 @@ def test_credentials_guard_the_operator_api_and_agents_log_in_with_theirs(
     double = master(
         start,
         zookeeper,
-        zookeeper.path(),
+        f"{zookeeper.path()}/mesos",
         tmp_path,
         f"--credentials=file://{private(tmp_path / 'credentials', CREDENTIALS)}",
         "--authenticate_agents",
@@ -224,7 +182,7 @@ def test_credentials_guard_the_operator_api_and_agents_log_in_with_theirs(
 def test_every_answer_and_the_version_name_it_a_double(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
-    double = master(start, zookeeper, zookeeper.path(), tmp_path)
+    double = master(start, zookeeper, f"{zookeeper.path()}/mesos", tmp_path)
     leader_of([double])
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://127.0.0.1:{double.port}/health", timeout=10) as answer:
@@ -264,7 +222,7 @@ def test_variables_are_flags_unknown_ones_are_ignored_and_the_command_line_wins(
 
 
 def test_a_port_that_is_taken_is_refused(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> None:
-    double = master(start, zookeeper, zookeeper.path(), tmp_path)
+    double = master(start, zookeeper, f"{zookeeper.path()}/mesos", tmp_path)
     leader_of([double])
     done = ended("mesos-master", "--ip=127.0.0.1", f"--port={double.port}", f"--work_dir={tmp_path / 'w'}")
 

@@ -1,0 +1,187 @@
+"""Agents' doubles: what they refuse, how they come back, and that they follow the leading master."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.simulator.resources import parse_attributes, parse_resources
+from scripts.embedded_aws import free_port
+from tests.simulator.conftest import Start, ZooKeeper
+from tests.simulator.masters import leader_of, master, metrics, private
+from tests.simulator.running import Double, ended, wait_for
+
+REFUSED = json.loads((Path(__file__).parent / "refused" / "mesos-agent.json").read_text())
+RESOURCES = "cpus:2;mem:1024;disk:4096;ports:[31000-32000]"
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_fails_as_the_real_one_on(case: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("agent secret")
+    flags = [flag.replace("{tmp}", str(tmp_path)) for flag in REFUSED[case]["flags"]]
+    done = ended("mesos-agent", "--ip=127.0.0.1", f"--port={free_port()}", "--no-hostname_lookup", *flags)
+
+    assert done.returncode == 1
+    assert REFUSED[case]["says"] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def agent(start: Start, master: str, work: Path, *flags: str, port: int | None = None) -> Double:
+    port = port or free_port()
+    return start(
+        "mesos-agent",
+        f"--master={master}",
+        f"--work_dir={work}",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--hostname=127.0.0.1",
+        "--systemd_enable_support=false",
+        "--zk_session_timeout=2secs",
+        *flags,
+        port=port,
+    )
+
+
+def registered(double: Double) -> bool:
+    return metrics(double).get("slave/registered") == 1.0
+
+
+def test_an_agent_registers_and_does_so_again_with_the_next_leader_under_its_own_id(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path
+) -> None:
+    path = f"{zookeeper.path()}/mesos"
+    masters = [master(start, zookeeper, path, tmp_path, quorum=2) for _ in range(3)]
+    leader = leader_of(masters)
+    # Without a login, as agents are: the leader's entry can be read by everybody.
+    double = agent(
+        start,
+        f"zk://{zookeeper.servers}{path}",
+        tmp_path / "agent",
+        f"--resources={RESOURCES}",
+        "--attributes=rack:r1;zone:a",
+    )
+    wait_for("the registration", lambda: registered(double), double, leader)
+    before = leader.get("/slaves")["slaves"][0]
+
+    leader.kill()
+    new = leader_of([other for other in masters if other is not leader])
+    after = wait_for("the agent at the new leader", lambda: new.get("/slaves")["slaves"], double, new)[0]
+
+    assert before["resources"] == {
+        "cpus": 2.0,
+        "mem": 1024.0,
+        "disk": 4096.0,
+        "gpus": 0.0,
+        "ports": "[31000-32000]",
+    }
+    assert before["attributes"] == {"rack": "r1", "zone": "a"}
+    assert after["id"] == before["id"]
+    assert double.get("/state")["id"] == before["id"]
+    assert double.ask("/health")[0] == 200
+
+
+def test_a_wrong_secret_ends_the_agent_with_mesos_words(
+    start: Start, zookeeper: ZooKeeper, tmp_path: Path
+) -> None:
+    known = private(tmp_path / "known", {"credentials": [{"principal": "agent", "secret": "hush"}]})
+    flags = (f"--credentials={known}", "--authenticate_agents")
+    leader = leader_of([master(start, zookeeper, f"{zookeeper.path()}/mesos", tmp_path, *flags)])
+    wrong = private(tmp_path / "wrong", {"principal": "agent", "secret": "psst"})
+    right = private(tmp_path / "right", {"principal": "agent", "secret": "hush"})
+
+    refused = agent(start, f"127.0.0.1:{leader.port}", tmp_path / "w1", f"--credential={wrong}")
+    welcome = agent(start, f"127.0.0.1:{leader.port}", tmp_path / "w2", f"--credential=file://{right}")
+
+    assert refused.process.wait(timeout=30) == 1
+    assert "refused authentication" in refused.log()
+    assert "psst" not in refused.log()
+    wait_for("the other one's registration", lambda: registered(welcome), welcome)
+
+
+class Reconfigured:
+    """An agent that registered once, and its next start with other flags in the same work_dir."""
+
+    def __init__(self, start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> None:
+        self.start = start
+        self.work = tmp_path / "agent"
+        self.leader = leader_of([master(start, zookeeper, f"{zookeeper.path()}/mesos", tmp_path)])
+        self.port = free_port()
+        first = self.again(f"--resources={RESOURCES}", "--attributes=rack:r1")
+        wait_for("the registration", lambda: registered(first), first)
+        self.id = first.get("/state")["id"]
+        assert first.stop() == 0
+
+    def again(self, *flags: str) -> Double:
+        return agent(self.start, f"127.0.0.1:{self.leader.port}", self.work, *flags, port=self.port)
+
+
+@pytest.fixture
+def reconfigured(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> Reconfigured:
+    return Reconfigured(start, zookeeper, tmp_path)
+
+
+def test_the_same_agent_comes_back_with_its_id(reconfigured: Reconfigured) -> None:
+    again = reconfigured.again(f"--resources={RESOURCES}", "--attributes=rack:r1")
+    wait_for("the registration", lambda: registered(again), again)
+    assert again.get("/state")["id"] == reconfigured.id
+
+
+def test_other_resources_are_refused_by_default(reconfigured: Reconfigured) -> None:
+    again = reconfigured.again("--resources=cpus:4;mem:1024;disk:4096", "--attributes=rack:r1")
+
+    assert again.process.wait(timeout=30) == 1
+    assert "Incompatible agent info detected" in again.log()
+    assert f"rm -f {reconfigured.work}/meta/slaves/latest" in again.log()
+
+
+def test_additive_takes_more_of_everything(reconfigured: Reconfigured) -> None:
+    more = "cpus:4;mem:2048;disk:4096;ports:[30000-32000]"
+    flags = (f"--resources={more}", "--attributes=rack:r1;zone:a", "--reconfiguration_policy=additive")
+    again = reconfigured.again(*flags)
+    wait_for("the registration", lambda: registered(again), again)
+    assert again.get("/state")["id"] == reconfigured.id
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--resources=cpus:1;mem:1024;disk:4096", "--attributes=rack:r1"), "'cpus' decreased from 2 to 1"),
+        (
+            ("--resources=cpus:2;mem:1024;disk:4096;ports:[31500-32000]", "--attributes=rack:r1"),
+            "not included",
+        ),
+        ((f"--resources={RESOURCES}", "--attributes=rack:r2"), "attribute 'rack' changed from r1 to r2"),
+        ((f"--resources={RESOURCES}",), "Couldn't find attribute rack"),
+        ((f"--resources={RESOURCES}", "--attributes=rack:r1", "--advertise_port=1"), "Port changed"),
+    ],
+)
+def test_additive_refuses_what_is_less_or_other(
+    reconfigured: Reconfigured, flags: tuple[str, ...], says: str
+) -> None:
+    again = reconfigured.again(*flags, "--reconfiguration_policy=additive")
+
+    assert again.process.wait(timeout=30) == 1
+    assert says in again.log()
+    assert "not permitted under `additive` policy" in again.log()
+
+
+def test_after_a_reboot_an_agent_that_changed_is_a_new_one(reconfigured: Reconfigured) -> None:
+    (reconfigured.work / "meta" / "boot_id").write_text("another boot\n")
+    again = reconfigured.again("--resources=cpus:1;mem:512;disk:4096")
+    wait_for("the registration", lambda: registered(again), again)
+
+    assert again.get("/state")["id"] != reconfigured.id
+    assert "Falling back to recover as a new agent" in again.log()
+
+
+def test_resources_and_attributes_are_read_in_all_their_forms() -> None:
+    written = '[{"name": "cpus", "type": "SCALAR", "scalar": {"value": 4}}]'
+    assert parse_resources("cpus(web):1.5; ports:[1-2, 5-5];disks:{b, a}") == {
+        "cpus(web)": 1.5,
+        "ports": [[1, 2], [5, 5]],
+        "disks": ["a", "b"],
+    }
+    assert parse_resources(written) == {"cpus": 4.0}
+    assert parse_attributes("rack:r1;level:10;keys:[1-9]") == {"rack": "r1", "level": 10.0, "keys": [[1, 9]]}
