@@ -6,20 +6,18 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from constructs_lib.cli.roll import seconds as _seconds
 from constructs_lib.errors import ClusterMesosError, RollError
 from constructs_lib.spec.workspace import Workspace
 
 if TYPE_CHECKING:
-    from constructs_lib.plan.model import ClusterPlan
-    from constructs_lib.roll.site import Site
-    from constructs_lib.rollout.remote import NodeShell
+    from constructs_lib.rollout.cluster import Nodes
+    from constructs_lib.rollout.run import Rollout
     from constructs_lib.rollout.survey import NodeState
-    from constructs_lib.rollout.targets import Target
 
 CHANGES, FAILED = 2, 1
 """What `nodes plan` ends with, as `terraform plan -detailed-exitcode` does; 0 is nothing to change."""
@@ -47,6 +45,25 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     plan.add_argument("--diff", action="store_true", help="show each file's change")
     plan.add_argument("--json", action="store_true", help="as one JSON object")
     plan.set_defaults(run=run_plan)
+    apply = verbs.add_parser(
+        "apply",
+        help="change the nodes, one at a time",
+        description="Shows the plan, asks, and changes one node at a time, each only while all others of its "
+        "role are healthy. Stops at the first that does not come back; the same command then goes on.",
+    )
+    _common(apply)
+    _changing(apply)
+    apply.add_argument("--diff", action="store_true", help="show each file's change")
+    apply.set_defaults(run=run_apply)
+    rollback = verbs.add_parser(
+        "rollback",
+        help="take the last apply back",
+        description="Has nodes go back to the generation that they had before: those that are named, else "
+        "all that the last apply changed, the last one first. Secrets and removed packages do not come back.",
+    )
+    _common(rollback)
+    _changing(rollback)
+    rollback.set_defaults(run=run_rollback)
 
 
 class _VerbParser(argparse.ArgumentParser):
@@ -83,12 +100,29 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _changing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--gate",
+        metavar="CMD",
+        help="a shell command that exits with 0 for a healthy node; it gets NODE, ADDRESS, ROLE and CLUSTER "
+        "(default: ask clustermesos-health on each node over SSH)",
+    )
+    parser.add_argument(
+        "--gate-timeout",
+        type=_seconds,
+        default=PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help="how long a changed node may take to be healthy (default: %(default)s)",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
 def run_plan(args: argparse.Namespace) -> int:
     """Show it; see the exit codes above."""
     from constructs_lib.rollout.report import plan_json, plan_lines
 
     try:
-        nodes = Nodes.find(args)
+        nodes = _find(args)
         states = nodes.survey()
     except ClusterMesosError as error:
         # 2, which wrong input ends with elsewhere, means changes here.
@@ -103,111 +137,110 @@ def run_plan(args: argparse.Namespace) -> int:
     return CHANGES if any(state.changes for state in states) else 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Nodes:
-    """The nodes that the arguments mean, over all sites that they mean."""
+def run_apply(args: argparse.Namespace) -> int:
+    """Change them; 0 when all are what they are to be, and healthy."""
+    from constructs_lib.rollout.report import plan_lines
+    from constructs_lib.rollout.run import Rollout
 
-    cluster: ClusterPlan
-    sites: Mapping[str, Site]
-    targets: Sequence[Target]
-    absent: Mapping[str, str]
-    """Planned nodes that are not deployed, and why they are left out."""
-    values: Mapping[str, str]
+    nodes = _find(args)
+    states = nodes.survey()
+    print("\n".join(plan_lines(states, nodes.absent, diff=args.diff)))
+    behind = [state for state in states if state.changes]
+    _require_known(states)
+    if not behind:
+        return 0
+    _require_deployed(nodes, behind)
+    names = ", ".join(state.target.name for state in behind)
+    if not _confirmed(args, f"Change {names}, one at a time?"):
+        raise RollError("not confirmed; nothing was changed")
+    _change(args, nodes, behind, Rollout.apply)
+    return 0
 
-    @classmethod
-    def find(cls, args: argparse.Namespace) -> Nodes:
-        """Read cluster.yaml, the lock and what was deployed; SpecError for names that mean nothing."""
-        from constructs_lib.cli.roll import stack_folders
-        from constructs_lib.plan.lock import read_lock
-        from constructs_lib.plan.plan import plan
-        from constructs_lib.roll.site import Site, write_ssh
-        from constructs_lib.rollout.targets import chosen, in_order
-        from constructs_lib.spec.load import load
-        from constructs_lib.synth import DEFAULT_OUTDIR, OUTDIR_VARIABLE
 
-        workspace = Workspace(args.file) if args.file else Workspace.find()
-        cluster = plan(load(workspace.cluster_file), read_lock(workspace.lock_file))
-        names = [cluster.site(args.site).name] if args.site else list(cluster.sites)
-        outdir = args.outdir or Path(os.environ.get(OUTDIR_VARIABLE) or DEFAULT_OUTDIR)
-        stacks = stack_folders(cluster, outdir)
-        sites = {
-            name: Site(cluster=cluster, plan=cluster.site(name), workspace=workspace, stacks=stacks, say=say)
-            for name in names
-        }
-        targets: list[Target] = []
-        absent: dict[str, str] = {}
-        addresses: dict[str, dict[str, str]] = {}
-        for site in sites.values():
-            part = _of_site(site, args.what)
-            targets += part.targets
-            absent |= part.absent
-            addresses[site.plan.name] = part.agents
-        write_ssh(cluster, workspace, stacks, os.environ, agents=addresses)
-        meant = in_order(chosen(targets, args.what))
-        return cls(
-            cluster=cluster,
-            sites=sites,
-            targets=meant,
-            absent={} if args.what else absent,
-            values=_values(cluster, workspace),
+def run_rollback(args: argparse.Namespace) -> int:
+    """Go back; 0 when all are back and healthy, also when there was nothing to go back to."""
+    from constructs_lib.rollout.run import Rollout, can_go_back, last_first, of_the_last_rollout
+
+    nodes = _find(args)
+    states = nodes.survey()
+    if args.what:
+        _require_known(states)
+        meant = tuple(state for state in states if state.seen and can_go_back(state.seen))
+    else:
+        meant = of_the_last_rollout(states)
+    if not meant:
+        say("nothing to go back to: no node of these was changed by nodes apply")
+        return 0
+    ordered = last_first(meant)
+    names = ", ".join(state.target.name for state in ordered)
+    if not _confirmed(args, f"Have {names} go back to what they had before, one at a time?"):
+        raise RollError("not confirmed; nothing was changed")
+    _change(args, nodes, ordered, Rollout.back)
+    return 0
+
+
+def _change(
+    args: argparse.Namespace,
+    nodes: Nodes,
+    states: Sequence[NodeState],
+    change: Callable[[Rollout, Sequence[NodeState]], tuple[str, ...]],
+) -> None:
+    """Site by site, each under its lock."""
+    done: list[str] = []
+    for site in nodes.sites:
+        part = [state for state in states if state.target.site == site]
+        if part:
+            with nodes.lease(site) as lease:
+                rollout = nodes.rollout(site, lease, gate=args.gate, gate_timeout=args.gate_timeout, say=say)
+                done += change(rollout, part)
+    say(f"done: {', '.join(done) or 'nothing was left to do'}")
+
+
+def _require_known(states: Sequence[NodeState]) -> None:
+    unknown = [state.target.name for state in states if state.trouble]
+    if unknown:
+        raise RollError(
+            f"{', '.join(unknown)}: not known, see above; nothing was changed. Bring them back, or name the "
+            "nodes that are to be changed without them"
         )
 
-    def survey(self) -> tuple[NodeState, ...]:
-        """What each has now."""
-        from constructs_lib.rollout.survey import survey
 
-        return survey(self.targets, self.shell, self.values)
+def _require_deployed(nodes: Nodes, behind: Sequence[NodeState]) -> None:
+    """The running voters must not count on one that does not exist."""
+    from constructs_lib.roll.nodes import VOTERS
 
-    def shell(self, target: Target) -> NodeShell:
-        """The way to it."""
-        from constructs_lib.rollout.remote import NodeShell
-
-        return NodeShell(ssh=self.sites[target.site].ssh, login=target.machine.login)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """One site's share; `agents` are the addresses of machines by their names."""
-
-    targets: Sequence[Target]
-    absent: Mapping[str, str]
-    agents: dict[str, str]
+    for site in nodes.sites:
+        roles = {state.target.role for state in behind if state.target.site == site}
+        for role in VOTERS:
+            missing = nodes.missing(site, role)
+            if missing and role in roles:
+                raise RollError(
+                    f"{', '.join(missing)} of {site}: planned, not deployed, and the others would count on "
+                    "it: cdktf deploy, then again. Nothing was changed"
+                )
 
 
-def _of_site(site: Site, words: Sequence[str]) -> _Part:
-    """The site's nodes that are deployed, and those that are not."""
-    from constructs_lib.rollout.targets import agents, list_agents, planned, pools_to_list
-    from constructs_lib.rollout.wanted import secret_source
+def _confirmed(args: argparse.Namespace, question: str) -> bool:
+    from constructs_lib.cli.roll import ask
 
-    deployed = site.deployed()
-    there = deployed.nodes if deployed else {}
-    absent = {
-        f"{node.name}.{site.plan.name}": "planned, not deployed yet: cdktf deploy"
-        for node in site.plan.nodes
-        if node.name not in there
-    }
-    if deployed is None:
-        return _Part(targets=(), absent=absent, agents={})
-    if deployed.gateway is None:
-        raise RollError(f"{site.plan.name}: has no gateway, so no node is reached from here")
-    source = secret_source(site.plan)
-    found = planned(site, deployed, source)
-    pools = [pool.name for pool in pools_to_list(site.plan, words, found) if pool.name in deployed.pools]
-    machines = {pool: list_agents(site.plan, deployed, pool) for pool in pools}
-    found += agents(site, deployed, source, machines)
-    addresses = {agent.id: agent.address for group in machines.values() for agent in group if agent.address}
-    return _Part(targets=found, absent=absent, agents=addresses)
+    if args.yes:
+        say(question)
+        return True
+    return ask(question)
 
 
-def _values(cluster: ClusterPlan, workspace: Workspace) -> dict[str, str]:
-    """The secrets that are to be had here, by name; used to compare, never shown."""
-    from constructs_lib.secrets.ensure import VARIABLE_PREFIX
-    from constructs_lib.secrets.store import read_store
+def _find(args: argparse.Namespace) -> Nodes:
+    from constructs_lib.rollout.cluster import Nodes
+    from constructs_lib.synth import DEFAULT_OUTDIR, OUTDIR_VARIABLE
 
-    held = read_store(workspace.secrets_file)
-    names = [secret.name for secret in cluster.secrets]
-    found = {name: os.environ.get(f"{VARIABLE_PREFIX}{name}") or held.get(name) for name in names}
-    return {name: value for name, value in found.items() if value}
+    return Nodes.find(
+        Workspace(args.file) if args.file else Workspace.find(),
+        args.outdir or Path(os.environ.get(OUTDIR_VARIABLE) or DEFAULT_OUTDIR),
+        args.what,
+        site=args.site,
+        # What plan prints is for programs too.
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
 
 
 def say(line: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument(
         "--gate-timeout",
-        type=_seconds,
+        type=seconds,
         default=GATE_SECONDS,
         metavar="SECONDS",
         help="how long a new node may take to be healthy (default: %(default)s)",
@@ -90,7 +89,7 @@ def _roll_nodes(args: argparse.Namespace, site: Site, gate: Gate) -> None:
         gate=gate,
         gate_timeout=args.gate_timeout,
         say=_say,
-        confirm=_yes if args.yes else _ask,
+        confirm=_yes if args.yes else ask,
         only=args.only,
         dry_run=args.dry_run,
     ).run()
@@ -107,7 +106,7 @@ def _roll_agents(args: argparse.Namespace, site: Site, gate: Gate) -> None:
         gate=gate,
         gate_timeout=args.gate_timeout,
         say=_say,
-        confirm=_yes if args.yes else _ask,
+        confirm=_yes if args.yes else ask,
         only=args.only,
         everyone=args.all,
         dry_run=args.dry_run,
@@ -115,7 +114,7 @@ def _roll_agents(args: argparse.Namespace, site: Site, gate: Gate) -> None:
 
 
 def _site(args: argparse.Namespace) -> Site:
-    from constructs_lib.roll.site import Site
+    from constructs_lib.roll.site import Site, stack_folders
 
     workspace = Workspace(args.file) if args.file else Workspace.find()
     cluster, outdir = _synthesized(workspace, args.outdir)
@@ -140,13 +139,6 @@ def _synthesized(workspace: Workspace, outdir: Path | None) -> tuple[ClusterPlan
     for note in synthesis.notes:
         print(note, file=sys.stderr)
     return synthesis.plan, synthesis.outdir
-
-
-def stack_folders(cluster: ClusterPlan, outdir: Path) -> Mapping[str, Path]:
-    """Site name → where synth puts its stack."""
-    from constructs_lib.synth import stack_name
-
-    return {site: outdir.resolve() / "stacks" / stack_name(cluster, site) for site in cluster.sites}
 
 
 def _site_name(cluster: ClusterPlan, args: argparse.Namespace) -> str:
@@ -189,13 +181,15 @@ def _yes(question: str) -> bool:
     return True
 
 
-def _ask(question: str) -> bool:
+def ask(question: str) -> bool:
+    """Whether the person at the terminal says yes; RollError where there is none."""
     if not sys.stdin.isatty():
         raise RollError(f"{question}\nThere is no terminal to answer at: say --yes. Nothing was changed")
     return input(f"{question} Type yes: ").strip().lower() in ("y", "yes")
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """The type of an option that takes a time."""
     try:
         seconds = float(text)
     except ValueError:

@@ -43,10 +43,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it; 1 where nothing is deployed."""
-    from constructs_lib.cli.roll import stack_folders
     from constructs_lib.plan.lock import read_lock
     from constructs_lib.plan.plan import plan
-    from constructs_lib.roll.site import write_ssh
+    from constructs_lib.roll.site import stack_folders, write_ssh
     from constructs_lib.spec.load import load
     from constructs_lib.synth import DEFAULT_OUTDIR, OUTDIR_VARIABLE
 

@@ -92,17 +92,19 @@ class SshGate:
         if any(wrong.values()):
             return wrong
         # Each may be well for itself and all of them still no ensemble: only the modes together tell.
-        asked = {machine.name: (machine, mode_check(machine.role)) for machine in machines}
-        trouble = ensemble_trouble(
-            {name: self._mode(machine, check) for name, (machine, check) in asked.items() if check}
-        )
+        members = [machine for machine in machines if mode_check(machine.role)]
+        trouble = ensemble_trouble({machine.name: self.mode(machine) for machine in members})
         return dict.fromkeys(wrong, trouble)
 
     def _health(self, machine: Machine) -> str | None:
         answer = self.ssh.run(machine.login, HEALTH_COMMAND, timeout=ASK_SECONDS)
         return read_health(answer.out, answer.trouble)
 
-    def _mode(self, machine: Machine, check: tuple[int, str]) -> str | None:
+    def mode(self, machine: Machine) -> str | None:
+        """What it is in its role's ensemble; None without an answer, or without an ensemble."""
+        check = mode_check(machine.role)
+        if check is None:
+            return None
         return read_mode(self.ssh.run(machine.login, (mode_command(*check),), timeout=ASK_SECONDS).out)
 
 

@@ -23,6 +23,7 @@ from constructs_lib.plan.model import ClusterPlan, SitePlan
 from constructs_lib.roll.gate import Machine
 from constructs_lib.roll.terraform_cli import Terraform
 from constructs_lib.spec.workspace import Workspace
+from constructs_lib.synth import stack_name
 
 KEY_VARIABLE = "CLUSTERMESOS_SSH_KEY"
 """A private key file to log in with, where ssh would not find it by itself (in CI)."""
@@ -106,6 +107,11 @@ class Site:
         """A place for a plan, which holds secrets: inside the private folder, gone afterwards."""
         with tempfile.TemporaryDirectory(dir=self.workspace.make_private(), prefix="plan-") as folder:
             yield Path(folder) / "plan"
+
+
+def stack_folders(cluster: ClusterPlan, outdir: Path) -> Mapping[str, Path]:
+    """Site name → where synth puts its stack."""
+    return {site: outdir.resolve() / "stacks" / stack_name(cluster, site) for site in cluster.sites}
 
 
 def write_ssh(

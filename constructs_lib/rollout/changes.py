@@ -61,6 +61,9 @@ def _unfinished(seen: Seen) -> Iterator[Change]:
             f"generation {seen.wanted} was begun and never became healthy; the last that did: {seen.applied}"
         )
         yield Change(kind="apply", action="finish", name=f"generation {seen.wanted}", detail=detail)
+    if (seen.result or {}).get("state") == "unconfirmed":
+        detail = "applied, and no operator got in since: it goes back by itself unless this is run again"
+        yield Change(kind="apply", action="finish", name="confirmation", detail=detail)
     left = sorted({unit for units in seen.pending.values() for unit in units})
     if left:
         yield Change(kind="apply", action="finish", name="restarts", detail=f"still to do: {', '.join(left)}")

@@ -32,7 +32,8 @@ Data = dict[str, Any]
 BUSY = "another clustermesos-apply runs on this node; wait until it has ended"
 SILENCE = 90
 """Seconds without a sign of life after which `hold` lets go."""
-STAGING, RESULT, LOG, CONFIRMED = "sending", "rollout.json", "rollout.log", "rollout.confirmed"
+STAGING, SIGNED = "sending", "rollouts.json"
+RESULT, LOG, CONFIRMED = "rollout.json", "rollout.log", "rollout.confirmed"
 
 
 class RefusedError(Exception):
@@ -145,7 +146,7 @@ def look(node: Node, request: Data) -> Data:
         "busy": node.busy(),
         "incoming": (node.state / "incoming/manifest.json").exists(),
         "pending": node.read(node.state / "pending", {}),
-        "rollout": node.read(folder / "rollout"),
+        "rollout": node.read(node.state / SIGNED, {}).get(str(wanted)),
         "result": node.read(node.state / RESULT),
         "manifest": manifest,
         "differs": differs,
@@ -170,6 +171,7 @@ def start(node: Node, request: Data) -> Data:
             raise RefusedError("this node's generation is another one than a moment ago; run it again")
         confirm_former(node)
         if request["manifest"] is not None:
+            sign(node, request["rollout"])
             stage(node, request)
         node.note(RESULT, {"id": request["id"], "state": "running"})
         (node.state / LOG).unlink(missing_ok=True)
@@ -187,6 +189,14 @@ def confirm_former(node: Node) -> None:
         node.note(CONFIRMED, {"id": former["id"]})
 
 
+def sign(node: Node, rollout: Data) -> None:
+    """Who brought the generation that comes: beside them all, since two of the same content are one."""
+    numbers = [int(path.name) for path in (node.state / "generations").glob("[0-9]*")]
+    signed = node.read(node.state / SIGNED, {})
+    kept = {number: signed[number] for number in map(str, numbers) if number in signed}
+    node.note(SIGNED, kept | {str(max(numbers, default=0) + 1): rollout})
+
+
 def stage(node: Node, request: Data) -> None:
     """The generation becomes `incoming` by one rename: never there in part, whatever happens before."""
     staging, incoming = node.state / STAGING, node.state / "incoming"
@@ -198,7 +208,6 @@ def stage(node: Node, request: Data) -> None:
         if digest(content) != file["sha256"]:
             raise RefusedError(f"{path} arrived with another content than was sent; run it again")
         write(staging / "files" / path.lstrip("/"), content)
-    write(staging / "rollout", json.dumps(request["rollout"]).encode())
     write(staging / "manifest.json", request["manifest"].encode())
     shutil.rmtree(incoming, ignore_errors=True)
     staging.rename(incoming)

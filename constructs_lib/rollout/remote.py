@@ -112,6 +112,10 @@ class NodeShell:
         """Have the node go to its former generation."""
         return self._start("rollback", seen, {"manifest": None}, hear)
 
+    def confirm(self, run_id: str) -> None:
+        """Keep what the run of this id did: an operator got in again."""
+        self._ask("confirm", {"id": run_id})
+
     def why(self) -> Answer:
         """What is not healthy: {components: name → what is wrong, journals: unit → last lines}."""
         return self._ask("why", {})
@@ -141,7 +145,7 @@ class NodeShell:
             result = self._result(run_id)
         # By a connection of its own: it proves that an operator still gets in.
         if result["state"] == "unconfirmed":
-            self._ask("confirm", {"id": run_id})
+            self.confirm(run_id)
         return Outcome(code=result["code"], last=last[0], went_back=result.get("went_back", False))
 
     @property

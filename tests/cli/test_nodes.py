@@ -5,6 +5,7 @@ tests/rollout has real sshds, and nodes that change.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -14,9 +15,9 @@ from typing import Any
 import pytest
 
 from constructs_lib.cli.main import main
-from constructs_lib.cli.nodes import Nodes
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.site import Site
+from constructs_lib.rollout.cluster import Nodes
 from constructs_lib.rollout.remote import NodeShell
 from constructs_lib.rollout.targets import Target
 from constructs_lib.rollout.wanted import Generation, secret_source, wanted
@@ -196,3 +197,41 @@ def test_a_wrong_call_does_not_look_like_changes(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as ended:
         main(["nodes", "plan", "--no-such-option"])
     assert ended.value.code == 1
+
+
+def test_apply_without_a_terminal_needs_yes_and_changes_nothing(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    edit(deployed, "203.0.113.0/24", "198.51.100.0/24")
+    assert main(["nodes", "apply"]) == 1
+    captured = capsys.readouterr()
+    assert "Plan: 1 to change" in captured.out
+    assert "There is no terminal to answer at: say --yes. Nothing was changed" in captured.err
+    assert not (deployed.root("gateway-1") / "var/lib/clustermesos/rollout.lock").exists()
+
+
+def test_apply_and_rollback_with_nothing_to_do_end_with_0(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["nodes", "apply", "--yes"]) == 0
+    assert "Plan: 0 to change" in capsys.readouterr().out
+    assert main(["nodes", "rollback", "--yes"]) == 0
+    assert "nothing to go back to" in capsys.readouterr().out
+
+
+def test_apply_is_refused_while_a_node_is_not_known(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (deployed.folder / "unreachable").touch()
+    assert main(["nodes", "apply", "--yes"]) == 1
+    assert "not known, see above; nothing was changed" in capsys.readouterr().err
+
+
+def test_a_planned_node_that_is_not_deployed_is_told(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del deployed.output["nodes"]["consul-1"]
+    answer(deployed.folder, monkeypatch, {"cluster": {"value": deployed.output}})
+    assert main(["nodes", "plan"]) == 0
+    assert "consul-1.eu   planned, not deployed yet: cdktf deploy" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.cli.main import main
-from constructs_lib.cli.roll import _ask
+from constructs_lib.cli.roll import ask
 from constructs_lib.errors import RollError
 
 SITE = """\
@@ -77,11 +77,11 @@ def test_a_stack_that_was_never_synthesized_says_how(
 def test_without_a_terminal_and_without_yes_nothing_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     with pytest.raises(RollError, match=r"Replace master-1\?\nThere is no terminal to answer at: say --yes"):
-        _ask("Replace master-1?")
+        ask("Replace master-1?")
 
 
 @pytest.mark.parametrize(("typed", "agreed"), [("yes", True), ("Y", True), ("", False), ("no", False)])
 def test_only_yes_is_yes(monkeypatch: pytest.MonkeyPatch, typed: str, agreed: bool) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda prompt: typed)
-    assert _ask("Replace master-1?") is agreed
+    assert ask("Replace master-1?") is agreed
