@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -131,10 +131,10 @@ def run_plan(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(plan_json(nodes.cluster.name, states, nodes.absent), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(plan_lines(states, nodes.absent, diff=args.diff)))
+        print("\n".join([*plan_lines(states, nodes.absent, diff=args.diff), *_growth_lines(nodes)]))
     if any(state.trouble for state in states):
         return FAILED
-    return CHANGES if any(state.changes for state in states) else 0
+    return CHANGES if nodes.growing or any(state.changes for state in states) else 0
 
 
 def run_apply(args: argparse.Namespace) -> int:
@@ -144,17 +144,52 @@ def run_apply(args: argparse.Namespace) -> int:
 
     nodes = _find(args)
     states = nodes.survey()
-    print("\n".join(plan_lines(states, nodes.absent, diff=args.diff)))
+    print("\n".join([*plan_lines(states, nodes.absent, diff=args.diff), *_growth_lines(nodes)]))
     behind = [state for state in states if state.changes]
     _require_known(states)
-    if not behind:
+    if not behind and not nodes.growing:
         return 0
     _require_deployed(nodes, behind)
     names = ", ".join(state.target.name for state in behind)
-    if not _confirmed(args, f"Change {names}, one at a time?"):
+    question = f"Change {names}, one at a time?" if behind else "Let the new masters in?"
+    if not _confirmed(args, question):
         raise RollError("not confirmed; nothing was changed")
-    _change(args, nodes, behind, Rollout.apply)
+    if behind:
+        _change(args, nodes, behind, Rollout.apply)
+    if nodes.growing:
+        _let_in(args, nodes)
     return 0
+
+
+def _growth_lines(nodes: Nodes) -> Iterator[str]:
+    for growth in nodes.growing:
+        yield (
+            f"Masters of {growth.site}: {growth.old} become {growth.new}, step 1 of 3: those that run learn "
+            f"the new quorum, {growth.quorum}. Step 2 is cdktf deploy: it makes {', '.join(growth.masters)}; "
+            "step 3 is nodes apply again, when they are healthy."
+        )
+
+
+def _let_in(args: argparse.Namespace, nodes: Nodes) -> None:
+    """The lock names the new masters once each running one has the quorum that they need."""
+    from constructs_lib.plan.growth import grown
+    from constructs_lib.plan.lock import read_lock, write_lock
+
+    behind = [state.target.name for state in nodes.masters() if state.changes or state.trouble]
+    if behind:
+        say(
+            f"not let in yet: {', '.join(behind)} still lack the new quorum: clustermesos nodes apply masters"
+        )
+        return
+    lock_file = _workspace(args).lock_file
+    lock = read_lock(lock_file)
+    if lock is not None:
+        write_lock(lock_file, grown(lock, nodes.growing))
+    for growth in nodes.growing:
+        say(
+            f"{lock_file.name}: {growth.site} may have {growth.new} masters now; commit this file. Next: "
+            f"cdktf deploy makes {', '.join(growth.masters)}, then clustermesos nodes apply"
+        )
 
 
 def run_rollback(args: argparse.Namespace) -> int:
@@ -171,6 +206,7 @@ def run_rollback(args: argparse.Namespace) -> int:
     if not meant:
         say("nothing to go back to: no node of these was changed by nodes apply")
         return 0
+    _require_may_go_back(nodes, meant)
     ordered = last_first(meant)
     names = ", ".join(state.target.name for state in ordered)
     if not _confirmed(args, f"Have {names} go back to what they had before, one at a time?"):
@@ -220,6 +256,21 @@ def _require_deployed(nodes: Nodes, behind: Sequence[NodeState]) -> None:
                 )
 
 
+def _require_may_go_back(nodes: Nodes, meant: Sequence[NodeState]) -> None:
+    """Nothing goes back to a quorum that is too small for the masters that there are, or are let in."""
+    from constructs_lib.components.model import Role
+    from constructs_lib.rollout.run import why_not_back
+
+    for state in meant:
+        masters = len(nodes.sites[state.target.site].plan.nodes_of(Role.MASTER))
+        reason = state.seen and why_not_back(state.seen, masters)
+        if reason:
+            raise RollError(
+                f"{state.target.name}: refused, since {reason}. Where the new ones are not deployed yet, put "
+                "cluster.yaml and cluster.lock.json back first"
+            )
+
+
 def _confirmed(args: argparse.Namespace, question: str) -> bool:
     from constructs_lib.cli.roll import ask
 
@@ -234,13 +285,17 @@ def _find(args: argparse.Namespace) -> Nodes:
     from constructs_lib.synth import DEFAULT_OUTDIR, OUTDIR_VARIABLE
 
     return Nodes.find(
-        Workspace(args.file) if args.file else Workspace.find(),
+        _workspace(args),
         args.outdir or Path(os.environ.get(OUTDIR_VARIABLE) or DEFAULT_OUTDIR),
         args.what,
         site=args.site,
         # What plan prints is for programs too.
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
+
+
+def _workspace(args: argparse.Namespace) -> Workspace:
+    return Workspace(args.file) if args.file else Workspace.find()
 
 
 def say(line: str) -> None:

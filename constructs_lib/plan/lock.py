@@ -242,8 +242,9 @@ def _master_change(old: int, new: int) -> str:
         )
     if new > old:
         return change + (
-            "the running masters must learn the new quorum before the first new one starts, and "
-            f"changing the files of running nodes is not built yet: put {old} back"
+            "the running masters must learn the new quorum before the first new one starts: "
+            "`clustermesos nodes apply` does that and then lets the new ones in here; cdktf deploy comes "
+            f"after it. Or put {old} back"
         )
     return change + (
         "a master leaves only after the others expect fewer: shrinking is not built yet. "

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError
+from constructs_lib.plan.growth import Growth, as_locked, growths, with_quorum
 from constructs_lib.plan.lock import read_lock
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.plan.plan import plan
@@ -44,6 +45,8 @@ class Nodes:
     """The nodes that an operator means, over all sites that they mean."""
 
     cluster: ClusterPlan
+    growing: Sequence[Growth]
+    """Sites whose masters first have to learn a new quorum; their plan here is the one for that."""
     sites: Mapping[str, Site]
     targets: Sequence[Target]
     """Those that are meant, in the order in which they are changed."""
@@ -65,7 +68,9 @@ class Nodes:
         `words` name nodes, roles and pools, none means all; `site` leaves the other sites out. SpecError for
         names that mean nothing, RollError for a site that can't be reached, ToolError from the tools.
         """
-        cluster = plan(load(workspace.cluster_file), read_lock(workspace.lock_file))
+        spec, lock = load(workspace.cluster_file), read_lock(workspace.lock_file)
+        growing = growths(spec, lock)
+        cluster = with_quorum(plan(as_locked(spec, growing), lock), growing)
         names = [cluster.site(site).name] if site else list(cluster.sites)
         stacks = stack_folders(cluster, outdir)
         sites = {
@@ -79,6 +84,7 @@ class Nodes:
         everyone = [target for part in parts.values() for target in part.targets]
         return cls(
             cluster=cluster,
+            growing=tuple(growth for growth in growing if growth.site in sites),
             sites=sites,
             targets=in_order(chosen(everyone, words)),
             everyone=everyone,
@@ -122,7 +128,14 @@ class Nodes:
             rollout_id=self.digests[site][:12],
             who=_who(),
             say=say,
+            grows_from=next((growth.old for growth in self.growing if growth.site == site), None),
         )
+
+    def masters(self) -> tuple[NodeState, ...]:
+        """What all masters of the growing sites have now, whichever nodes are meant."""
+        sites = [growth.site for growth in self.growing]
+        found = [one for one in self.everyone if one.role is Role.MASTER and one.site in sites]
+        return survey(found, self.shell, self.values)
 
     def missing(self, site: str, role: Role) -> tuple[str, ...]:
         """The planned nodes of a role that are not deployed."""

@@ -40,6 +40,8 @@ class Rollout:
     """The same for the same wanted generations, so that a run that goes on is one with the stopped one."""
     who: str
     say: Say
+    grows_from: int | None = None
+    """How many masters there are while they learn the quorum of more."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -146,7 +148,8 @@ class Rollout:
 
     def _signed(self, target: Target) -> dict[str, object]:
         at = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        return {"id": self.rollout_id, "who": self.who, "at": at, "step": self.now().timestamp()}
+        signed = {"id": self.rollout_id, "who": self.who, "at": at, "step": self.now().timestamp()}
+        return signed | ({"grows_from": self.grows_from} if self.grows_from else {})
 
     def _hear(self, line: str) -> None:
         self.say(f"    {line.removeprefix('clustermesos-apply: ')}")
@@ -173,6 +176,14 @@ def can_go_back(seen: Seen) -> bool:
     if seen.applied is None:
         return False
     return seen.wanted != seen.applied or seen.former is not None
+
+
+def why_not_back(seen: Seen, masters: int) -> str | None:
+    """Why a master must not go back: with the former quorum, `masters` of them could spoil the registry."""
+    before = (seen.rollout or {}).get("grows_from")
+    if before is None or masters <= before:
+        return None
+    return f"its former quorum is one of {before} masters, and by now there are {masters}"
 
 
 def of_the_last_rollout(states: Sequence[NodeState]) -> tuple[NodeState, ...]:

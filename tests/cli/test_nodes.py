@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.cli.main import main
+from constructs_lib.plan.lock import read_lock, write_lock
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.site import Site
 from constructs_lib.rollout.cluster import Nodes
@@ -235,3 +237,30 @@ def test_a_planned_node_that_is_not_deployed_is_told(
     answer(deployed.folder, monkeypatch, {"cluster": {"value": deployed.output}})
     assert main(["nodes", "plan"]) == 0
     assert "consul-1.eu   planned, not deployed yet: cdktf deploy" in capsys.readouterr().out
+
+
+def test_five_masters_instead_of_three_are_let_in_after_the_running_ones_know_the_quorum(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No component of a master knows a quorum that differs here, so that step 1 is the lock's alone."""
+    edit(deployed, "masters: {count: 1}", "masters: {count: 3}")
+    monkeypatch.setattr("constructs_lib.rollout.cluster.with_quorum", lambda cluster, growing: cluster)
+    shutil.rmtree(deployed.folder / "nodes")
+    grown = Deployed(deployed.folder, monkeypatch)
+    write_lock(deployed.folder / "cluster.lock.json", plan(load(deployed.folder / "cluster.yaml")).lock)
+    assert grown.plan.quorum == 2
+    assert main(["nodes", "plan"]) == 0
+
+    edit(deployed, "masters: {count: 3}", "masters: {count: 5}")
+    assert main(["nodes", "plan"]) == 2
+    assert "Masters of eu: 3 become 5, step 1 of 3" in capsys.readouterr().out
+    assert main(["nodes", "apply", "--yes"]) == 0
+    out = capsys.readouterr().out
+    assert "eu may have 5 masters now; commit this file. Next: cdktf deploy makes master-4, master-5" in out
+    lock = read_lock(deployed.folder / "cluster.lock.json")
+    assert lock
+    assert lock.sites["eu"].masters == 5
+
+    # Step 3 waits for the new ones: the old would count on servers that do not exist.
+    assert main(["nodes", "apply", "masters", "--yes"]) == 1
+    assert "master-4, master-5 of eu: planned, not deployed" in capsys.readouterr().err
