@@ -11,17 +11,23 @@ from constructs_lib.components.mesos_agent import MESOS_AGENT
 from constructs_lib.components.mesos_master import MESOS_MASTER
 from constructs_lib.components.model import Component, Role
 from constructs_lib.components.nginx import NGINX
+from constructs_lib.components.prometheus import PROMETHEUS
+from constructs_lib.components.registrator import REGISTRATOR
+from constructs_lib.components.registry import REGISTRY
 from constructs_lib.components.zookeeper import ZOOKEEPER
 
 COMPONENTS: tuple[Component, ...] = (
     BASE,
     DOCKER,
     ZOOKEEPER,
-    CONSUL,
     MESOS_MASTER,
     MARATHON,
     CHRONOS,
+    CONSUL,
+    REGISTRY,
     MESOS_AGENT,
+    REGISTRATOR,
+    PROMETHEUS,
     NGINX,
 )
 """In the order in which a node installs and starts them."""

@@ -7,12 +7,23 @@ twice.
 
 from __future__ import annotations
 
-from constructs_lib.components.model import AptPackages, AptRepository, Component, File, Role, UnitActive
+from constructs_lib.components.model import (
+    AptPackages,
+    AptRepository,
+    Component,
+    File,
+    Role,
+    Secret,
+    UnitActive,
+)
+
+LOGIN = "docker-login.service"
+ROLES = (Role.MASTER, Role.CONSUL, Role.AGENT)
 
 DOCKER = Component(
     name="docker",
-    summary="container engine with bounded logs and the site's MTU",
-    roles=(Role.MASTER, Role.CONSUL, Role.AGENT),
+    summary="container engine with bounded logs, the site's MTU, .consul names and the registry's login",
+    roles=ROLES,
     software=AptPackages(
         names=("docker-ce", "docker-ce-cli", "containerd.io"),
         version="28.5",
@@ -31,7 +42,18 @@ DOCKER = Component(
         File(
             "proxy.conf.j2", to="/etc/systemd/system/docker.service.d/proxy.conf", restarts="docker.service"
         ),
+        File("docker-login", to="/usr/local/libexec/docker-login", mode=0o755, restarts=LOGIN),
+        File("docker-login.service", to=f"/etc/systemd/system/{LOGIN}", restarts=LOGIN),
     ),
-    units=("docker.service",),
+    units=(LOGIN, "docker.service"),
+    secrets=(
+        Secret(
+            name="registry_password",
+            kind="password",
+            roles=ROLES,
+            to="/etc/docker/registry-password",
+            restarts=LOGIN,
+        ),
+    ),
     health=(UnitActive(unit="docker.service"),),
 )

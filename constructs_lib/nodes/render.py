@@ -15,6 +15,7 @@ from constructs_lib.components.model import (
 )
 from constructs_lib.errors import RenderError
 from constructs_lib.nodes.health import checks_of
+from constructs_lib.nodes.metrics import scrapes
 from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret, Stage
 from constructs_lib.nodes.templates import render_expression, render_template
 from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
@@ -120,6 +121,7 @@ def _context(
         "traffic": plan.traffic_to(role),
         "port_of": _PORTS,
         "zookeeper_hosts": ",".join(f"{master}:{_PORTS['zookeeper']['client']}" for master in plan.masters),
+        "scrapes": scrapes(plan, {component.name for component in components}),
     }
 
 

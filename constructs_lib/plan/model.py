@@ -21,6 +21,7 @@ from constructs_lib.spec.model import (
     GatewaySpec,
     MastersSpec,
     PoolSpec,
+    RegistrySpec,
     StateSpec,
 )
 
@@ -186,6 +187,7 @@ class SitePlan:
     cloud_config: Mapping[Role, Mapping[str, object]]
     masters_spec: MastersSpec
     consul_spec: ConsulSpec
+    registry: RegistrySpec
     gateway_spec: GatewaySpec
     edge_spec: EdgeSpec | None
 

@@ -116,6 +116,7 @@ def _site(
         cloud_config=spec.cloud_config,
         masters_spec=site.masters,
         consul_spec=site.consul,
+        registry=site.registry,
         gateway_spec=site.gateway,
         edge_spec=site.edge,
     )

@@ -57,6 +57,17 @@ class ConsulSpec(_Settings):
     """Consul servers that run already, outside this definition: none are created."""
 
 
+class RegistrySpec(_Settings):
+    """The private registry on the first Consul node."""
+
+    cache: f.Switch = False
+    """True also runs a cache of Docker Hub, which every Docker engine of the site asks first."""
+    bucket: f.BucketName | None = None
+    """Images lie in this S3 bucket, which exists, instead of on the data volume."""
+    region: f.Region | None = None
+    """The bucket's region, where it is not the site's."""
+
+
 class PoolSpec(_Settings):
     """Agents of one shape: `count`, or `min` and `max` where something scales them."""
 
@@ -157,6 +168,8 @@ class SiteSpec(_Settings):
     """Mesos masters with ZooKeeper."""
     consul: ConsulSpec = Field(default_factory=ConsulSpec)
     """Consul servers and the private registry."""
+    registry: RegistrySpec = Field(default_factory=RegistrySpec)
+    """Where the registry keeps its images, and whether it caches others."""
     agents: dict[f.PoolName, PoolSpec] = {}
     """Agent pools by name."""
     gateway: GatewaySpec = Field(default_factory=GatewaySpec)
@@ -324,6 +337,7 @@ __all__ = [
     "LocalState",
     "MastersSpec",
     "PoolSpec",
+    "RegistrySpec",
     "S3State",
     "SiteSpec",
     "SoftwareSpec",

@@ -34,6 +34,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("sites.SITE.aws", model.AwsSpec),
     ("sites.SITE.masters", model.MastersSpec),
     ("sites.SITE.consul", model.ConsulSpec),
+    ("sites.SITE.registry", model.RegistrySpec),
     ("sites.SITE.agents.POOL", model.PoolSpec),
     ("sites.SITE.gateway", model.GatewaySpec),
     ("sites.SITE.edge", model.EdgeSpec),

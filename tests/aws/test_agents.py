@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from constructs_lib.aws import AgentPool, Network, Subnet, ZoneSubnets
+from constructs_lib.components import components_of
+from constructs_lib.components.model import Role
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.terraform import TerraformStack
 from tests.aws.clusters import (
@@ -140,14 +142,12 @@ def test_agents_alone_reach_the_masters_that_exist_and_nobody_else_of_theirs() -
     out = only(stack, "aws_security_group_rule", "to-networks")["for_each"]
 
     inside = {key: rule["ranges"] for key, rule in out.items() if "0.0.0.0/0" not in rule["ranges"]}
-    masters, consul = ["10.20.16.11/32"], ["10.20.20.11/32"]
-    gossip = {
-        f"agent/consul-{name}-to-{to}": at
-        for name in ("gossip", "gossip-udp")
-        for to, at in (("master", masters), ("consul", consul))
+    existing = {Role.MASTER: ["10.20.16.11/32"], Role.CONSUL: ["10.20.20.11/32"]}
+    assert inside == {
+        f"agent/{component.name}-{port.name}-to-{role}": there
+        for role, there in existing.items()
+        for component in components_of(role)
+        for port in component.ports
+        if Role.AGENT in port.reached_by and (port.on is None or role in port.on)
     }
-    assert inside == gossip | {
-        "agent/zookeeper-client-to-master": masters,
-        "agent/mesos_master-http-to-master": masters,
-        "agent/consul-rpc-to-consul": consul,
-    }
+    assert inside["agent/zookeeper-client-to-master"] == ["10.20.16.11/32"]

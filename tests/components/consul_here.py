@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from constructs_lib.components.consul import AUTHORITY
+from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.plan.model import PlannedSecret
 from constructs_lib.secrets.values import new_secret
@@ -123,14 +124,15 @@ class Agent:
 
     def acl(self, seconds: int = 60) -> subprocess.CompletedProcess[str]:
         """Run the node's own consul-acl."""
-        folder = self.at("/etc/consul.d")
         script = self.folder / "consul-acl"
-        script.write_text(self.files.file("/usr/local/libexec/consul-acl").content)
-        (folder / "acl.json").write_text(self.files.file("/etc/consul.d/acl.json").content)
-        address = f"http://127.0.0.1:{self.ports['http']}"
-        command = [sys.executable, str(script), "--address", address, "--folder", str(folder)]
+        script.write_text(shipped("consul-acl", self.files.file("/usr/local/libexec/consul-acl").content))
+        places = {
+            "CONSUL_HTTP_ADDR": f"http://127.0.0.1:{self.ports['http']}",
+            "SECRETS": str(self.at("/etc/consul.d/secrets")),
+        }
+        command = [sys.executable, str(script), str(seconds)]
         return subprocess.run(
-            [*command, "--seconds", str(seconds)], capture_output=True, text=True, check=False, timeout=90
+            command, capture_output=True, text=True, check=False, timeout=90, env=os.environ | places
         )
 
     def wait(self, what: str, happened: Callable[[], bool]) -> None:

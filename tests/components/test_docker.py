@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import base64
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+from constructs_lib.components.consul import AUTHORITY_PATH
 from constructs_lib.components.docker import DOCKER
 from constructs_lib.components.model import AptPackages, Role
+from constructs_lib.components.registry import REGISTRY
+from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
@@ -28,6 +36,71 @@ def test_logs_are_bounded_and_a_restart_leaves_no_container_behind() -> None:
     assert daemon("small")["log-opts"] == {"max-file": "3", "max-size": "20m"}
     assert daemon("small")["live-restore"] is False
     assert daemon("small")["iptables"] is True
+
+
+def test_containers_resolve_names_where_systemd_resolved_listens_for_them() -> None:
+    planned = site("whole")
+    [bridge] = [str(daemon("whole")["bip"]).partition("/")[0]]
+
+    assert daemon("whole")["dns"] == [bridge]
+    for node in (planned.nodes_of(Role.MASTER)[0], planned.pools[0]):
+        files = render(planned, node)
+        drop_in = files.file("/etc/systemd/resolved.conf.d/clustermesos-consul.conf").content
+        assert f"DNSStubListenerExtra={bridge}\n" in drop_in
+        firewall = files.file("/etc/clustermesos/firewall.nft").content
+        for protocol in ("tcp", "udp"):
+            assert f'iifname {{ "docker0", "br-*" }} {protocol} dport 53 accept' in firewall
+
+
+def test_a_node_without_docker_offers_no_resolver_to_containers() -> None:
+    planned = site("whole")
+    files = render(planned, planned.nodes_of(Role.EDGE)[0])
+
+    assert "Extra" not in files.file("/etc/systemd/resolved.conf.d/clustermesos-consul.conf").content
+    assert "dport 53" not in files.file("/etc/clustermesos/firewall.nft").content
+
+
+def log_in(root: Path) -> subprocess.CompletedProcess[str]:
+    """Run the rendered script below `root`; update-ca-certificates is a double."""
+    planned = site("small")
+    script = root / "docker-login"
+    text = render(planned, planned.pools[0]).file("/usr/local/libexec/docker-login").content
+    script.write_text(shipped("docker-login", text))
+    double = root / "update-ca-certificates"
+    double.write_text("#!/bin/sh\n# Double of update-ca-certificates.\n")
+    double.chmod(0o755)
+    (root / "etc/docker").mkdir(parents=True, exist_ok=True)
+    (root / "etc/docker/registry-password").write_text("not-a-real-password")
+    environment = os.environ | {"PATH": f"{root}:{os.environ['PATH']}"}
+    return subprocess.run(
+        [sys.executable, str(script), str(root)], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def test_the_login_is_private_and_leaves_others_as_they_are(tmp_path: Path) -> None:
+    config = tmp_path / "root/.docker/config.json"
+    config.parent.mkdir(parents=True)
+    config.write_text('{"auths": {"ghcr.io": {"auth": "eA=="}}}')
+    config.chmod(0o644)
+
+    done = [log_in(tmp_path), log_in(tmp_path)]
+
+    assert [(one.returncode, one.stdout + one.stderr) for one in done] == [(0, ""), (0, "")]
+    assert config.stat().st_mode & 0o777 == 0o600
+    auths = json.loads(config.read_text())["auths"]
+    assert auths["ghcr.io"] == {"auth": "eA=="}
+    [registry] = auths.keys() - {"ghcr.io"}
+    assert registry == f"registry.service.consul:{REGISTRY.port('https').number}"
+    assert base64.b64decode(auths[registry]["auth"]) == b"cluster:not-a-real-password"
+
+
+def test_the_registry_and_the_cache_are_trusted_by_the_clusters_authority(tmp_path: Path) -> None:
+    assert log_in(tmp_path).returncode == 0
+
+    for port in ("https", "cache"):
+        host = f"registry.service.consul:{REGISTRY.port(port).number}"
+        link = tmp_path / "etc/docker/certs.d" / host / "ca.crt"
+        assert str(link.readlink()) == AUTHORITY_PATH
 
 
 def test_the_engine_comes_pinned_from_its_own_repository_with_the_one_trusted_key() -> None:

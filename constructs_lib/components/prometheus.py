@@ -1,0 +1,38 @@
+"""Prometheus on the Consul nodes: reads every port that a component declares with `metrics`.
+
+Planned nodes are listed by address, so that one that is down shows as down; agents, whose addresses are in no
+plan, are found in Consul.
+"""
+
+from __future__ import annotations
+
+from constructs_lib.components.model import (
+    AptPackages,
+    Component,
+    Directory,
+    File,
+    HttpOk,
+    Port,
+    Role,
+    SystemUser,
+)
+
+UNIT = "prometheus.service"
+
+PROMETHEUS = Component(
+    name="prometheus",
+    summary="collects the metrics of all nodes",
+    roles=(Role.CONSUL,),
+    software=AptPackages(names=("prometheus",)),
+    also_runs_from=("preinstalled",),
+    ports=(Port("http", 9090, (), "queries, from this node only", metrics="/metrics"),),
+    files=(
+        File("prometheus.yml.j2", to="/etc/prometheus/prometheus.yml", reloads=UNIT),
+        File("prometheus.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
+    ),
+    directories=(Directory(path="/srv/data/prometheus", mode=0o750, owner="prometheus", group="prometheus"),),
+    users=(SystemUser(name="prometheus", uid=9090),),
+    units=(UNIT,),
+    health=(HttpOk(port="http", path="/-/healthy"),),
+    state="/srv/data/prometheus",
+)

@@ -1,0 +1,22 @@
+"""Registrator on agents: tells Consul which containers publish which ports.
+
+It ends when Docker's event stream does, so its unit starts it again for ever; `-cleanup` and `-resync` repair
+what was missed meanwhile.
+"""
+
+from __future__ import annotations
+
+from constructs_lib.components.model import Component, ContainerImage, File, Role, UnitActive
+
+UNIT = "registrator.service"
+
+REGISTRATOR = Component(
+    name="registrator",
+    summary="registers containers' published ports in Consul",
+    roles=(Role.AGENT,),
+    software=ContainerImage(name="fayrus/registrator", version="v9.2.0"),
+    also_runs_from=("preinstalled",),
+    files=(File("registrator.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),),
+    units=(UNIT,),
+    health=(UnitActive(unit=UNIT),),
+)
