@@ -27,6 +27,7 @@ CHRONOS = Component(
     summary="jobs on a schedule, one instance at a time, beside the leading Mesos master",
     roles=(Role.MASTER,),
     software=ContainerImage(name="mesosphere/chronos", version="v3.0.2"),
+    also_runs_from=("preinstalled",),
     optional=True,
     ports=(
         Port("http", 4400, (Role.MASTER, Role.CONSUL, Role.GATEWAY), "consoles", service="chronos"),

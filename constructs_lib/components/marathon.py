@@ -24,6 +24,7 @@ MARATHON = Component(
     summary="starts applications on the agents and keeps them running",
     roles=(Role.MASTER,),
     software=ContainerImage(name="mesosphere/marathon", version="v1.11.24"),
+    also_runs_from=("preinstalled",),
     ports=(
         Port(
             "http",

@@ -17,6 +17,7 @@ MESOS_AGENT = Component(
     summary="Mesos agent: offers the machine's resources and runs tasks",
     roles=(Role.AGENT,),
     software=CLUSTERD,
+    also_runs_from=("preinstalled",),
     packages=LIBRARIES,
     ports=(
         Port(

@@ -42,6 +42,7 @@ MESOS_MASTER = Component(
     summary="Mesos master; a quorum of them keeps the registry, the leading one makes offers",
     roles=(Role.MASTER,),
     software=CLUSTERD,
+    also_runs_from=("preinstalled",),
     packages=LIBRARIES,
     ports=(
         Port(

@@ -7,8 +7,10 @@ from pathlib import Path
 from constructs_lib.components.model import Role
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.model import ClusterSpec
 from tests.components.on_node import Root
-from tests.nodes.clusters import site
+from tests.nodes.clusters import WHOLE, site
 
 HOSTS = "10.20.16.11:2181,10.20.80.12:2181,10.20.144.13:2181"
 
@@ -55,6 +57,20 @@ def test_no_password_is_asked_at_its_port_since_it_would_write_it_to_its_log() -
     assert not any("HTTP_CREDENTIALS" in name for name in environment(master()))
     reached = {rule.source for rule in site("whole").traffic_to(Role.MASTER) if rule.port == 8080}
     assert reached == {Role.MASTER, Role.CONSUL, Role.GATEWAY}
+
+
+def preinstalled() -> NodeFiles:
+    software = {"components": {"marathon": {"source": "preinstalled"}, "chronos": {"source": "preinstalled"}}}
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"software": software})).site("eu")
+    return render(planned, planned.nodes_of(Role.MASTER)[0])
+
+
+def test_a_machine_that_brings_it_along_needs_no_image() -> None:
+    for name in ("marathon", "chronos"):
+        text = preinstalled().file(f"/etc/systemd/system/{name}.service").content
+        assert f"ExecStart=/usr/bin/{name}" in text
+        assert "docker" not in text
+    assert "User=nobody\nEnvironmentFile=/etc/marathon/marathon.env\n" in unit(preinstalled())
 
 
 def test_a_reboot_needs_no_registry() -> None:

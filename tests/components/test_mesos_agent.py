@@ -65,6 +65,39 @@ def test_whoever_reaches_its_port_has_to_log_in_to_change_anything() -> None:
     }
 
 
+def test_a_machine_that_brings_mesos_along_gets_no_package() -> None:
+    software = {"components": {name: {"source": "preinstalled"} for name in ("mesos_master", "mesos_agent")}}
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"software": software})).site("eu")
+    texts = [render(planned, node) for node in planned.nodes] + [render(planned, planned.pools[0])]
+    for files in texts:
+        assert not [one for one in files.packages if one.component.startswith("mesos")]
+
+
+def test_a_mirror_of_its_repository_holds_the_key_too_and_the_fingerprint_stays() -> None:
+    mirror = {"mesos_agent": {"mirror": "https://mirror.example.org/aventer/"}}
+    software = {"components": mirror, "apt_mirror": "http://mirror.example.org/ubuntu"}
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"software": software})).site("eu")
+    [own] = [one for one in render(planned, planned.pools[0]).packages if one.component == "mesos_agent"]
+    [other] = [
+        one
+        for one in render(site("whole"), site("whole").pools[0]).packages
+        if one.component == "mesos_agent"
+    ]
+
+    assert own.repository is not None
+    assert other.repository is not None
+    assert (own.repository.uri, own.repository.key) == (
+        "https://mirror.example.org/aventer",
+        "support_aventer.asc",
+    )
+    assert own.repository.fingerprint == other.repository.fingerprint
+    assert other.repository.uri == {
+        "ubuntu": "http://rpm.aventer.biz/Ubuntu/{codename}",
+        "debian": "http://rpm.aventer.biz/Debian",
+    }
+    assert (other.names, other.version) == (("aventer-mesos",), "1.11.0-0.9.0")
+
+
 def test_master_and_agent_read_one_and_the_same_secret() -> None:
     [shared] = [secret for secret in site("whole").secrets if secret.name == "mesos_agent_password"]
     assert set(shared.roles) == {Role.MASTER, Role.AGENT}

@@ -204,3 +204,26 @@ def test_a_key_that_is_not_there_is_one_line(machine: Machine, url: str) -> None
     assert done.returncode == 1
     assert done.stderr.startswith(f"clustermesos-apply: error: {url}/")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_repository_may_have_an_address_for_each_distribution_and_its_key_elsewhere(
+    machine: Machine, url: str, tmp_path: Path
+) -> None:
+    content, fingerprint = key(tmp_path, "owner")
+    (machine.web / "owner.asc").write_bytes(content)
+    machine.known("thing", "1.2-1")
+    here = distribution()["ID"]
+    listed = repository(url, fingerprint) | {
+        "uri": {here: "http://here.invalid/{codename}"},
+        "key": f"{url}/owner.asc",
+    }
+
+    done = machine.run(names=["thing"], version="1.2", repository=listed)
+
+    assert done.returncode == 0, done.stderr
+    [source] = (machine.node.root / "etc/apt/sources.list.d").glob("*.list")
+    assert f"] http://here.invalid/{distribution()['VERSION_CODENAME']} " in source.read_text()
+
+    other = machine.run(names=["other"], version="1", repository=listed | {"uri": {"plan9": "http://x"}})
+    assert other.returncode == 2
+    assert f"no repository for {here}" in other.stderr
