@@ -11,6 +11,7 @@ Without authentication every one is open to all. The lowest number leads. Source
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ CREATOR_ONLY: list[ACL] = list(CREATOR_ALL_ACL)
 OPEN: list[ACL] = list(OPEN_ACL_UNSAFE)
 
 _LOOK_AGAIN = 1.0
+_LONGEST_CLOSE = 5.0
 
 
 class Session:
@@ -68,12 +70,17 @@ class Session:
         self.client.start_async()
 
     def close(self) -> None:
-        """End the session, so that its ephemeral znodes vanish now."""
-        try:
+        """End the session, so that its ephemeral znodes vanish now; waits 5 seconds at most."""
+        ending = threading.Thread(target=self._close, daemon=True)
+        ending.start()
+        ending.join(_LONGEST_CLOSE)
+        if ending.is_alive():
+            self._log("the session with ZooKeeper could not be closed; it will time out", "W")
+
+    def _close(self) -> None:
+        with contextlib.suppress(KazooException, KazooTimeoutError, OSError):
             self.client.stop()
             self.client.close()
-        except (KazooException, KazooTimeoutError, OSError):
-            self._log("the session with ZooKeeper could not be closed; it will time out", "W")
 
     @property
     def connected(self) -> bool:

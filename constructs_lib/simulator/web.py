@@ -187,7 +187,8 @@ def ask(
     try:
         with _OPENER.open(request, timeout=timeout) as response:
             text = response.read()
-            return response.status, json.loads(text) if _is_json(response) else text.decode(errors="replace")
+            as_json = text and _is_json(response)
+            return response.status, json.loads(text) if as_json else text.decode(errors="replace")
     except (HTTPException, ValueError) as error:
         raise OSError(f"{url} answered no HTTP or no JSON: {error}") from None
 

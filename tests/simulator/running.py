@@ -66,6 +66,10 @@ class Double:
     def log(self) -> str:
         return self.log_file.read_text()
 
+    def ends(self) -> int:
+        """The exit code of a double that is expected to end by itself."""
+        return self.process.wait(timeout=LONGEST_WAIT)
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(timeout=10)

@@ -115,6 +115,6 @@ def test_a_wrong_secret_ends_the_leader(site: Site) -> None:
     double = site.chronos()
     (site.tmp_path / "secret").write_text("psst")
 
-    assert double.process.wait(timeout=30) == 1
+    assert double.ends() == 1
     assert "refused authentication" in double.log()
     assert "psst" not in double.log()

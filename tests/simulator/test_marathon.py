@@ -124,7 +124,7 @@ def test_another_password_in_zookeeper_is_refused_below_its_own_path(site: Site)
 
     wrong = site.marathon(login="marathon:pan")
 
-    assert wrong.process.wait(timeout=30) == 1
+    assert wrong.ends() == 1
     assert f"ZooKeeper refused {site.path}/marathon/leader-curator (NoAuth)" in wrong.log()
     assert "pan" not in wrong.log()
 
@@ -132,7 +132,7 @@ def test_another_password_in_zookeeper_is_refused_below_its_own_path(site: Site)
 def test_a_newline_after_the_secret_ends_it_as_mesos_refuses_it(site: Site, tmp_path: Path) -> None:
     double = site.marathon(secret=private(tmp_path / "newline", "hush\n"))
 
-    assert double.process.wait(timeout=30) == 106
+    assert double.ends() == 106
     assert "refused authentication" in double.log()
     assert "hush" not in double.log()
 

@@ -103,7 +103,7 @@ def test_a_master_that_loses_its_session_while_it_leads_ends_itself(
     operator.create(f"{path}/json.info_", b'{"pid": "master@127.0.0.1:1"}', ephemeral=True, sequence=True)
     operator.delete(f"{path}/{name}")
 
-    assert double.process.wait(timeout=30) == 1
+    assert double.ends() == 1
     assert "committing suicide" in double.log()
     operator.stop()
     operator.close()
@@ -117,7 +117,7 @@ def test_another_password_than_the_one_that_made_the_znodes_is_refused(
 
     wrong = master(start, zookeeper, path, tmp_path, login="mesos:wrong")
 
-    assert wrong.process.wait(timeout=30) == 1
+    assert wrong.ends() == 1
     assert f"ZooKeeper refused {path} (NoAuth)" in wrong.log()
     assert "wrong@" not in wrong.log()
     assert "mesos:wrong" not in wrong.log()
@@ -133,7 +133,7 @@ def test_with_fewer_masters_than_its_quorum_the_leader_never_recovers_its_regist
 
     assert alone.ask("/state")[0] == 503
     assert metrics(alone)["registrar/log/recovered"] == 0.0
-    assert alone.process.wait(timeout=30) == 1
+    assert alone.ends() == 1
     assert "Failed to recover registrar" in alone.log()
 
 
