@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from constructs_lib.plan.lock import Lock, additions, read_lock, write_lock
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.plan.plan import plan
-from constructs_lib.secrets.ensure import NamedState, SecretState, ensure, states
+from constructs_lib.secrets.ensure import NamedState, SecretState, ensure, renew, states
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
 
@@ -28,6 +29,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "file", nargs="?", type=Path, help="cluster.yaml (default: $CLUSTERMESOS_FILE or ./cluster.yaml)"
     )
     parser.add_argument("--check", action="store_true", help="make nothing, only say what is missing")
+    parser.add_argument(
+        "--renew",
+        nargs="+",
+        default=[],
+        metavar="CERTIFICATE",
+        help="sign these certificates anew; deploy or `clustermesos nodes apply` takes them to the nodes",
+    )
     parser.set_defaults(run=run)
 
 
@@ -41,6 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
         _print(before, made="not made yet")
         return 0 if all(_is_there(secret) for secret in before) else 1
     workspace.make_private()
+    if arguments.renew:
+        renew(planned.secrets, arguments.renew, workspace.secrets_file)
+        before = states(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
     ensure(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
     _print(before, made="made")
     _write_lock(workspace, planned, locked)
@@ -50,7 +61,17 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(secrets: tuple[NamedState, ...], *, made: str) -> None:
     width = max((len(secret.name) for secret in secrets), default=0)
     for secret in secrets:
-        print(f"{secret.name:<{width}}  {made if secret.state is SecretState.NEW else secret.state}")
+        state = made if secret.state is SecretState.NEW else secret.state
+        print(f"{secret.name:<{width}}  {state}{_until(secret)}")
+
+
+def _until(secret: NamedState) -> str:
+    if secret.valid_until is None:
+        return ""
+    from constructs_lib.secrets.certificates import RENEW_BEFORE
+
+    soon = secret.valid_until - datetime.now(UTC) < RENEW_BEFORE
+    return f", valid until {secret.valid_until:%Y-%m-%d}" + (f": --renew {secret.name}" if soon else "")
 
 
 def _is_there(secret: NamedState) -> bool:

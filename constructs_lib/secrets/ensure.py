@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class NamedState:
 
     name: str
     state: SecretState
+    valid_until: datetime | None = None
+    """When the certificate that is here ends (UTC)."""
 
 
 def states(
@@ -45,9 +48,33 @@ def states(
     """The state of every planned secret; makes nothing. SecretsError when the store can't be trusted."""
     held = read_store(store)
     return tuple(
-        NamedState(name=secret.name, state=_state(secret.name, held, lock_names, environ))
+        NamedState(
+            name=secret.name,
+            state=_state(secret.name, held, lock_names, environ),
+            valid_until=_valid_until(secret, held.get(secret.name)),
+        )
         for secret in secrets
     )
+
+
+def renew(secrets: Iterable[PlannedSecret], names: Collection[str], store: Path) -> None:
+    """Sign the named certificates anew, by the authority that is in the store; nothing else may be renewed.
+
+    SecretsError when a name is no certificate's, or the authority is not here.
+    """
+    known = {secret.name: secret for secret in secrets}
+    possible = sorted(name for name, secret in known.items() if secret.declared.kind == "certificate")
+    if wrong := sorted(set(names) - set(possible)):
+        allowed = ", ".join(possible) or "there is none"
+        raise SecretsError(f"--renew: got {', '.join(wrong)}, expected a certificate: {allowed}")
+    with locked(store):
+        held = read_store(store)
+        lacking = sorted({known[name].declared.signed_by or "" for name in names} - set(held))
+        if lacking:
+            raise SecretsError(
+                f"{', '.join(lacking)}: not in {store}, and only it can sign; get it from whoever keeps it"
+            )
+        write_store(store, held | {name: new_secret(known[name], held) for name in names})
 
 
 def ensure(
@@ -75,6 +102,14 @@ def ensure(
             held = held | new
             write_store(store, held)
     return {name: held[name] for name in found if name in held and found[name] is not SecretState.ENVIRONMENT}
+
+
+def _valid_until(secret: PlannedSecret, value: str | None) -> datetime | None:
+    if value is None or secret.declared.kind not in ("authority", "certificate"):
+        return None
+    from constructs_lib.secrets.certificates import expires
+
+    return expires(value)
 
 
 def _is_missed(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import yaml
 
 from constructs_lib.cli.main import main
 from constructs_lib.plan.plan import plan
+from constructs_lib.secrets import certificates
+from constructs_lib.secrets.certificates import expires
+from constructs_lib.secrets.store import write_store
 from constructs_lib.spec.model import ClusterSpec
 
 CLUSTER = """\
@@ -60,7 +64,9 @@ def test_secrets_are_made_once_and_the_lock_lists_them(
     assert json.loads((folder / "cluster.lock.json").read_text())["secrets"] == NAMES
 
     assert main(["secrets"]) == 0
-    assert listed(capsys) == dict.fromkeys(NAMES, "here")
+    assert {name: state.partition(",")[0] for name, state in listed(capsys).items()} == dict.fromkeys(
+        NAMES, "here"
+    )
 
 
 def test_no_value_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,3 +113,75 @@ def test_the_environment_supplies_what_the_file_lacks(
 
     assert main(["secrets"]) == 0
     assert listed(capsys) == dict.fromkeys(NAMES, "from environment")
+
+
+CERTIFICATE = "consul_server_certificate_eu"
+
+
+def stored(folder: Path) -> dict[str, str]:
+    held: dict[str, str] = json.loads((folder / ".clustermesos/secrets.json").read_text())["secrets"]
+    return held
+
+
+def test_the_list_says_until_when_certificates_are_valid(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["secrets"])
+    capsys.readouterr()
+    main(["secrets"])
+
+    shown = listed(capsys)
+    assert shown[CERTIFICATE] == f"here, valid until {expires(stored(folder)[CERTIFICATE]):%Y-%m-%d}"
+    assert "valid" not in shown["consul_gossip_key"]
+
+
+def test_a_certificate_that_ends_soon_is_told_with_what_to_do(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "CERTIFICATE_LIFE", timedelta(days=80))
+    main(["secrets"])
+    capsys.readouterr()
+    main(["secrets"])
+
+    shown = listed(capsys)
+    assert shown[CERTIFICATE].endswith(f": --renew {CERTIFICATE}")
+    assert "--renew" not in shown["cluster_authority"]
+
+
+def test_renewing_signs_that_certificate_anew_and_leaves_all_else(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["secrets"])
+    before = stored(folder)
+
+    assert main(["secrets", "--renew", CERTIFICATE]) == 0
+
+    after = stored(folder)
+    assert {name for name in after if after[name] != before[name]} == {CERTIFICATE}
+    assert after["cluster_authority_certificate"] in after["cluster_authority"]
+
+
+@pytest.mark.parametrize("name", ["consul_gossip_key", "cluster_authority", "typo"])
+def test_nothing_but_a_certificate_is_renewed(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    main(["secrets"])
+    before = stored(folder)
+
+    assert main(["secrets", "--renew", name]) == 2
+
+    assert f"--renew: got {name}, expected a certificate: " in capsys.readouterr().err
+    assert stored(folder) == before
+
+
+def test_without_its_authority_no_certificate_is_renewed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["secrets"])
+    held = stored(folder)
+    del held["cluster_authority"]
+    write_store(folder / ".clustermesos/secrets.json", held)
+
+    assert main(["secrets", "--renew", CERTIFICATE]) == 2
+    assert "cluster_authority: not in " in capsys.readouterr().err
+    assert stored(folder) == held

@@ -48,11 +48,11 @@ class Agent:
     def at(self, path: str) -> Path:
         return self.folder / path.lstrip("/")
 
-    def configure(self, join: int) -> None:
-        """Write both files that the unit names; `join` is the gossip port of an agent to join."""
+    def configure(self, *join: int) -> None:
+        """Write both files that the unit names; `join` are gossip ports of agents to join."""
         settings: dict[str, Any] = json.loads(self.files.file("/etc/consul.d/consul.json").content)
         settings["bind_addr"] = "127.0.0.1"
-        settings["retry_join"] = [f"127.0.0.1:{join}"]
+        settings["retry_join"] = [f"127.0.0.1:{port}" for port in join]
         settings["ports"] |= self.ports
         settings["data_dir"] = str(self.at(settings["data_dir"]))
         settings["node_name"] = self.files.name

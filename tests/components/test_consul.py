@@ -17,6 +17,7 @@ from constructs_lib.components.model import AptPackages, ResolvedSoftware, Role
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
+from constructs_lib.secrets.certificates import certificate_alone, new_authority
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.consul_here import Agent, values
 from tests.nodes.clusters import WHOLE, nodes
@@ -30,7 +31,7 @@ CLIENT = render(PLANNED, PLANNED.pools[0])
 @pytest.fixture(scope="module")
 def server(consul: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     agent = Agent(consul, tmp_path_factory.mktemp("server"), SERVER, values(CLUSTER.secrets))
-    agent.configure(join=agent.ports["serf_lan"])
+    agent.configure(agent.ports["serf_lan"])
     agent.start()
     try:
         agent.wait("a leader", agent.has_leader)
@@ -65,14 +66,14 @@ def client_of(consul: Path, server: Agent, folder: Path, **other: str) -> Agent:
     theirs = {s.name: server.at(s.path).read_text() for s in SERVER.secrets}
     secrets = values(CLUSTER.secrets) | theirs | other
     agent = Agent(consul, folder, CLIENT, secrets)
-    agent.configure(join=server.ports["serf_lan"])
+    agent.configure(server.ports["serf_lan"])
     return agent
 
 
 @pytest.mark.parametrize("files", [SERVER, CLIENT], ids=["server", "client"])
 def test_consul_validates_the_files(consul: Path, tmp_path: Path, files: NodeFiles) -> None:
     agent = Agent(consul, tmp_path, files, values(CLUSTER.secrets))
-    agent.configure(join=1)
+    agent.configure(1)
 
     done = subprocess.run(
         [consul, "validate", *(file.removeprefix("-config-file=") for file in agent.config_files())],
@@ -179,6 +180,21 @@ def test_a_client_with_another_gossip_key_stays_outside(consul: Path, server: Ag
     try:
         stranger.wait("a refusal", lambda: "No installed keys could decrypt" in server_log(server, stranger))
         assert stranger.ask("status/leader")[0] != 200
+    finally:
+        stranger.stop()
+
+
+def test_a_client_of_another_authority_does_not_talk_to_the_server(
+    consul: Path, server: Agent, acl: object, tmp_path: Path
+) -> None:
+    other = certificate_alone(new_authority("another"))
+    stranger = client_of(consul, server, tmp_path, cluster_authority_certificate=other)
+    stranger.start()
+    try:
+        stranger.wait(
+            "a refusal", lambda: "certificate signed by unknown authority" in server_log(server, stranger)
+        )
+        assert f":{server.ports['server']}" not in stranger.ask("status/leader")[1]
     finally:
         stranger.stop()
 
