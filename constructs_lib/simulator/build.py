@@ -3,9 +3,8 @@
 =============================================  ==========================================================
 below `OUT/rootfs`                             what
 =============================================  ==========================================================
-`usr/bin/PROGRAM`, for all five programs       zipapp for the node's own Python 3.11 or later; the two of
-                                               Mesos are the real binaries where there are any, and are in
-                                               `usr/sbin` as well
+`usr/bin/PROGRAM`, for all five programs       zipapp for the node's own Python 3.11 or later, or the real
+                                               program; the two of Mesos are in `usr/sbin` as well
 `usr/bin/mesos-init-wrapper`                   starts mesos-master and mesos-agent by the package's rules
 `usr/lib/systemd/system/mesos-*.service`,      what else the package brings
 `etc/default/mesos*`, `etc/mesos/zk`
@@ -98,16 +97,15 @@ def default_images() -> dict[str, str]:
 
 
 def _put_program(root: Path, program: Program) -> None:
-    if program.name in IMAGES:
-        if program.real is not None:
-            archive = root / "usr/lib/clustermesos-doubles" / f"{program.name}.tar"
-            archive.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(program.real, archive)
-        content = zipapp(program.name)
-    else:
-        content = program.real.read_bytes() if program.real is not None else zipapp(program.name)
-        _put(root, f"usr/sbin/{program.name}", content, 0o755)
+    real = program.real
+    content = zipapp(program.name) if real is None or program.is_image else real.read_bytes()
+    if real is not None and program.is_image:
+        archive = root / "usr/lib/clustermesos-doubles" / f"{program.name}.tar"
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(real, archive)
     _put(root, f"usr/bin/{program.name}", content, 0o755)
+    if program.name not in IMAGES:
+        _put(root, f"usr/sbin/{program.name}", content, 0o755)
 
 
 def _put_package(root: Path) -> None:

@@ -11,10 +11,10 @@ from constructs_lib.errors import ToolError
 from constructs_lib.simulator.double import PROGRAMS
 
 REAL = "CLUSTERMESOS_REAL"
-"""The variable that names a folder with real programs.
+"""The variable that names a folder with real programs: executable files, or links to them, by name.
 
-`mesos-master` and `mesos-agent` are binaries there or links to them; `marathon.tar`, `chronos.tar` and
-`registrator.tar` are images as `docker save` writes them, since these programs run from images.
+Instead of `marathon`, `chronos` and `registrator`, which run from images, there may be `marathon.tar` …,
+images as `docker save` writes them.
 """
 
 IMAGES = ("marathon", "chronos", "registrator")
@@ -29,13 +29,14 @@ class Program:
     real: Path | None
 
     @property
+    def is_image(self) -> bool:
+        """Whether the real one is an image archive."""
+        return self.real is not None and self.real.suffix == ".tar"
+
+    @property
     def line(self) -> str:
         """What the lab prints of it with each result."""
-        return (
-            f"{self.name}: {self.real}"
-            if self.real
-            else f"{self.name}: a double (no {REAL}/{_file(self.name)})"
-        )
+        return f"{self.name}: {self.real}" if self.real else f"{self.name}: a double (no {REAL}/{self.name})"
 
 
 def programs(environ: Mapping[str, str] = os.environ) -> tuple[Program, ...]:
@@ -57,15 +58,16 @@ def programs(environ: Mapping[str, str] = os.environ) -> tuple[Program, ...]:
     return tuple(Program(name, _real(folder, name)) for name in PROGRAMS)
 
 
-def _file(name: str) -> str:
-    return f"{name}.tar" if name in IMAGES else name
-
-
 def _real(folder: Path, name: str) -> Path | None:
-    file = folder / _file(name)
-    if not file.exists():
+    program, image = folder / name, folder / f"{name}.tar"
+    if program.exists():
+        if not program.is_file() or not os.access(program, os.X_OK):
+            raise ToolError(
+                f"{REAL}: {program} is no program: make it executable, or remove it for the double"
+            )
+        return program.resolve()
+    if name not in IMAGES or not image.exists():
         return None
-    if not file.is_file() or not os.access(file, os.R_OK if name in IMAGES else os.X_OK):
-        wanted = "an image archive that can be read" if name in IMAGES else "an executable program"
-        raise ToolError(f"{REAL}: {file} is not {wanted}: mend it, or remove it to use the double")
-    return file.resolve()
+    if not image.is_file() or not os.access(image, os.R_OK):
+        raise ToolError(f"{REAL}: {image} can't be read: mend it, or remove it for the double")
+    return image.resolve()

@@ -71,12 +71,14 @@ def test_it_brings_what_the_package_brings(built: Path) -> None:
 def test_real_programs_take_the_place_of_their_doubles(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
-    (real / "mesos-agent").write_text("#!/bin/sh\nexit 0\n")
-    (real / "mesos-agent").chmod(0o755)
+    for name in ("mesos-agent", "marathon"):
+        (real / name).write_text("#!/bin/sh\nexit 0\n")
+        (real / name).chmod(0o755)
     (real / "chronos.tar").write_bytes(b"an archive")
     built = build(tmp_path / "out", {}, {"CLUSTERMESOS_REAL": str(real)})
 
     assert (built / "usr/bin/mesos-agent").read_text() == "#!/bin/sh\nexit 0\n"
+    assert (built / "usr/bin/marathon").read_text() == "#!/bin/sh\nexit 0\n"
     assert (built / "usr/bin/mesos-master").read_bytes().startswith(SHEBANG)
     assert (built / "usr/lib/clustermesos-doubles/chronos.tar").read_bytes() == b"an archive"
 

@@ -25,6 +25,8 @@ def test_real_programs_are_used_where_there_are_any(tmp_path: Path) -> None:
 
     assert found["mesos-master"].line == f"mesos-master: {tmp_path}/mesos-master"
     assert found["marathon"].real == tmp_path / "marathon.tar"
+    assert found["marathon"].is_image
+    assert not found["mesos-master"].is_image
     assert found["mesos-agent"].real is None
 
 
@@ -32,5 +34,5 @@ def test_fails_on_a_folder_that_is_none_and_on_a_program_that_is_none(tmp_path: 
     with pytest.raises(ToolError, match="expected a folder with any of mesos-master"):
         programs({"CLUSTERMESOS_REAL": str(tmp_path / "nothing")})
     (tmp_path / "mesos-agent").write_text("")
-    with pytest.raises(ToolError, match="is not an executable program"):
+    with pytest.raises(ToolError, match="make it executable"):
         programs({"CLUSTERMESOS_REAL": str(tmp_path)})
