@@ -11,7 +11,7 @@ RUN := PATH="$(TOOLS_PATH):$$PATH" JSII_NODE="$(CURDIR)/.tools/bin/node" .venv/b
 # What needs a program of its own or minutes; `make check` leaves it to `make test`.
 FAST := not (terraform or embedded or checkov or root or slow)
 
-.PHONY: help demo demo-destroy test check bench venv tools system lock clean
+.PHONY: drills help demo demo-destroy test check bench venv tools system lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -41,9 +41,16 @@ lint:
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: venv ## measure synth time and memory against the prebuilt bindings; writes docs/performance.md
+bench: venv ## measure synth and memory against the prebuilt bindings, and boots; writes docs/performance.md, docs/boot-times.md
 	@$(RUN) -m scripts.tools node terraform aws-plugin cdktf
 	@$(RUN) -m scripts.bench
+	@$(RUN) -m scripts.bench_boots
+
+drills: venv system ## boot the lab's cluster as root, break it in every drill; writes docs/drills.md
+	@$(RUN) -m scripts.tools
+	@rm -rf .clustermesos/drills
+	@$(RUN) -m pytest tests/lab
+	@$(RUN) -m scripts.drills
 
 venv: ## the Python environment .venv, from requirements/dev.lock
 	@$(PYTHON) -m scripts.environment

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import fcntl
+import secrets
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+LOCKS = Path("/run/lock")
 PREFIX = "clustermesos-lab"
 V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "unified")
 PERIOD = 100_000
 """Microseconds of the period that a CPU quota is counted over."""
 
 
-@dataclass(frozen=True)
 class Cgroups:
-    """The groups of one lab, `clustermesos-lab-<name>/<machine>` in every hierarchy that is mounted."""
+    """The groups of one lab, `clustermesos-lab-<name>-<random>/<machine>` in every hierarchy that is mounted.
 
-    name: str
+    While this object lives it holds a lock that tells other labs so.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._top = f"{PREFIX}-{name}-{secrets.token_hex(4)}"
+        self._lock = (LOCKS / self._top).open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def make(self, machine: str) -> list[Path]:
         """The machine's groups, made where they are missing; processes enter by their `cgroup.procs`."""
@@ -38,6 +45,11 @@ class Cgroups:
         quota = str(PERIOD * percent // 100) if percent else "-1"
         (ROOT / "cpu" / self._top / machine / "cpu.cfs_quota_us").write_text(quota)
 
+    def processes(self, machine: str) -> list[int]:
+        """Every process of the machine, its systemd-nspawn included."""
+        top = _hierarchies()[0] / self._top / machine
+        return [int(pid) for file in top.rglob("cgroup.procs") for pid in file.read_text().split()]
+
     def cpu_seconds(self, machine: str) -> float:
         """CPU time that the machine has used since its groups were made."""
         if _unified():
@@ -49,17 +61,19 @@ class Cgroups:
         """Takes away all groups of this lab that hold no process any more."""
         for hierarchy in _hierarchies():
             _remove(hierarchy / self._top)
-
-    @property
-    def _top(self) -> str:
-        return f"{PREFIX}-{self.name}"
+        (LOCKS / self._top).unlink(missing_ok=True)
+        self._lock.close()
 
 
 def remove_leftovers() -> None:
-    """Takes away empty groups of labs that were killed: the one thing that the kernel does not clean up."""
+    """Takes away groups of labs that were killed: the one thing that the kernel does not clean up."""
     for hierarchy in _hierarchies():
         for top in hierarchy.glob(f"{PREFIX}-*"):
-            _remove(top)
+            lock = LOCKS / top.name
+            with lock.open("a") as file, contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(top)
+                lock.unlink(missing_ok=True)
 
 
 def _unified() -> bool:

@@ -21,11 +21,13 @@ from constructs_lib.lab.mirror import Mirror
 from constructs_lib.lab.network import ROUTER, STRANGER, Network, namespace
 from constructs_lib.lab.overrides import Overrides
 from constructs_lib.lab.reach import within
-from constructs_lib.lab.state import State, look, trouble
+from constructs_lib.lab.state import State, booted, look, trouble
 from constructs_lib.lab.texts import identities
 from constructs_lib.plan.model import SitePlan
 
 PAUSE = 0.5
+BARE = "#cloud-config\nruncmd: []\n"
+"""A machine that has nothing to do when it boots."""
 AT_ONCE = 8
 
 T = TypeVar("T")
@@ -43,6 +45,7 @@ class Lab:
         image: Image,
         *,
         agents: Mapping[str, int] | None = None,
+        bare: bool = False,
     ) -> None:
         self._folder = folder
         self._lower = folder / "image"
@@ -51,6 +54,8 @@ class Lab:
         self._mirror = Mirror(image.packages, self._network.router)
         self._image = image
         wanted = identities(plan, overrides, secrets, self._mirror.apt_source, agents)
+        if bare:
+            wanted = (replace(one, user_data=BARE, volume=None) for one in wanted)
         self._binds = tuple(_bind(name, path) for name, path in overrides.programs.items())
         self._machines = {one.name: self._machine(one) for one in wanted}
 
@@ -94,14 +99,28 @@ class Lab:
         machine.crash()
         machine.remove(keep_data=keep_data)
 
-    def rebuild(self, name: str, *, user_data: str | None = None) -> None:
-        """A new machine in the place of a destroyed one, powered on; it boots for the first time."""
+    def rebuild(
+        self,
+        name: str,
+        *,
+        user_data: str | None = None,
+        secrets: Mapping[str, str] | None = None,
+        lacking: Sequence[str] = (),
+    ) -> None:
+        """A new machine in the place of a destroyed one, powered on; it boots for the first time.
+
+        `user_data` and `secrets` replace what it would get; `lacking` are packages that its image has not.
+        """
         machine = self._at(name)
         if machine.on:
             raise LabError(f"{name} is on: destroy it first")
         if user_data is not None:
             machine.identity = replace(machine.identity, user_data=user_data)
         machine.create()
+        if secrets is not None:
+            machine.hand_out({**machine.identity.secrets, **secrets})
+        for package in lacking:
+            run("chroot", machine.root, "dpkg", "--purge", "--force-depends", package)
         machine.start()
 
     def hand_out(self, name: str, secrets: Mapping[str, str]) -> None:
@@ -164,6 +183,15 @@ class Lab:
                 late = [state for state in states if not state.healthy]
                 raise LabError(self._told(late, f"not healthy after {seconds:g} s"))
             time.sleep(PAUSE)
+
+    def wait_booted(self, seconds: float) -> float:
+        """Until cloud-init has ended on every machine, whatever came of it; returns the seconds it took."""
+        began = time.monotonic()
+        while late := [name for name, machine in self._machines.items() if not booted(machine)]:
+            if time.monotonic() - began > seconds:
+                raise LabError(f"not booted after {seconds:g} s: {', '.join(late)}")
+            time.sleep(PAUSE / 5)
+        return time.monotonic() - began
 
     def journals(self, folder: str | None = None) -> str:
         """Write every machine's journal, console and cloud-init output; returns the folder."""

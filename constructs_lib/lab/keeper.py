@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from multiprocessing.managers import BaseManager
 from pathlib import Path
@@ -57,6 +58,7 @@ METHODS = (
     "states",
     "stop",
     "wait",
+    "wait_booted",
 )
 
 
@@ -93,10 +95,12 @@ def launch(
     agents: Mapping[str, int] | None = None,
     overrides: Path = OVERRIDES_FILE,
     tied: bool = False,
+    bare: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start the lab's keeper, and return when its machines are ready to be started.
 
-    `tied` ends the lab with the process that started it. LabError with the keeper's words when it fails.
+    `tied` ends the lab with the process that started it; `bare` boots the same machines with nothing to do,
+    for comparison. LabError with the keeper's words when it fails.
     """
     refuse_unable()
     workspace.make_private()
@@ -117,6 +121,7 @@ def launch(
         "image": str(image.folder),
         "overrides": str(overrides),
         "tied": tied,
+        "bare": bare,
     }
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(
@@ -220,7 +225,15 @@ def _lab(workspace: Workspace, settings: Mapping[str, object]) -> KeptLab:
     folder = lab_folder(workspace)
     # A lab's own secrets: it never sees those of a cluster that is deployed.
     secrets = ensure(planned.secrets, (), folder / "secrets.json", {})
-    return KeptLab(site, overrides, secrets, folder, Image(Path(str(settings["image"]))), agents=agents)
+    return KeptLab(
+        site,
+        overrides,
+        secrets,
+        folder,
+        Image(Path(str(settings["image"]))),
+        agents=agents,
+        bare=bool(settings["bare"]),
+    )
 
 
 def _end_with_parent() -> None:
@@ -245,7 +258,12 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
-    # Threads of machines would be waited for.
-    os._exit(code)
+    code = 1
+    try:
+        code = main()
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        # Threads of machines would be waited for, and the one that reads standard input never ends.
+        os._exit(code)

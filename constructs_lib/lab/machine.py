@@ -26,7 +26,7 @@ ROOT_DISK, DATA_DISK = 6 * GIB, 2 * GIB
 """Sparse: they take room only for what is written."""
 REBOOT_ASKED = 133
 """How systemd-nspawn ends when the machine asked for a reboot (with --keep-unit)."""
-STOP_SECONDS = 90
+START_SECONDS, STOP_SECONDS = 60, 90
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME=/root",
@@ -141,12 +141,25 @@ class Machine:
                 file.write(value)
 
     def start(self) -> None:
-        """Power on; LabError where it is on."""
+        """Power on, and return when systemd runs; LabError where it is on already, or does not start."""
         if self._keeper and self._keeper.is_alive():
             raise LabError(f"{self.name} is on")
         self._wanted, self._started = True, time.monotonic()
         self._keeper = threading.Thread(target=self._live, name=self.name, daemon=True)
         self._keeper.start()
+        end = time.monotonic() + START_SECONDS
+        while not self._runs_systemd():
+            if not self._keeper.is_alive() or time.monotonic() > end:
+                said = (self.folder / "console.log").read_text(errors="replace").strip().splitlines()[-3:]
+                raise LabError(f"{self.name}: did not start within {START_SECONDS} s: {' | '.join(said)}")
+            time.sleep(0.05)
+
+    def _runs_systemd(self) -> bool:
+        leader = self.leader()
+        try:
+            return leader is not None and Path(f"/proc/{leader}/comm").read_text().strip() == "systemd"
+        except OSError:
+            return False
 
     def _live(self) -> None:
         """Runs the machine until it is off; a reboot that was asked for inside starts it again."""
@@ -208,11 +221,13 @@ class Machine:
     def crash(self) -> None:
         """The power goes, without a word to anything in the machine."""
         self._wanted = False
-        for pid in (self.leader(), self._nspawn.pid if self._nspawn else None):
-            if pid:
+        end = time.monotonic() + START_SECONDS
+        while self._keeper and self._keeper.is_alive():
+            for pid in self.cgroups.processes(self.name):
                 kill(pid)
-        if self._keeper:
-            self._keeper.join(30)
+            if time.monotonic() > end:
+                raise LabError(f"{self.name}: still there {START_SECONDS} s after its power was cut")
+            self._keeper.join(0.2)
 
     def remove(self, *, keep_data: bool = True) -> None:
         """Destroy the machine that is off: root disk, seed, and the data volume unless it is kept."""

@@ -50,17 +50,22 @@ class State:
         return "failed" if self.errors else "healthy" if self.healthy else "unhealthy"
 
 
+def booted(machine: Machine) -> bool:
+    """Whether cloud-init has ended on it."""
+    return _cloud_init(machine)[0]
+
+
 def look(machine: Machine) -> State:
     """Ask the machine now."""
-    booted, errors = _cloud_init(machine)
-    wrong = _health(machine) if booted and not errors else "it has not booted"
+    ended, errors = _cloud_init(machine)
+    wrong = _health(machine) if ended and not errors else "it has not booted"
     me = machine.identity
     return State(
         name=me.name,
         role=me.role,
         address=str(me.address),
         on=machine.on,
-        booted=booted,
+        booted=ended,
         errors=errors,
         wrong=wrong,
     )

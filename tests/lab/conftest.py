@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from constructs_lib.errors import LabError
 from constructs_lib.lab.commands import missing
 from constructs_lib.lab.image import image
 from constructs_lib.lab.keeper import KeptLab, connect, end, launch
 from constructs_lib.spec.workspace import Workspace
+from tests.lab.asking import all_members_alive, has_quorum, until
 from tests.lab.drill import Drill
 
 CLUSTER = Path(__file__).with_name("cluster.yaml")
 BOOT_SECONDS = 300
 """Bounds are generous: a machine of 2 cores that does something else too needs 60."""
 HEALTHY_SECONDS = 180
+PASSED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +61,16 @@ def lab(shared_lab: KeptLab) -> KeptLab:
     off = [state.name for state in shared_lab.states() if not state.on]
     if off:
         shared_lab.start(*off)
-    shared_lab.wait(BOOT_SECONDS if off else HEALTHY_SECONDS)
+    try:
+        shared_lab.wait(BOOT_SECONDS if off else HEALTHY_SECONDS)
+    except LabError:
+        # What the drill before could not mend is replaced: its failure is told already, by its own test.
+        for sick in [state.name for state in shared_lab.states() if not state.healthy]:
+            shared_lab.destroy(sick, keep_data=False)
+            shared_lab.rebuild(sick)
+        shared_lab.wait(BOOT_SECONDS)
+    until("Consul's members are alive", HEALTHY_SECONDS, lambda: all_members_alive(shared_lab))
+    until("the masters have a quorum", HEALTHY_SECONDS, lambda: has_quorum(shared_lab))
     return shared_lab
 
 
@@ -67,4 +79,15 @@ def drill(request: pytest.FixtureRequest, lab: KeptLab) -> Iterator[Drill]:
     """The record of one drill, kept whether it succeeds or not; asked for, the cluster is healthy."""
     record = Drill(request.node.name.removeprefix("test_"))
     yield record
-    record.close()
+    record.close(passed=request.node.stash.get(PASSED, False))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell the record whether its test passed."""
+    report = yield
+    if call.when == "call":
+        item.stash[PASSED] = report.passed
+    return report

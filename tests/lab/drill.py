@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from scripts.progress import state_folder
-
-FOLDER = "drills"
+from scripts.drills import records
 
 
 @dataclass
@@ -20,6 +17,7 @@ class Drill:
     broken: str = ""
     promised: str = ""
     seen: list[str] = field(default_factory=list)
+    passed: bool = False
     _began: float = field(default_factory=time.monotonic)
 
     def breaks(self, broken: str, promised: str) -> None:
@@ -35,16 +33,10 @@ class Drill:
         """Something that was seen, and when."""
         self.seen.append(f"{what} ({self.seconds:.0f} s)")
 
-    def close(self) -> None:
+    def close(self, *, passed: bool) -> None:
         """Write the record, if the test got as far as breaking something."""
-        if self.broken and self.seen:
+        self.passed = passed
+        if self.broken:
             path = records() / f"{self.name}.json"
             data = {key: value for key, value in vars(self).items() if not key.startswith("_")}
             path.write_text(json.dumps(data, indent=2))
-
-
-def records() -> Path:
-    """Where the last run's records lie."""
-    folder = state_folder() / FOLDER
-    folder.mkdir(exist_ok=True)
-    return folder

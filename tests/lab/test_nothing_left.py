@@ -79,7 +79,7 @@ def test_a_killed_lab_leaves_nothing(another: Workspace) -> None:
     assert not connects(lab_folder(another) / "lab.sock")
     # Empty control groups are all that stays; the next lab takes them away.
     cgroups.remove_leftovers()
-    assert not list(cgroups.ROOT.glob("*/clustermesos-lab-doomed"))
+    assert not list(cgroups.ROOT.glob("*/clustermesos-lab-doomed-*"))
 
 
 def test_a_lab_ends_with_the_process_that_wanted_it(another: Workspace) -> None:
@@ -97,4 +97,4 @@ def test_a_lab_that_is_ended_leaves_no_file_either(another: Workspace) -> None:
     end(another, process)
     assert _gone(str(another.folder), 30) == NOTHING
     assert not lab_folder(another).exists()
-    assert not list(cgroups.ROOT.glob("*/clustermesos-lab-doomed"))
+    assert not list(cgroups.ROOT.glob("*/clustermesos-lab-doomed-*"))

@@ -62,7 +62,7 @@ def test_a_component_that_is_left_out_leaves_no_trace_in_a_node() -> None:
     without = Overrides(software={}, programs={}, without=("zookeeper",), preflight_warnings=())
     site = _site()
     files = render(site, site.node("master-1"), without=without.without)
-    assert not [file.path for file in files.files if "zoo" in file.path]
+    assert not [file.path for file in files.files if "/zoo" in file.path]
     assert "zookeeper" not in [stage.component for stage in files.stages]
     assert "zookeeper" not in [stage.component for stage in files.stages]
     assert not files.secrets or all("/zookeeper/" not in secret.path for secret in files.secrets)
@@ -103,9 +103,10 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.Monk
 
 
 def test_the_image_has_what_every_role_asks_the_distribution_for() -> None:
-    site, names = _site(read_overrides()), set(package_names())
+    overrides = read_overrides()
+    site, names = _site(overrides), set(package_names())
     nodes: list[NodePlan | PoolPlan] = [*site.nodes, *site.pools]
-    texts = [render(site, node, without=read_overrides().without) for node in nodes]
+    texts = [render(site, node, without=overrides.without) for node in nodes]
     asked = {name for files in texts for name in files.base_packages}
     asked |= {name for files in texts for group in files.packages for name in group.names}
     assert asked - names == set()

@@ -1,0 +1,147 @@
+"""How long a lab's cluster takes from power-on, beside the same machines with nothing to do."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from bench.report import machine, ratio, spread
+from bench.rounds import Spread
+from constructs_lib.errors import LabError
+from constructs_lib.lab.image import image
+from constructs_lib.lab.keeper import KeptLab, connect, end, launch
+from constructs_lib.spec.workspace import Workspace
+from scripts.progress import ROOT, step
+
+CLUSTER = ROOT / "tests" / "lab" / "cluster.yaml"
+LONGEST = 600.0
+BOUND = 3.0
+ASK = 'exec 3<>/dev/tcp/127.0.0.1/2181; echo srvr >&3; grep -q "^Mode: leader" <&3'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boot:
+    """One boot of all machines at once, in seconds since power-on; CPU seconds of each machine."""
+
+    quorum: float
+    """Until a master led the others; of bare machines the same as `complete`."""
+    complete: float
+    cpu: dict[str, float]
+    slowest: str
+    """What took longest inside a master, as cloud-init and clustermesos-apply say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boots:
+    """Rounds of bare machines and of the cluster, in turn."""
+
+    bare: list[Boot]
+    cluster: list[Boot]
+
+    def ratio(self, what: str) -> Spread:
+        """Of the cluster to bare machines, round by round; `what` is quorum or complete."""
+        pairs = zip(self.cluster, self.bare, strict=True)
+        return Spread.of([getattr(ours, what) / bare.complete for ours, bare in pairs])
+
+    @property
+    def met(self) -> bool:
+        """By the median."""
+        return self.ratio("complete").middle <= BOUND
+
+
+def play(rounds: int) -> Boots:
+    """Boot both, in turn, `rounds` times; LabError where a machine does not come up."""
+    image(print)
+    boots = Boots(bare=[], cluster=[])
+    for number in range(1, rounds + 1):
+        with step(f"bare machines, round {number}"):
+            boots.bare.append(_boot(bare=True))
+        with step(f"the cluster, round {number}"):
+            boots.cluster.append(_boot(bare=False))
+    return boots
+
+
+def _boot(*, bare: bool) -> Boot:
+    folder = Path(tempfile.mkdtemp(prefix="clustermesos-"))
+    workspace = Workspace(Path(shutil.copy(CLUSTER, folder)))
+    process = launch(workspace, image(), tied=True, bare=bare)
+    try:
+        lab = connect(workspace)
+        began = time.monotonic()
+        lab.start()
+        quorum = None if bare else _quorum(lab, began)
+        complete = lab.wait_booted(LONGEST) if bare else _complete(lab, began)
+        return Boot(
+            quorum=quorum or complete,
+            complete=complete,
+            cpu={name: lab.cpu_seconds(name) for name in lab.names()},
+            slowest="" if bare else lab.run("master-1", "cloud-init", "analyze", "blame").out,
+        )
+    finally:
+        end(workspace, process)
+        shutil.rmtree(folder)
+
+
+def _quorum(lab: KeptLab, began: float) -> float:
+    masters = [name for name in lab.names() if name.startswith("master")]
+    while not any(_leads(lab, master) for master in masters):
+        if time.monotonic() - began > LONGEST:
+            lab.wait(0, *masters)
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+def _leads(lab: KeptLab, master: str) -> bool:
+    try:
+        return lab.run(master, "timeout", "5", "bash", "-c", ASK).code == 0
+    except LabError:
+        return False  # it has only just got power
+
+
+def _complete(lab: KeptLab, began: float) -> float:
+    lab.wait(LONGEST)
+    return time.monotonic() - began
+
+
+def lines(boots: Boots) -> Iterator[str]:
+    """docs/boot-times.md."""
+    rounds = len(boots.bare)
+    yield "# Boot times"
+    yield ""
+    machines = f"{len(boots.bare[0].cpu)} machines of the lab powered on at once"
+    yield f"Made by `make bench` on {date.today().isoformat()}: {machines}, the cluster of"
+    yield f"`tests/lab/cluster.yaml` and bare machines of the same image in turn, {rounds} rounds."
+    yield f"{machine()}."
+    yield ""
+    yield "| from power-on | seconds: median (smallest … largest) | beside bare machines | bound | reached |"
+    yield "|---|---|---|---|---|"
+    yield f"| bare machines, cloud-init done on all | {spread(_of(boots.bare, 'complete'))} | | | |"
+    for what, name in (
+        ("quorum", "quorum of ZooKeeper"),
+        ("complete", "cluster complete, every node healthy"),
+    ):
+        ratio_ = boots.ratio(what)
+        reached = "yes" if ratio_.middle <= BOUND else "**no**"
+        yield f"| {name} | {spread(_of(boots.cluster, what))} | {ratio(ratio_)} | ≤ {BOUND:g} | {reached} |"
+    yield ""
+    yield "## What dominates: processor time of each machine, last round"
+    yield ""
+    yield "| machine | bare, CPU seconds | in the cluster, CPU seconds |"
+    yield "|---|---|---|"
+    for name, used in boots.cluster[-1].cpu.items():
+        yield f"| {name} | {boots.bare[-1].cpu[name]:.1f} | {used:.1f} |"
+    yield ""
+    yield "What took longest inside master-1, waiting for others included (`cloud-init analyze blame`):"
+    yield ""
+    yield "```text"
+    yield from [line.strip() for line in boots.cluster[-1].slowest.splitlines() if "s (" in line][:6]
+    yield "```"
+
+
+def _of(boots: list[Boot], what: str) -> Spread:
+    return Spread.of([getattr(boot, what) for boot in boots])

@@ -1,0 +1,121 @@
+"""First boots under bad conditions, and Docker on an agent."""
+
+from __future__ import annotations
+
+import pytest
+
+from constructs_lib.lab.keeper import KeptLab
+from constructs_lib.lab.network import STRANGER
+from tests.lab.asking import address, consul_members, reaches, says, until
+from tests.lab.conftest import BOOT_SECONDS
+from tests.lab.drill import Drill
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
+AGENT = "general-1"
+PORT = 8099
+PERCENT = 20
+
+
+def test_package_mirror_down_during_first_boot_and_back(lab: KeptLab, drill: Drill) -> None:
+    drill.breaks(
+        "an agent boots for the first time while the package mirror is down, and its image lacks a package",
+        "it tries again, says what it waits for, and goes on by itself once the mirror is back",
+    )
+    lab.destroy(AGENT, keep_data=False)
+    lab.mirror(up=False)
+    try:
+        lab.rebuild(AGENT, lacking=["unattended-upgrades"])
+        log = "/var/log/cloud-init-output.log"
+        waiting = "waiting at most"
+        until("it says that it waits", 180, lambda: waiting in lab.run(AGENT, "cat", log).out)
+        drill.saw("it waits, and says for what")
+    finally:
+        lab.mirror(up=True)
+    until("it is healthy", BOOT_SECONDS, lambda: lab.run(AGENT, "clustermesos-health", "--brief").code == 0)
+    assert lab.run(AGENT, "dpkg", "-s", "unattended-upgrades").code == 0
+    drill.saw("the mirror is back: installed and healthy")
+    # cloud-init remembers the failed installation as an error of this boot; a new agent has none.
+    lab.destroy(AGENT, keep_data=False)
+    lab.rebuild(AGENT)
+    lab.wait(BOOT_SECONDS)
+
+
+def test_slow_first_boot(lab: KeptLab, drill: Drill) -> None:
+    drill.breaks(
+        f"an agent boots for the first time with {PERCENT} % of one CPU",
+        "it is slow and not broken: no wait gives up, and it becomes healthy",
+    )
+    lab.destroy(AGENT, keep_data=False)
+    lab.limit_cpu(AGENT, PERCENT)
+    try:
+        lab.rebuild(AGENT)
+        lab.wait(BOOT_SECONDS * 2, AGENT)
+        drill.saw("healthy")
+    finally:
+        lab.limit_cpu(AGENT, None)
+    assert says(lab, AGENT, "systemctl", "--failed", "--plain", "--no-legend") == ""
+
+
+def test_wrong_secret(lab: KeptLab, drill: Drill) -> None:
+    wrong = "bm90LXRoZS1rZXktb2YtdGhpcy1jbHVzdGVyLWF0LWE="
+    drill.breaks(
+        "an agent gets another gossip key than the cluster has",
+        "it stays out and says which component is not healthy; nobody else is disturbed; no log has the key",
+    )
+    lab.destroy(AGENT, keep_data=False)
+    try:
+        lab.rebuild(AGENT, secrets={"consul_gossip_key": wrong})
+        log = "/var/log/cloud-init-output.log"
+        until("it says who", 180, lambda: "consul is not healthy" in lab.run(AGENT, "cat", log).out)
+        said = [line for line in says(lab, AGENT, "cat", log).splitlines() if "consul is not healthy" in line]
+        drill.saw(f"it says: {said[-1].partition('waiting')[2]}")
+        members = consul_members(lab)
+        assert members[AGENT] != "alive"
+        assert {state for name, state in members.items() if name.startswith(("master", "consul"))} == {
+            "alive"
+        }
+        drill.saw("Consul keeps it out, all others are alive")
+        assert lab.run(AGENT, "grep", "-rl", wrong, "/var/log", "/run/log").out == ""
+    finally:
+        lab.destroy(AGENT, keep_data=False)
+        lab.rebuild(AGENT)
+    lab.wait(BOOT_SECONDS)
+    until("it is a member", 120, lambda: consul_members(lab)[AGENT] == "alive")
+    drill.saw("with the right key a member")
+
+
+def _serves(lab: KeptLab) -> bool:
+    inside = f"timeout 3 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{PORT}'"
+    return lab.run(AGENT, "sh", "-c", inside).code == 0
+
+
+def test_published_ports_filtered_before_and_after_a_docker_restart(lab: KeptLab, drill: Drill) -> None:
+    here = address(lab, AGENT)
+    serve = f"/bin/busybox httpd -f -p {PORT} -h /"
+    run = f"docker run -d --name drill --restart unless-stopped -p {PORT}:{PORT} drill {serve}"
+    says(lab, AGENT, "sh", "-c", "tar -c -C / bin/busybox | docker import - drill")
+    try:
+        says(lab, AGENT, "sh", "-c", run)
+        until("the container serves", 60, lambda: _serves(lab))
+        drill.breaks(
+            f"a container publishes port {PORT}, which nobody declared; then Docker is restarted",
+            "the node firewall filters the port before and after; the container comes back",
+        )
+        assert not reaches(lab, "master-1", here, PORT)
+        assert not reaches(lab, STRANGER, here, PORT)
+        drill.saw("filtered before: the node reaches it, a master and a stranger do not")
+        says(lab, AGENT, "systemctl", "restart", "docker.service", timeout=120)
+        until("the container serves again", 120, lambda: _serves(lab))
+        assert not reaches(lab, "master-1", here, PORT)
+        assert not reaches(lab, STRANGER, here, PORT)
+        drill.saw("filtered after the restart, and the container serves again")
+        # The control: it is this chain that filters, and nothing else.
+        says(lab, AGENT, "nft", "flush", "chain", "inet", "clustermesos", "forward")
+        says(lab, AGENT, "nft", "chain", "inet", "clustermesos", "forward", "{ policy accept; }")
+        assert reaches(lab, "master-1", here, PORT)
+        drill.saw("with the chain taken away a master reaches it: nothing else filters")
+        says(lab, AGENT, "systemctl", "restart", "clustermesos-firewall.service")
+        assert not reaches(lab, "master-1", here, PORT)
+    finally:
+        lab.run(AGENT, "systemctl", "restart", "clustermesos-firewall.service")
+        lab.run(AGENT, "docker", "rm", "--force", "drill")

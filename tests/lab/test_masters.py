@@ -1,0 +1,152 @@
+"""Masters that go away and come back: the quorum lives on, and nothing of what it held is lost."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from constructs_lib.lab.keeper import KeptLab
+from constructs_lib.roll.quorum import why_not
+from tests.lab.asking import (
+    MASTERS,
+    has_quorum,
+    leader,
+    read_znode,
+    reboot,
+    says,
+    until,
+    write_znode,
+    zookeeper_mode,
+)
+from tests.lab.conftest import BOOT_SECONDS, HEALTHY_SECONDS
+from tests.lab.drill import Drill
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
+MARK = "/srv/data/mark"
+
+
+def test_reboot_of_one_master(lab: KeptLab, drill: Drill) -> None:
+    drill.breaks(
+        "master-2 is rebooted", "the other two keep the quorum; it comes back by itself and takes part again"
+    )
+    reboot(lab, "master-2")
+    until("the other two have a quorum", 60, lambda: has_quorum(lab, ("master-1", "master-3")))
+    drill.saw("master-2 was down, master-1 and master-3 had a leader")
+    lab.wait(BOOT_SECONDS)
+    until("all three take part", 60, lambda: has_quorum(lab))
+    drill.saw("master-2 healthy, all three in the quorum")
+
+
+def test_zookeeper_leader_killed(lab: KeptLab, drill: Drill) -> None:
+    old = leader(lab)
+    others = [master for master in MASTERS if master != old]
+    drill.breaks(
+        "SIGKILL to the leading ZooKeeper",
+        "the others elect a new leader; systemd starts the old one again, and it follows",
+    )
+    says(lab, old, "systemctl", "kill", "--signal=KILL", "zookeeper.service")
+    until("the other two have a leader", 60, lambda: has_quorum(lab, others))
+    drill.saw("the others have a new leader")
+    until("the old leader follows", 120, lambda: zookeeper_mode(lab, old) == "follower")
+    drill.saw(f"{old} follows")
+
+
+def test_whole_cluster_off_and_on_in_any_order(lab: KeptLab, drill: Drill) -> None:
+    write_znode(lab, "master-1", "/before-the-dark", "kept")
+    order = lab.names()
+    random.Random(20261126).shuffle(order)
+    drill.breaks(
+        f"all machines powered off at once, then on one after the other: {', '.join(order)}",
+        "every node becomes healthy by itself, whatever the order; nothing is lost",
+    )
+    lab.stop()
+    assert not any(state.on for state in lab.states())
+    drill.saw("all are off")
+    for name in order:
+        lab.start(name)
+    lab.wait(BOOT_SECONDS)
+    drill.saw("all are healthy")
+    assert has_quorum(lab)
+    assert read_znode(lab, "master-3", "/before-the-dark") == "kept"
+    drill.saw("what ZooKeeper held is still there")
+
+
+def test_power_of_all_masters_lost_at_once(lab: KeptLab, drill: Drill) -> None:
+    write_znode(lab, "master-1", "/before-the-crash", "kept")
+    drill.breaks(
+        "all masters lose their power in the same moment, without a word",
+        "they come back with a quorum, and what was acknowledged is still there",
+    )
+    lab.crash(*MASTERS)
+    lab.start(*MASTERS)
+    lab.wait(BOOT_SECONDS)
+    assert has_quorum(lab)
+    assert read_znode(lab, "master-2", "/before-the-crash") == "kept"
+    drill.saw("quorum again, nothing is lost")
+
+
+def test_master_destroyed_and_rebuilt_with_its_data_volume(lab: KeptLab, drill: Drill) -> None:
+    write_znode(lab, "master-1", "/with-volume", "kept")
+    says(lab, "master-1", "sh", "-c", f"echo mine >{MARK}; sync")
+    drill.breaks(
+        "master-1's machine is destroyed, its data volume kept, and a second master is asked for meanwhile",
+        "roll refuses the second; the new machine takes the volume as it is and joins",
+    )
+    try:
+        lab.destroy("master-1", keep_data=True)
+        sick = {state.name for state in lab.states() if not state.healthy}
+        refused = why_not(MASTERS, set(MASTERS) - sick, "master-2", votes=True)
+        assert refused is not None and "master-1 is not healthy" in refused
+        drill.saw(f"two masters at once: refused, {refused}")
+        assert why_not(MASTERS, set(MASTERS) - sick, "master-1", votes=True) is None
+    finally:
+        lab.rebuild("master-1")
+    lab.wait(BOOT_SECONDS)
+    assert says(lab, "master-1", "cat", MARK) == "mine"
+    assert has_quorum(lab)
+    assert read_znode(lab, "master-1", "/with-volume") == "kept"
+    drill.saw("rebuilt and healthy, the volume untouched, the quorum whole")
+
+
+def test_master_destroyed_and_rebuilt_without_its_data_volume(lab: KeptLab, drill: Drill) -> None:
+    write_znode(lab, "master-1", "/without-volume", "kept")
+    says(lab, "master-3", "sh", "-c", f"echo mine >{MARK}")
+    drill.breaks(
+        "master-3's machine and its data volume are destroyed",
+        "a new machine formats the new, empty volume, joins, and gets everything from the other two",
+    )
+    lab.destroy("master-3", keep_data=False)
+    until("the other two have a quorum", 60, lambda: has_quorum(lab, ("master-1", "master-2")))
+    drill.saw("the other two have a quorum")
+    lab.rebuild("master-3")
+    lab.wait(BOOT_SECONDS)
+    assert lab.run("master-3", "test", "-e", MARK).code == 1
+    assert has_quorum(lab)
+    assert read_znode(lab, "master-3", "/without-volume") == "kept"
+    drill.saw("rebuilt on an empty volume, and it has what the others hold")
+
+
+def test_disk_filled_to_the_brim_and_cleaned(lab: KeptLab, drill: Drill) -> None:
+    others = ("master-1", "master-3")
+    drill.breaks(
+        "master-2's data volume is filled to the last byte",
+        "the other two keep the quorum; once there is room again, master-2 is healthy without a hand",
+    )
+    try:
+        fill = "dd if=/dev/zero of=/srv/data/ballast bs=1M; dd if=/dev/zero of=/srv/data/ballast2 bs=512"
+        lab.run("master-2", "sh", "-c", fill, timeout=300)
+        assert says(lab, "master-2", "df", "--output=avail", "/srv/data").split()[-1] == "0"
+        # Snapshots and logs need room exactly when a server starts.
+        says(lab, "master-2", "systemctl", "restart", "zookeeper.service")
+        until("the other two have a quorum", 60, lambda: has_quorum(lab, others))
+        write_znode(lab, "master-1", "/while-full", "kept")
+        restarts = ("systemctl", "show", "--property=NRestarts", "--value", "zookeeper.service")
+        until("it has failed twice", 90, lambda: int(says(lab, "master-2", *restarts)) >= 2)
+        drill.saw("master-2's volume is full and its ZooKeeper restarted; the other two take writes")
+    finally:
+        lab.run("master-2", "sh", "-c", "rm -f /srv/data/ballast /srv/data/ballast2")
+    lab.wait(HEALTHY_SECONDS)
+    until("all three take part", 60, lambda: has_quorum(lab))
+    assert read_znode(lab, "master-2", "/while-full") == "kept"
+    drill.saw("cleaned: master-2 follows and has what was written meanwhile")
