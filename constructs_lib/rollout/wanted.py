@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from constructs_lib.access.deployed import Deployed
 from constructs_lib.errors import RollError
 from constructs_lib.nodes.generation import INCOMING, SecretSource, incoming
 from constructs_lib.nodes.late import MARKER
@@ -48,12 +47,20 @@ class Generation:
 
 
 def wanted(
-    plan: SitePlan, node: NodePlan | PoolPlan, source: SecretSource, late_values: Mapping[str, str]
+    plan: SitePlan,
+    node: NodePlan | PoolPlan,
+    source: SecretSource,
+    late_values: Mapping[str, str],
+    *,
+    without: Container[str] = frozenset(),
 ) -> Generation:
-    """What `node`, or each agent of a pool, is to have; RollError where a late value was not deployed."""
+    """What `node`, or each agent of a pool, is to have; RollError where a late value was not deployed.
+
+    `without` names components that are left out, as in a lab.
+    """
     texts = {
         file.path.removeprefix(INCOMING): _resolved(file.content, late_values, node.name)
-        for file in incoming(render(plan, node), source)
+        for file in incoming(render(plan, node, without=without), source)
     }
     manifest = texts.pop("/manifest.json")
     return Generation(
@@ -65,11 +72,6 @@ def secret_source(plan: SitePlan) -> SecretSource:
     """How the site's platform hands secrets to its nodes."""
     module = importlib.import_module(f"constructs_lib.{plan.platform}.secrets")
     return cast(SecretSource, module.secret_source(plan))
-
-
-def late_values(deployed: Deployed) -> Mapping[str, str]:
-    """Name → value of everything that only the deploy could tell."""
-    return deployed.late_values
 
 
 def _resolved(text: str, values: Mapping[str, str], who: str) -> str:

@@ -242,7 +242,7 @@ def test_a_planned_node_that_is_not_deployed_is_told(
 def test_five_masters_instead_of_three_are_let_in_after_the_running_ones_know_the_quorum(
     deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No component of a master knows a quorum that differs here, so that step 1 is the lock's alone."""
+    """The masters are said to have the quorum already: these nodes are doubles that nothing changes."""
     edit(deployed, "masters: {count: 1}", "masters: {count: 3}")
     monkeypatch.setattr("constructs_lib.rollout.cluster.with_quorum", lambda cluster, growing: cluster)
     shutil.rmtree(deployed.folder / "nodes")

@@ -1,0 +1,132 @@
+"""Nodes that run are changed over real SSH through the gateway, one at a time, and go back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from constructs_lib.errors import RollError
+from constructs_lib.lab.keeper import KeptLab
+from constructs_lib.spec.load import load
+from constructs_lib.spec.model import ClusterSpec
+from constructs_lib.spec.workspace import Workspace
+from tests.lab.asking import MASTERS, has_quorum, zookeeper_modes
+from tests.lab.conftest import HEALTHY_SECONDS
+from tests.lab.drill import Drill
+from tests.lab.operator import Operator
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
+SECOND_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUHzFSBTRwlqGfL5lsBd4UqvyCrj5AZCrfNWSQRnDXX second@example.org"
+)
+
+
+@pytest.fixture
+def operator(lab: KeptLab, workspace: Workspace) -> Operator:
+    return Operator(lab, workspace, load(workspace.cluster_file))
+
+
+def changed(
+    spec: ClusterSpec, *, masters: dict[str, Any] | None = None, admin: dict[str, Any] | None = None
+) -> ClusterSpec:
+    """`spec` with other settings of the masters and of the admins."""
+    data = spec.model_dump(mode="json", exclude_unset=True)
+    data["sites"]["eu"]["masters"] |= masters or {}
+    data["admin"] |= admin or {}
+    return ClusterSpec.model_validate(data)
+
+
+def test_a_flag_a_firewall_rule_and_a_key_reach_every_role_and_go_back(
+    operator: Operator, drill: Drill
+) -> None:
+    lab, before = operator.lab, operator.targets(operator.spec)
+    assert [
+        (s.target.name, s.changes, s.trouble) for s in operator.states(before) if s.changes or s.trouble
+    ] == []
+    spec = changed(
+        operator.spec,
+        masters={"memory_gib": 3},
+        admin={
+            "networks": ["203.0.113.0/24", "198.51.100.0/24"],
+            "ssh_keys": [*operator.spec.admin.ssh_keys, SECOND_KEY],
+        },
+    )
+    after = operator.targets(spec)
+    drill.breaks(
+        "cluster.yaml gives masters more heap, another admin network and a second operator's key",
+        "each node changes alone, the quorum stays, all are healthy, and nodes rollback takes it all back",
+    )
+
+    done = operator.apply(after)
+
+    names = [target.name for target in after]
+    assert sorted(done) == sorted(names)
+    assert [name.rpartition("-")[0] for name in done] == ["consul", *["master"] * 3, "general", "gateway"]
+    drill.saw(f"changed one after the other: {', '.join(done)}")
+    for name in names:
+        keys = lab.run(name, "cat", f"/home/{operator.plan.admin.user}/.ssh/authorized_keys").out
+        assert SECOND_KEY in keys
+    for master in MASTERS:
+        assert "-Xmx768m" in lab.run(master, "systemctl", "show", "-P", "ExecStart", "zookeeper.service").out
+    assert "198.51.100.0/24" in lab.run("gateway-1", "nft", "list", "ruleset").out
+    assert has_quorum(lab), zookeeper_modes(lab)
+    assert not any(state.changes for state in operator.states(after))
+
+    back = operator.back(after)
+
+    assert back == done[::-1] or sorted(back) == sorted(done)
+    drill.saw(f"went back: {', '.join(back)}")
+    assert "198.51.100.0/24" not in lab.run("gateway-1", "nft", "list", "ruleset").out
+    assert [s.target.name for s in operator.states(before) if s.changes] == []
+    assert has_quorum(lab), zookeeper_modes(lab)
+
+
+def test_a_rotated_secret_reaches_its_readers_one_at_a_time(operator: Operator, drill: Drill) -> None:
+    lab = operator.lab
+    drill.breaks(
+        "ZooKeeper's super password is rotated where machines get it from, and nodes apply runs",
+        "each master fetches the new one and restarts its ZooKeeper alone; nobody else is touched",
+    )
+    operator.new_secret("zookeeper_super_password")
+    targets = operator.targets(operator.spec)
+    assert {state.target.name for state in operator.states(targets) if state.changes} == set(MASTERS)
+
+    assert set(operator.apply(targets)) == set(MASTERS)
+
+    drill.saw("three masters have it")
+    for master in MASTERS:
+        value = lab.run(master, "cat", "/etc/zookeeper/super-password").out
+        assert value == operator.values["zookeeper_super_password"]
+    assert not any(operator.values["zookeeper_super_password"] in line for line in operator.said)
+    assert has_quorum(lab), zookeeper_modes(lab)
+
+
+def test_a_change_that_is_not_healthy_stops_at_the_first_master_and_goes_back(
+    operator: Operator, drill: Drill
+) -> None:
+    lab = operator.lab
+    worse = operator.targets(operator.spec, {"/etc/zookeeper/zoo.cfg": ("initLimit=60", "initLimit=sixty")})
+    leader = next(master for master, mode in zookeeper_modes(lab).items() if mode == "leader")
+    drill.breaks(
+        "a zoo.cfg that ZooKeeper can't read is applied",
+        "it stops at the first follower, says why, and the other two masters keep the quorum",
+    )
+
+    with pytest.raises(RollError, match="zookeeper") as stopped:
+        operator.apply(worse)
+
+    text = str(stopped.value)
+    drill.saw(f"stopped: {text.splitlines()[0]}")
+    sick = text.partition(":")[0]
+    assert sick in MASTERS
+    assert sick != leader
+    assert "last lines of zookeeper.service:" in text
+    assert f"to go back: clustermesos nodes rollback {sick}" in text
+    assert has_quorum(lab, members=2), zookeeper_modes(lab)
+
+    assert operator.back(worse) == (sick,)
+
+    lab.wait(HEALTHY_SECONDS)
+    drill.saw(f"{sick} is back with what it had")
+    assert has_quorum(lab), zookeeper_modes(lab)
