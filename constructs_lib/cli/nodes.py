@@ -129,7 +129,8 @@ def run_plan(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return FAILED
     if args.json:
-        print(json.dumps(plan_json(nodes.cluster.name, states, nodes.absent), indent=2, ensure_ascii=False))
+        document = plan_json(nodes.cluster.name, states, nodes.absent, nodes.growing)
+        print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         print("\n".join([*plan_lines(states, nodes.absent, diff=args.diff), *_growth_lines(nodes)]))
     if any(state.trouble for state in states):

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from constructs_lib.roll.quorum import ensemble_trouble
 ASK_SECONDS = 30.0
 """The longest that one question to one node may take."""
 PAUSE_SECONDS = 5.0
+AT_ONCE = 5
+"""Logins at the same time: sshd drops some of more than ten that are not through yet (MaxStartups)."""
 HEALTH_COMMAND = ("sudo", "-n", "clustermesos-health")
 
 
@@ -88,7 +91,9 @@ class SshGate:
 
     def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
         """Machine name → what is wrong, None for a healthy one."""
-        wrong = {machine.name: self._health(machine) for machine in machines}
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            found = pool.map(self._health, machines)
+            wrong = {machine.name: trouble for machine, trouble in zip(machines, found, strict=True)}
         if any(wrong.values()):
             return wrong
         # Each may be well for itself and all of them still no ensemble: only the modes together tell.

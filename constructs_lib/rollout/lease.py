@@ -13,7 +13,7 @@ from typing import IO, cast
 
 from constructs_lib.access.ssh import Answer, end
 from constructs_lib.errors import RollError
-from constructs_lib.rollout.remote import ASK_SECONDS, NodeShell, asking
+from constructs_lib.rollout.remote import ASK_SECONDS, LEASE_SCRIPT, NodeShell, asking
 
 ALIVE_SECONDS = 15.0
 """Between signs of life; the gateway lets go after six that did not come."""
@@ -30,7 +30,7 @@ class Lease:
 
     def __enter__(self) -> Lease:
         """Take it; RollError with who has it."""
-        words, stdin = asking("hold", {"root": self.gateway.root, "who": self.who})
+        words, stdin = asking("hold", {"root": self.gateway.root, "who": self.who}, LEASE_SCRIPT)
         self._process = self.gateway.ssh.start(self.gateway.login, words)
         try:
             self._pipe.write(stdin)

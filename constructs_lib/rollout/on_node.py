@@ -1,13 +1,12 @@
 """Runs on a node, sent through SSH's standard input; nothing of it stays there and no other module is needed.
 
-Standard input holds this text, one line of JSON (the request) and, for `hold`, signs of life. The last line
-of standard output is {"answer": …}; lines before it are progress. Python 3.11 and its standard library.
+Standard input holds this text and one line of JSON, the request. The last line of standard output is
+{"answer": …} or {"refused": …}; lines before it are progress. Python 3.11 and its standard library.
 
     look      generations, files that differ, values of secrets as keyed hashes; changes nothing
     start     puts a generation into incoming in one step and runs clustermesos-apply, detached
     confirm   the operator can still get in: keep what `start` did
     why       what is not healthy, with the last lines of its units' journals
-    hold      holds the site's lock for as long as signs of life arrive
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import hashlib
 import hmac
 import json
 import os
-import select
 import shutil
 import socket
 import subprocess
@@ -30,8 +28,6 @@ from typing import Any
 
 Data = dict[str, Any]
 BUSY = "another clustermesos-apply runs on this node; wait until it has ended"
-SILENCE = 90
-"""Seconds without a sign of life after which `hold` lets go."""
 STAGING, SIGNED = "sending", "rollouts.json"
 RESULT, LOG, CONFIRMED = "rollout.json", "rollout.log", "rollout.confirmed"
 
@@ -328,30 +324,11 @@ def journal(unit: str) -> list[str]:
     return [line[:300] for line in said.stdout.splitlines()]
 
 
-def hold(node: Node, request: Data) -> Data:
-    """The site's lock: who has it is told to whoever else asks."""
-    node.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (node.state / "rollout.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise RefusedError(f"{lock.read().strip() or 'somebody'} changes nodes of this site") from None
-        lock.truncate(0)
-        lock.write(request["who"])
-        lock.flush()
-        print('{"held": true}', flush=True)
-        while select.select([sys.stdin.buffer], [], [], SILENCE)[0] and os.read(0, 64):
-            pass
-        return {}
-
-
 MODES: dict[str, Callable[[Node, Data], Data]] = {
     "look": look,
     "start": start,
     "confirm": confirm,
     "why": why,
-    "hold": hold,
 }
 
 

@@ -22,7 +22,9 @@ ASK_SECONDS = 60.0
 CONFIRM_SECONDS = 120
 """How long a changed node waits for the operator to get in again before it goes back by itself."""
 PAUSE_SECONDS = 3.0
-_SCRIPT = Path(__file__).with_name("on_node.py").read_bytes()
+_SCRIPT, LEASE_SCRIPT = (
+    Path(__file__).with_name(name).read_bytes() for name in ("on_node.py", "on_gateway.py")
+)
 _LOADER = "import sys;exec(compile(sys.stdin.buffer.read(int(sys.argv[1])),'on_node.py','exec'))"
 
 Command = Literal["apply", "rollback"]
@@ -198,10 +200,10 @@ class _LostError(RollError):
     """ssh did not get as far as an answer."""
 
 
-def asking(mode: str, request: Mapping[str, Any]) -> tuple[tuple[str, ...], bytes]:
+def asking(mode: str, request: Mapping[str, Any], script: bytes = _SCRIPT) -> tuple[tuple[str, ...], bytes]:
     """The words to run on the node, and what they read."""
-    words = ("sudo", "-n", "python3", "-Bc", shlex.quote(_LOADER), str(len(_SCRIPT)), mode)
-    return words, _SCRIPT + json.dumps(request).encode() + b"\n"
+    words = ("sudo", "-n", "python3", "-Bc", shlex.quote(_LOADER), str(len(script)), mode)
+    return words, script + json.dumps(request).encode() + b"\n"
 
 
 def _parsed(line: str) -> Answer:

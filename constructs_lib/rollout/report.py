@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from constructs_lib.plan.growth import Growth
 from constructs_lib.rollout.changes import Change
 from constructs_lib.rollout.survey import NodeState
 
@@ -25,14 +26,23 @@ def plan_lines(states: Sequence[NodeState], absent: Mapping[str, str], *, diff: 
     yield _sum(states, absent)
 
 
-def plan_json(cluster: str, states: Sequence[NodeState], absent: Mapping[str, str]) -> dict[str, object]:
-    """{format, cluster, changes: how many nodes, nodes: [{site, name, role, pool, state, …}]}."""
+def plan_json(
+    cluster: str,
+    states: Sequence[NodeState],
+    absent: Mapping[str, str],
+    growing: Sequence[Growth] = (),
+) -> dict[str, object]:
+    """{format, cluster, changes: how many nodes, nodes: [{site, name, role, pool, state, …}], absent, …}.
+
+    `masters` are the sites where more of them wait to be let in: [{site, old, new}].
+    """
     return {
         "format": FORMAT,
         "cluster": cluster,
         "changes": sum(bool(state.changes) for state in states),
         "nodes": [_node_json(state) for state in states],
         "absent": dict(absent),
+        "masters": [vars(growth) for growth in growing],
     }
 
 

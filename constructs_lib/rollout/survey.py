@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from constructs_lib.errors import RollError
+from constructs_lib.roll.gate import AT_ONCE
 from constructs_lib.rollout.changes import Change, changes
 from constructs_lib.rollout.remote import NodeShell, Seen
 from constructs_lib.rollout.targets import Target
-
-AT_ONCE = 5
-"""Logins at the same time: sshd drops some of more than ten that are not through yet (MaxStartups)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -254,6 +254,9 @@ def test_five_masters_instead_of_three_are_let_in_after_the_running_ones_know_th
     edit(deployed, "masters: {count: 3}", "masters: {count: 5}")
     assert main(["nodes", "plan"]) == 2
     assert "Masters of eu: 3 become 5, step 1 of 3" in capsys.readouterr().out
+    assert main(["nodes", "plan", "--json"]) == 2
+    masters = json.loads(capsys.readouterr().out)["masters"]
+    assert masters == [{"site": "eu", "old": 3, "new": 5}]
     assert main(["nodes", "apply", "--yes"]) == 0
     out = capsys.readouterr().out
     assert "eu may have 5 masters now; commit this file. Next: cdktf deploy makes master-4, master-5" in out

@@ -49,6 +49,8 @@ class Operator:
     spec: ClusterSpec
     said: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
+    patience: int = GATE_SECONDS
+    """Seconds that a node may take to be healthy."""
 
     def __post_init__(self) -> None:
         self.overrides = read_overrides(OVERRIDES_FILE)
@@ -145,7 +147,7 @@ class Operator:
         return in_order(found)
 
     def shell(self, target: Target) -> NodeShell:
-        return NodeShell(ssh=self.ssh, login=target.machine.login, patience=GATE_SECONDS)
+        return NodeShell(ssh=self.ssh, login=target.machine.login, patience=self.patience)
 
     def states(self, targets: Sequence[Target]) -> tuple[NodeState, ...]:
         return survey(targets, self.shell, self.values)
@@ -166,7 +168,7 @@ class Operator:
     def _rollout(self, targets: Sequence[Target], lease: Lease) -> Rollout:
         gate = SshGate(ssh=self.ssh)
         gates = Gates(
-            gate=gate, timeout=GATE_SECONDS, everyone=targets, modes=gate.mode, say=self.said.append
+            gate=gate, timeout=self.patience, everyone=targets, modes=gate.mode, say=self.said.append
         )
         return Rollout(
             gates=gates,
