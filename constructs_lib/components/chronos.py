@@ -35,7 +35,6 @@ CHRONOS = Component(
     ),
     files=(
         File("args.j2", to="/etc/chronos/args", restarts=UNIT),
-        File("chronos-config", to="/usr/local/libexec/chronos-config", mode=0o755, restarts=UNIT),
         File("chronos.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
         File("chronos-watchdog", to=WATCHDOG, mode=0o755),
         File("chronos-watchdog.service", to="/etc/systemd/system/chronos-watchdog.service"),

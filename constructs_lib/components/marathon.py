@@ -38,7 +38,6 @@ MARATHON = Component(
     ),
     files=(
         File("marathon.env.j2", to="/etc/marathon/marathon.env", restarts=UNIT),
-        File("marathon-config", to="/usr/local/libexec/marathon-config", mode=0o755, restarts=UNIT),
         File("marathon.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
     ),
     directories=(Directory(path="/etc/marathon"),),

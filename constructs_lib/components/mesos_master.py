@@ -19,6 +19,8 @@ from constructs_lib.components.model import (
 )
 
 UNIT = "mesos-master.service"
+COMPLETE = "/usr/local/libexec/complete-secrets"
+"""Fills secrets in where a unit starts; Marathon and Chronos use it too."""
 CLUSTERD = AptPackages(
     names=("aventer-mesos",),
     version="1.11.0-0.9.0",
@@ -57,7 +59,9 @@ MESOS_MASTER = Component(
         File("mesos-master.j2", to="/etc/default/mesos-master", restarts=UNIT),
         File("no-logger", to="/etc/mesos-master/?no-logger", restarts=UNIT),
         File("acls.json.j2", to="/etc/mesos/acls.json", restarts=UNIT),
-        File("mesos-master-config", to="/usr/local/libexec/mesos-master-config", mode=0o755, restarts=UNIT),
+        File("zk.j2", to="/etc/mesos/zk.in", restarts=UNIT),
+        File("credentials.json.j2", to="/etc/mesos/credentials.in", restarts=UNIT),
+        File("complete-secrets", to=COMPLETE, mode=0o755),
         File("mesos-master.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
     ),
     directories=(

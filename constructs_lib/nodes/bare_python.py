@@ -1,22 +1,40 @@
-"""Python scripts as they travel: on AWS a node's whole user data is 16,384 bytes at most."""
+"""Scripts as they travel: on AWS a node's whole user data is 16,384 bytes at most."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tokenize
 from functools import cache
 
 from constructs_lib.nodes.templates import TEMPLATE_FOLDER
 
 PYTHON = ("#!/usr/bin/python3\n", "#!/usr/bin/env python3\n")
+SHELL = "#!/bin/sh\n"
+_HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)")
 _BEFORE_STATEMENT = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, None}
 _NO_CODE = {tokenize.COMMENT, tokenize.NL}
 
 
 def shipped(path: str, content: str) -> str:
-    """What travels to the node: a Python script or module short, anything else as it is."""
+    """What travels to the node: a script short, anything else as it is."""
+    if content.startswith(SHELL):
+        return bare_shell(content)
     return _short(content) if path.endswith(".py") or content.startswith(PYTHON) else content
+
+
+def bare_shell(source: str) -> str:
+    """A shell script without lines that hold only a comment; what stands in a here-document stays."""
+    kept, end = [], ""
+    for number, line in enumerate(source.splitlines(keepends=True)):
+        if end or number == 0 or not line.lstrip().startswith("#"):
+            kept.append(line)
+        if end:
+            end = "" if line.strip() == end else end
+        elif opened := _HERE_DOCUMENT.search(line):
+            end = opened[1]
+    return "".join(kept)
 
 
 def short_name(source: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from constructs_lib.nodes.model import NodeFiles
 
 
 class Root:
@@ -34,7 +37,7 @@ class Root:
         self, text: str, *arguments: str, replaced: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a script's text; absolute paths, and what `replaced` names, are looked for below the root."""
-        folders = ("/etc/", "/run/", "/var/", "/srv/", "/proc/")
+        folders = ("/etc/", "/run/", "/var/", "/srv/", "/proc/", "/root/")
         for folder in folders:
             text = text.replace(f'"{folder}', f'"{self.folder}{folder}')
             text = text.replace(f" {folder}", f" {self.folder}{folder}").replace(
@@ -55,3 +58,14 @@ class Root:
             timeout=60,
             env=environment,
         )
+
+    def complete(self, files: NodeFiles, unit: str) -> subprocess.CompletedProcess[str]:
+        """Runs what completes the unit's settings with secrets before it starts, as the unit itself says."""
+        text = files.file(f"/etc/systemd/system/{unit}").content.replace("\\\n", "")
+        [line] = re.findall(r"(?m)^ExecStartPre=\+?(.*complete-secrets.*)$", text)
+        program, *paths = line.split()
+        for source in paths[0::2]:
+            if not self.at(source).exists():
+                self.put(source, files.file(source).content)
+        here = {"Path(path)": f"Path('{self.folder}' + path)"}
+        return self.run(files.file(program).content, *(str(self.at(path)) for path in paths), replaced=here)

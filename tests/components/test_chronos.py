@@ -18,6 +18,8 @@ from constructs_lib.nodes.render import render
 from constructs_lib.nodes.templates import TEMPLATE_FOLDER
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
+from constructs_lib.simulator.chronos import read_settings
+from constructs_lib.simulator.double import Log
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.on_node import Root
 from tests.nodes.clusters import WHOLE, site
@@ -63,16 +65,21 @@ def test_left_out_it_leaves_no_file_port_secret_or_health_check() -> None:
 def test_the_node_completes_its_arguments_and_secret(tmp_path: Path) -> None:
     node = Root(tmp_path)
     node.at("/run/chronos").mkdir(parents=True)
-    node.put("/etc/chronos/args", "--master zk://x/mesos\n")
     node.put("/etc/chronos/zookeeper-password", "Zoo_1")
     node.put("/etc/chronos/mesos-password", "mesos-1\n")
 
-    done = node.run(master().file("/usr/local/libexec/chronos-config").content)
+    done = node.complete(master(), "chronos.service")
 
-    assert done.returncode == 0, done.stderr
-    assert node.at("/run/chronos/args").read_text() == "--master zk://x/mesos\n--zk_auth chronos:Zoo_1\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "--zk_auth chronos:Zoo_1\n" in node.at("/run/chronos/args").read_text()
     assert node.at("/run/chronos/secret").read_bytes() == b"mesos-1"
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in node.at("/run/chronos").iterdir())
+    # The double of Chronos refuses what Chronos would; the image appends the port, which is then dropped.
+    arguments = [f"@{node.at('/run/chronos/args')}"]
+    settings = read_settings(arguments, {"PORT0": "4400", "PORT1": "4401"}, Log("chronos"))
+    assert (settings.zk.user, settings.zk.password, settings.zk.servers) == ("chronos", "Zoo_1", HOSTS)
+    assert settings.port == 4400
+    assert settings.flags["mesos_authentication_principal"] == "chronos"
 
 
 class Doubles:

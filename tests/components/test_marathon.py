@@ -8,6 +8,8 @@ from constructs_lib.components.model import Role
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
+from constructs_lib.simulator.double import Log
+from constructs_lib.simulator.marathon import read_settings
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.on_node import Root
 from tests.nodes.clusters import WHOLE, site
@@ -70,7 +72,7 @@ def test_a_machine_that_brings_it_along_needs_no_image() -> None:
         text = preinstalled().file(f"/etc/systemd/system/{name}.service").content
         assert f"ExecStart=/usr/bin/{name}" in text
         assert "docker" not in text
-    assert "User=nobody\nEnvironmentFile=/etc/marathon/marathon.env\n" in unit(preinstalled())
+    assert "User=nobody\nEnvironmentFile=-/run/marathon/env\n" in unit(preinstalled())
 
 
 def test_a_reboot_needs_no_registry() -> None:
@@ -79,33 +81,58 @@ def test_a_reboot_needs_no_registry() -> None:
     assert "StartLimitIntervalSec=0\n" in unit(master())
 
 
-def test_the_node_completes_secret_and_address_in_files_of_their_readers_alone(tmp_path: Path) -> None:
+def test_the_node_completes_secret_and_address_in_files_of_roots_alone(tmp_path: Path) -> None:
     node = Root(tmp_path)
     node.at("/run/marathon").mkdir(parents=True)
     node.put("/etc/marathon/zookeeper-password", "Zoo_1")
     node.put("/etc/marathon/mesos-password", "mesos-1\n")
-    node.double("chown", 'echo "$@"')
 
-    done = node.run(master().file("/usr/local/libexec/marathon-config").content, HOSTS)
+    done = node.complete(master(), "marathon.service")
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "65534:65534 secret.new\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    # A newline at its end would be a part of the secret.
     assert node.at("/run/marathon/secret").read_bytes() == b"mesos-1"
-    assert (
-        node.at("/run/marathon/secret.env").read_text() == f"MARATHON_ZK=zk://marathon:Zoo_1@{HOSTS}/marathon"
-    )
-    assert {path.name for path in node.at("/run/marathon").iterdir()} == {"secret", "secret.env"}
+    completed = node.at("/run/marathon/env").read_text()
+    assert f"\nMARATHON_ZK=zk://marathon:Zoo_1@{HOSTS}/marathon\n" in completed
+    assert "@@" not in completed
+    assert {path.name for path in node.at("/run/marathon").iterdir()} == {"secret", "env"}
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in node.at("/run/marathon").iterdir())
+
+
+def test_the_double_of_marathon_which_refuses_what_it_would_takes_its_environment(tmp_path: Path) -> None:
+    node = Root(tmp_path)
+    node.at("/run/marathon").mkdir(parents=True)
+    node.put("/etc/marathon/zookeeper-password", "Zoo_1")
+    node.put("/etc/marathon/mesos-password", "mesos-1")
+    node.complete(master(), "marathon.service")
+    lines = node.at("/run/marathon/env").read_text().splitlines()
+    environ = dict(line.split("=", 1) for line in lines)
+    environ["MARATHON_MESOS_AUTHENTICATION_SECRET_FILE"] = str(node.at("/run/marathon/secret"))
+
+    settings = read_settings([], environ, Log("marathon"))
+
+    assert (settings.zk.user, settings.zk.password, settings.zk.path) == ("marathon", "Zoo_1", "/marathon")
+    assert settings.zk.servers == HOSTS
+    assert settings.hostname == environ["LIBPROCESS_IP"]
+    assert settings.port == 8080
+    assert settings.flags["mesos_authentication"] is True
+
+
+def test_the_image_runs_as_nobody_who_gets_the_secret_and_nothing_else() -> None:
+    assert "ExecStartPre=+/usr/bin/chown nobody /run/marathon/secret\n" in unit(master())
+    assert "--volume /run/marathon/secret:/run/marathon/secret:ro" in unit(master())
+    assert "--env-file /run/marathon/env" in unit(master())
 
 
 def test_a_password_that_would_change_the_address_is_refused_and_not_shown(tmp_path: Path) -> None:
     node = Root(tmp_path)
     node.at("/run/marathon").mkdir(parents=True)
     node.put("/etc/marathon/zookeeper-password", "a@b")
+    node.put("/etc/marathon/mesos-password", "mesos-1")
 
-    done = node.run(master().file("/usr/local/libexec/marathon-config").content, HOSTS)
+    done = node.complete(master(), "marathon.service")
 
     assert done.returncode == 1
-    assert "marathon_zookeeper_password: expected letters, digits" in done.stderr
+    assert "/etc/marathon/zookeeper-password: expected letters, digits" in done.stderr
     assert "a@b" not in done.stderr
     assert list(node.at("/run/marathon").iterdir()) == []

@@ -17,9 +17,11 @@ from constructs_lib.components.model import Role
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import NODE_ADDRESS, render
 from constructs_lib.plan.plan import plan
+from constructs_lib.simulator.double import Log
+from constructs_lib.simulator.mesos_agent import read_settings
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.on_node import Root
-from tests.components.test_flags import mesos_flags
+from tests.components.test_flags import mesos_flags, sourced
 from tests.nodes.clusters import WHOLE, site
 
 ADDRESS = "10.20.96.7"
@@ -250,6 +252,34 @@ def test_docker_29_is_asked_in_an_older_version_of_its_api(node: Node, version: 
 
     assert node.configure() == (0, "")
     assert node.read("docker.env") == wanted
+
+
+def test_mesos_own_containers_are_fetched_with_dockers_login(node: Node) -> None:
+    node.root.put("/root/.docker/config.json", "{}")
+
+    assert node.configure() == (0, "")
+    path = node.root.at("/root/.docker/config.json")
+    assert node.read("docker.env") == f"MESOS_DOCKER_CONFIG=file://{path}\n"
+    assert known_flags("mesos-agent").wrong("docker_config", f"file://{path}") == ""
+
+
+def test_the_double_of_the_agent_which_refuses_what_mesos_would_takes_flags_and_computed_files(
+    node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node.configure()
+    text = agent().file("/etc/default/mesos-agent").content.replace(NODE_ADDRESS, ADDRESS)
+    environ = sourced(re.sub("(/run/|/var/)", rf"{node.root.folder}\1", text))
+
+    settings = read_settings([], environ, Log("mesos-agent"))
+
+    assert settings.credential == ("agent", 'agent-"secret')
+    assert settings.logins.read_write
+    assert settings.logins.known == {"operator": 'operator-"secret'}
+    assert (settings.info["hostname"], settings.info["port"]) == (ADDRESS, 5051)
+    assert settings.info["domain"]["fault_domain"]["zone"] == {"name": "b"}
+    assert settings.info["attributes"] == {"pool": "general"}
+    assert settings.info["resources"]["cpus"] == 3.75
+    assert not re.search(r"(?m)^[WE]", capsys.readouterr().err)
 
 
 def test_a_little_less_memory_after_a_new_kernel_changes_nothing(node: Node) -> None:

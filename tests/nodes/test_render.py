@@ -9,7 +9,7 @@ import pytest
 from constructs_lib.components import components_of
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RenderError
-from constructs_lib.nodes.bare_python import bare
+from constructs_lib.nodes.bare_python import bare, shipped
 from constructs_lib.nodes.render import render
 from constructs_lib.nodes.templates import TEMPLATE_FOLDER, environment, render_template
 from tests.nodes.clusters import CASES, nodes, site
@@ -111,3 +111,26 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
                 )
             ]
     return tree
+
+
+def test_shell_scripts_lose_comments_but_not_what_they_write() -> None:
+    source = """#!/bin/sh
+# Says so.
+set -eu
+  # Why.
+cat >file <<'TEXT'
+# not a comment
+TEXT
+# At the end.
+echo "# neither" # nor this
+"""
+    assert (
+        shipped("/usr/local/libexec/thing", source)
+        == """#!/bin/sh
+set -eu
+cat >file <<'TEXT'
+# not a comment
+TEXT
+echo "# neither" # nor this
+"""
+    )
