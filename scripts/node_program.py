@@ -12,7 +12,6 @@ them, are in cloud-init/short, each named by what it was made from: no changed s
 
 from __future__ import annotations
 
-import argparse
 import ast
 import builtins
 import io
@@ -52,7 +51,7 @@ FOREIGN = (
         list,
         set,
     ),
-    *(os, re, json, io.BufferedWriter, argparse, argparse.ArgumentParser, OSError, urllib.request, builtins),
+    *(os, re, json, io.BufferedWriter, OSError, urllib.request, builtins),
 )
 """What the program uses of others: names of theirs can't be changed."""
 Name = tuple[str, str]
@@ -60,8 +59,6 @@ Name = tuple[str, str]
 MODULE, ATTRIBUTE = 0, 1
 """Scopes: the program's own names, and all attributes; every function and method is one more."""
 KEYWORDS = {"if", "in", "is", "as", "or"}
-NOT_OURS = {"root", "patience", "command", "brief"}
-"""Options of the command line."""
 
 
 def built() -> dict[pathlib.Path, str]:
@@ -147,10 +144,10 @@ def _short() -> Iterator[str]:
 
 def _ours(tree: ast.Module) -> set[Name]:
     """Names that the program defines and nobody else has to know."""
-    taken = {*_imported(tree), *dir(builtins), *NOT_OURS, *_foreign_keywords(tree)}
+    taken = {*_imported(tree), *dir(builtins), *_foreign_keywords(tree)}
     variables = {("variable", name) for name in taken}
     foreign = {name for thing in FOREIGN for name in dir(thing)}
-    attributes = {("attribute", name) for name in {*foreign, *NOT_OURS, "__init__"}}
+    attributes = {("attribute", name) for name in {*foreign, "__init__"}}
     return set(_defined(tree)) - variables - attributes
 
 

@@ -91,14 +91,11 @@ class NodeAccess(Construct):
 
 
 def _secret_statements(plan: SitePlan, role: Role, secrets: Secrets) -> list[Mapping[str, Any]]:
-    names = plan.secrets_of(role)
-    if not names:
-        return []
     read = {
         "Sid": "ReadOwnSecrets",
         "Effect": "Allow",
         "Action": "ssm:GetParameter",
-        "Resource": [secrets.arn(secret) for secret in names],
+        "Resource": [secrets.arn(secret) for secret in plan.secrets_of(role)] + secrets.program_arns(),
     }
     aws = aws_of(plan)
     if aws.kms_key_arn is None:

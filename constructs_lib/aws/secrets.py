@@ -1,12 +1,16 @@
 """Secrets: sensitive Terraform variables, kept in SSM's parameter store, fetched by each node itself.
 
+The nodes' program comes the same way: user data is too small for it with everything else.
+
 A secret's parameter is `/<cluster>/<site>/<secret>`, a SecureString. Its value passes through Terraform's
 state, see docs/aws.md; it is in no file of the stack, no user data and no output.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from weakref import WeakKeyDictionary
 
@@ -16,13 +20,18 @@ from constructs_lib.aws.settings import aws_of
 from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
-from constructs_lib.nodes.cloud_init import SecretSource
+from constructs_lib.nodes.bare_python import shipped
+from constructs_lib.nodes.cloud_init import SecretSource, gzip_size
+from constructs_lib.nodes.generation import INCOMING
+from constructs_lib.nodes.late import resolve_for_terraform
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import PlannedSecret, SitePlan
 from constructs_lib.terraform import Construct, Resource, TerraformStack, Variable
 from constructs_lib.terraform.naming import StackRecord, place_of
 from constructs_lib.terraform.policy import accept
 
+PROGRAM_PARTS = ("a", "b", "c")
+"""Parameters that hold the nodes' program: one takes 4,096 characters at no cost."""
 FETCH_PATH = "/usr/local/lib/clustermesos/fetch-secret"
 _SCRIPT = files("constructs_lib").joinpath("cloud_init", "aws", "fetch-secret")
 
@@ -60,24 +69,44 @@ class Secrets(Construct):
         for secret in wanted:
             name = f"{parameter_path(plan)}{secret.name}"
             if name not in made:
-                made[name] = self._parameter(plan, secret, given.get(secret.name))
+                value = given.get(secret.name) or _variable(self, secret)
+                made[name] = self._parameter(plan, secret.name, secret.name, value)
             self._parameters[secret.name] = made[name]
+        program = f"{parameter_path(plan)}program"
+        if program not in made:
+            made[program] = self._kept_program(plan)
+        self._program = made[program]
 
     def arn(self, secret: PlannedSecret) -> str:
         """The parameter's ARN, as an expression."""
         return self._parameters[secret.name].ref("arn")
 
-    def _parameter(self, plan: SitePlan, secret: PlannedSecret, value: str | None) -> Resource:
+    def program_arns(self) -> list[str]:
+        """The ARNs of the parameters that hold the nodes' program, as expressions: every role reads them."""
+        return [self._program.each(part, "arn") for part in PROGRAM_PARTS]
+
+    def _kept_program(self, plan: SitePlan) -> Resource:
+        """The program in parts, compressed by Terraform as user data is."""
+        TerraformStack.of(self).add_override("locals.node_program", resolve_for_terraform(_program(), {}))
+        size = gzip_size(_program()) * 4 // 3 // len(PROGRAM_PARTS) + 1
+        starts = {part: str(number * size) for number, part in enumerate(PROGRAM_PARTS)}
+        value = f"${{substr(base64gzip(local.node_program), each.value, {size})}}"
+        return self._parameter(plan, "program", _program_part("${each.key}"), value, for_each=starts)
+
+    def _parameter(
+        self, plan: SitePlan, id: str, name: str, value: str, for_each: Mapping[str, str] | None = None
+    ) -> Resource:
         key = aws_of(plan).kms_key_arn
         parameter = Resource(
             self,
-            secret.name,
+            id,
             "aws_ssm_parameter",
-            name=f"{parameter_path(plan)}{secret.name}",
+            for_each=for_each,
+            name=f"{parameter_path(plan)}{name}",
             type="SecureString",
             key_id=key,
-            value=value or _variable(self, secret),
-            tags=tags(plan, secret.name),
+            value=value,
+            tags=tags(plan, id),
         )
         if key is None:
             accept(
@@ -97,7 +126,30 @@ def secret_source(plan: SitePlan) -> SecretSource:
     """How a node of the site gets a secret: a script that asks SSM with the machine's own role."""
     script = NodeFile(path=FETCH_PATH, content=_SCRIPT.read_text(encoding="utf-8"), mode=0o755)
     command = f"{FETCH_PATH} --region {aws_of(plan).region} --prefix {parameter_path(plan)}"
-    return SecretSource(command=command, files=(script,), packages=("python3-boto3",))
+    return SecretSource(
+        command=command, files=(script,), packages=("python3-boto3",), program=_fetch_program(command)
+    )
+
+
+def _fetch_program(command: str) -> str:
+    """Shell that prints the program; boto3 comes first, from the distribution."""
+    fetch = f"python3 {INCOMING}/files{command} --seconds 5"
+    parts = " ".join(_program_part(part) for part in PROGRAM_PARTS)
+    return (
+        "python3 -c 'import boto3' || { apt-get -q update && apt-get -q -y install python3-boto3; } >&2; "
+        f"for part in {parts}; do {fetch} $part; done | base64 -d | gzip -d"
+    )
+
+
+@cache
+def _program() -> str:
+    path = files("constructs_lib").joinpath("cloud_init", "base", "clustermesos-apply")
+    return shipped("clustermesos-apply", path.read_text(encoding="utf-8"))
+
+
+def _program_part(part: str) -> str:
+    """Named by the content: a machine that is made while the program changes finds its own or none."""
+    return f"program-{hashlib.sha256(_program().encode()).hexdigest()[:12]}-{part}"
 
 
 def _variable(scope: Scope, secret: PlannedSecret) -> str:

@@ -6,18 +6,26 @@ from constructs_lib.components.base import BASE
 from constructs_lib.components.chronos import CHRONOS
 from constructs_lib.components.consul import CONSUL
 from constructs_lib.components.docker import DOCKER
+from constructs_lib.components.logs import LOGS
 from constructs_lib.components.marathon import MARATHON
 from constructs_lib.components.mesos_agent import MESOS_AGENT
 from constructs_lib.components.mesos_master import MESOS_MASTER
 from constructs_lib.components.model import Component, Role
 from constructs_lib.components.nginx import NGINX
+from constructs_lib.components.node_exporter import NODE_EXPORTER
 from constructs_lib.components.prometheus import PROMETHEUS
+from constructs_lib.components.python import PYTHON
 from constructs_lib.components.registrator import REGISTRATOR
 from constructs_lib.components.registry import REGISTRY
+from constructs_lib.components.shared import SHARED
 from constructs_lib.components.zookeeper import ZOOKEEPER
 
 COMPONENTS: tuple[Component, ...] = (
     BASE,
+    LOGS,
+    NODE_EXPORTER,
+    PYTHON,
+    SHARED,
     DOCKER,
     ZOOKEEPER,
     MESOS_MASTER,

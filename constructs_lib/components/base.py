@@ -5,12 +5,13 @@ from __future__ import annotations
 from constructs_lib.components.model import Component, File, Peer, Port, Role, Secret, UnitActive
 
 FIREWALL = "clustermesos-firewall.service"
+CHRONY = "chrony.service"
 PROGRAM = ("clustermesos-apply", "clustermesos-health")
 """The first is built from cloud-init/base/program by scripts/node_program.py."""
 
 BASE = Component(
     name="base",
-    summary="admin users, names, time, data volume, node firewall, security updates, secret files, health",
+    summary="users, names, time, data volume, firewall, security updates, secrets, health, preflight",
     roles=tuple(Role),
     software=None,
     packages=("chrony", "nftables", "openssh-server", "python3", "unattended-upgrades"),
@@ -26,6 +27,8 @@ BASE = Component(
     ),
     files=(
         *(File(name, to=f"/usr/local/sbin/{name}", mode=0o755) for name in PROGRAM),
+        File("clustermesos-preflight.j2", to="/usr/local/sbin/clustermesos-preflight", mode=0o755),
+        File("chrony.conf.j2", to="/etc/chrony/chrony.conf", restarts=CHRONY),
         File("clustermesos-apply.service.j2", to="/etc/systemd/system/clustermesos-apply.service"),
         File("node.env.j2", to="/etc/clustermesos/node.env"),
         File("hosts.j2", to="/etc/hosts"),
@@ -41,7 +44,7 @@ BASE = Component(
         File("sshd.conf.j2", to="/etc/ssh/sshd_config.d/10-clustermesos.conf", reloads="ssh.service"),
         File("upgrades.conf.j2", to="/etc/apt/apt.conf.d/52clustermesos"),
     ),
-    units=(FIREWALL, "chrony.service"),
+    units=(FIREWALL, CHRONY),
     boot_units=("clustermesos-apply.service",),
     secrets=(
         Secret(
@@ -53,5 +56,5 @@ BASE = Component(
             reloads="ssh.service",
         ),
     ),
-    health=(UnitActive(unit=FIREWALL), UnitActive(unit="chrony.service")),
+    health=(UnitActive(unit=FIREWALL), UnitActive(unit=CHRONY)),
 )

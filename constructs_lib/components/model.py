@@ -221,12 +221,14 @@ class Component:
     """True runs it on the role's node number 1 alone, for what keeps its state on that node's volume."""
     optional: bool = False
     """Whether `software.<name>.enabled: false` leaves it out, with its ports and secrets."""
+    only_where: str = ""
+    """A template expression such as `pool.spec.shared`: the component is on nodes for which it is true."""
     also_runs_from: tuple[Source, ...] = ()
     """Other values that `software.<name>.source` may take."""
     apt_names: tuple[str, ...] = ()
     """Packages for `source: apt` of a component whose default is an image."""
     packages: tuple[str, ...] = ()
-    """Distribution packages that its files and scripts need."""
+    """Distribution packages that its files and scripts need; each may hold `{{ }}` expressions."""
     ports: tuple[Port, ...] = ()
     files: tuple[File, ...] = ()
     directories: tuple[Directory, ...] = ()

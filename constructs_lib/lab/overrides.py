@@ -34,6 +34,7 @@ class Overrides:
         settings = spec.model_dump()
         for name, override in self.software.items():
             settings["software"]["components"][name] = dict(override)
+        settings["nodes"]["preflight_warnings"] = self.preflight_warnings
         return ClusterSpec.model_validate(settings)
 
     def lines(self) -> list[str]:

@@ -25,12 +25,14 @@ class SecretSource:
     """How this platform's nodes get a secret.
 
     `command` is run with the secret's name as its last argument and prints the value; `files` are what it
-    needs on the node, `packages` come from the distribution.
+    needs on the node, `packages` come from the distribution. `program` is, on a platform whose user data is
+    too small for it, a shell command that prints clustermesos-apply on a machine that has only user data.
     """
 
     command: str
     files: tuple[NodeFile, ...] = ()
     packages: tuple[str, ...] = ()
+    program: str = ""
 
 
 def incoming(files: NodeFiles, source: SecretSource) -> tuple[NodeFile, ...]:

@@ -17,7 +17,7 @@ from constructs_lib.errors import RenderError
 from constructs_lib.nodes.health import checks_of
 from constructs_lib.nodes.metrics import scrapes
 from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret, Stage
-from constructs_lib.nodes.templates import render_expression, render_template
+from constructs_lib.nodes.templates import holds, render_expression, render_template
 from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
 from constructs_lib.spec.model import ConsulSpec, GatewaySpec, MastersSpec
 
@@ -64,7 +64,9 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
         ),
         files=files,
         secrets=_secrets(plan, role, components),
-        base_packages=_unique(name for component in components for name in component.packages),
+        base_packages=_unique(
+            render_expression(name, context) for component in components for name in component.packages
+        ),
         packages=tuple(packages for component in components for packages in _packages(plan, component)),
         stages=tuple(
             Stage(
@@ -88,10 +90,13 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
 def _components(plan: SitePlan, role: Role, node: NodePlan | PoolPlan) -> tuple[Component, ...]:
     """What runs on this very node."""
     first = isinstance(node, PoolPlan) or node.number == 1
+    context = _context(plan, node, role, ())
     return tuple(
         component
         for component in components_of(role)
-        if plan.has(component) and (first or not component.first_node_only)
+        if plan.has(component)
+        and (first or not component.first_node_only)
+        and holds(component.only_where, context)
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import jinja2
 
 import constructs_lib
 from constructs_lib.errors import RenderError
+from constructs_lib.plan.model import TrafficRule
 
 NFT_COMMENT_BYTES = 128
 TEMPLATE_FOLDER = Path(constructs_lib.__file__).parent / "cloud_init"
@@ -32,6 +35,7 @@ def environment(folder: Path) -> jinja2.Environment:
     env.filters["compact"] = _as_one_line
     env.filters["sh"] = shlex.quote
     env.filters["nft_comment"] = _nft_comment
+    env.filters["merged"] = _merged
     return env
 
 
@@ -62,6 +66,12 @@ def render_expression(text: str, context: dict[str, object]) -> str:
         raise RenderError(f"{text}: {error}") from error
 
 
+def holds(condition: str, context: dict[str, object]) -> bool:
+    """Whether an expression is true; an empty one is."""
+    said = render_expression(f"{{{{ {condition} }}}}", context) if condition else "True"
+    return said not in ("", "None", "False", "()")
+
+
 @lru_cache(maxsize=256)
 def _expression(text: str) -> jinja2.Template:
     return environment(TEMPLATE_FOLDER).from_string(text)
@@ -82,6 +92,16 @@ def _nft_comment(text: str) -> str:
             f"reason {text!r}: nftables takes at most {NFT_COMMENT_BYTES} bytes, no quotes, one line"
         )
     return f'"{text}"'
+
+
+def _merged(rules: Iterable[TrafficRule]) -> list[TrafficRule]:
+    """One rule for each port, protocol and reason, with the networks of all who may."""
+    ports: dict[tuple[str, str, str], TrafficRule] = {}
+    for rule in rules:
+        known = ports.setdefault((rule.range, rule.protocol, rule.why), rule)
+        more = tuple(network for network in rule.networks if network not in known.networks)
+        ports[rule.range, rule.protocol, rule.why] = replace(known, networks=known.networks + more)
+    return list(ports.values())
 
 
 def _line(error: BaseException, name: str) -> int:

@@ -20,6 +20,7 @@ from constructs_lib.spec.model import (
     EdgeSpec,
     GatewaySpec,
     MastersSpec,
+    NodesSpec,
     PoolSpec,
     RegistrySpec,
     StateSpec,
@@ -182,6 +183,7 @@ class SitePlan:
     late_values: tuple[LateValue, ...]
     software: Mapping[str, ResolvedSoftware]
     software_mirrors: SoftwareMirrors
+    nodes_spec: NodesSpec
     admin: AdminSpec
     tags: Mapping[str, str]
     cloud_config: Mapping[Role, Mapping[str, object]]

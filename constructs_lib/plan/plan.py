@@ -101,7 +101,7 @@ def _site(
             elsewhere=elsewhere,
             components=[component for component in COMPONENTS if software[component.name].enabled],
         ),
-        egress=egress(spec.software),
+        egress=egress(spec.software, spec.nodes.logs),
         # What no role reads, an authority's key, is none of the site's business.
         secrets=tuple(secret for secret in secrets if secret.declared.roles),
         late_values=_late_values(name, nodes),
@@ -111,6 +111,7 @@ def _site(
             apt_mirror=spec.software.apt_mirror,
             proxy=spec.software.proxy,
         ),
+        nodes_spec=spec.nodes,
         admin=spec.admin,
         tags=spec.tags,
         cloud_config=spec.cloud_config,

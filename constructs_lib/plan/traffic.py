@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 
-from constructs_lib.components.model import Component, Peer, Port, Role
+from constructs_lib.components.model import Component, Peer, Port, Protocol, Role
 from constructs_lib.plan.model import EgressRule, TrafficRule, ZonePlan
 from constructs_lib.spec.model import SiteSpec, SoftwareSpec
 
@@ -22,22 +22,35 @@ _PORT = re.compile(r"(?:^|//)[^/\s]*?:(\d{1,5})(?=/|\s|$)")
 """The port of http://proxy.example.org:3128 and of registry.example.org:5000/mirror."""
 
 
-def egress(software: SoftwareSpec) -> tuple[EgressRule, ...]:
-    """EGRESS, and the ports of the proxy and the mirrors that cluster.yaml names."""
+def egress(software: SoftwareSpec, logs: str | None = None) -> tuple[EgressRule, ...]:
+    """EGRESS, and the ports of the proxy, the mirrors and the target of logs that cluster.yaml names."""
     places = (software.proxy, software.apt_mirror, software.image_prefix)
     mirrors = (override.mirror for override in software.components.values())
     named = {int(port) for place in (*places, *mirrors) for port in _PORT.findall(place or "")}
-    known = {rule.port for rule in EGRESS if rule.protocol == "tcp"}
-    return EGRESS + tuple(
-        EgressRule(
-            name=f"software-{port}",
-            port=port,
-            protocol="tcp",
-            networks=ANYWHERE,
-            why="a proxy or mirror that software names",
+    known = {rule.port for rule in EGRESS + _logs(logs) if rule.protocol == "tcp"}
+    return (
+        EGRESS
+        + _logs(logs)
+        + tuple(
+            EgressRule(
+                name=f"software-{port}",
+                port=port,
+                protocol="tcp",
+                networks=ANYWHERE,
+                why="a proxy or mirror that software names",
+            )
+            for port in sorted(named - known)
         )
-        for port in sorted(named - known)
     )
+
+
+def _logs(target: str | None) -> tuple[EgressRule, ...]:
+    if target is None:
+        return ()
+    protocol: Protocol = "udp" if target.startswith("udp:") else "tcp"
+    port = int(target.rpartition(":")[2])
+    why = "where nodes.logs are sent"
+    return (EgressRule(name="logs", port=port, protocol=protocol, networks=ANYWHERE, why=why),)
 
 
 def traffic(

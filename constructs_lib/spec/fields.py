@@ -210,3 +210,26 @@ StorageAccount = Annotated[str, Text(r"[a-z0-9]{3,24}", "a storage account: 3 to
 Container = Annotated[
     str, Text(r"[a-z0-9](-?[a-z0-9]){2,62}", "a container: 3 to 63 of a-z, 0-9 and hyphen", 63)
 ]
+
+
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+Host = Annotated[str, Text(_HOST, "a host such as ntp.example.org or 10.20.0.5", 253)]
+LogTarget = Annotated[
+    str,
+    Text(
+        rf"(tcp|udp)://{_HOST}:[1-9]\d{{0,4}}",
+        "tcp:// or udp://, a host and a port, such as tcp://logs:514",
+        270,
+    ),
+]
+MountSource = Annotated[
+    str, Text(r"[A-Za-z0-9][A-Za-z0-9.,:-]*:/[A-Za-z0-9_./-]*", "HOST:/PATH such as 10.20.0.5:/export", 250)
+]
+MountOptions = Annotated[
+    str, Text(r"([a-z0-9_.=/-]+(,[a-z0-9_.=/-]+)*)?", "options such as vers=4.2,noatime, without spaces", 250)
+]
+SharedType = Annotated[Literal["nfs", "ceph"], OneOf(("nfs", "ceph"))]
+_PREFLIGHT = ("cgroup", "root-disk", "data-disk", "address", "dns", "clock", "docker-api")
+PreflightCheck = Annotated[
+    Literal["cgroup", "root-disk", "data-disk", "address", "dns", "clock", "docker-api"], OneOf(_PREFLIGHT)
+]

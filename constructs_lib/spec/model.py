@@ -68,6 +68,17 @@ class RegistrySpec(_Settings):
     """The bucket's region, where it is not the site's."""
 
 
+class SharedSpec(_Settings):
+    """A shared file system, mounted at /srv/shared before the agent starts."""
+
+    source: f.MountSource
+    """What is mounted, such as 10.20.0.5:/export."""
+    type: f.SharedType = "nfs"
+    """nfs or ceph."""
+    options: f.MountOptions = ""
+    """Mount options, such as vers=4.2,noatime."""
+
+
 class PoolSpec(_Settings):
     """Agents of one shape: `count`, or `min` and `max` where something scales them."""
 
@@ -91,6 +102,8 @@ class PoolSpec(_Settings):
     """Tags of the pool's machines."""
     spot: f.Switch = False
     """Cheaper machines that the platform may take back at two minutes' notice."""
+    shared: SharedSpec | None = None
+    """A file system that the pool's agents share."""
 
 
 class GatewaySpec(_Settings):
@@ -282,6 +295,17 @@ class ComponentSoftware(_Settings):
     """The image's digest for `version`: nothing else is run."""
 
 
+class NodesSpec(_Settings):
+    """What every node has, whatever its role."""
+
+    time_servers: tuple[f.Host, ...] = ()
+    """NTP servers instead of the platform's and the public ones; three or more outvote one that lies."""
+    logs: f.LogTarget | None = None
+    """Where every node sends its log, such as tcp://logs.example.org:514; without it nothing is sent."""
+    preflight_warnings: tuple[f.PreflightCheck, ...] = ()
+    """Checks before the first start that only warn, for machines that can't offer what they ask for."""
+
+
 class SoftwareSpec(_Settings):
     """Where software comes from: global mirrors, and overrides by component name."""
 
@@ -308,6 +332,8 @@ class ClusterSpec(_Settings):
     """Where Terraform keeps its state."""
     tags: dict[f.TagKey, f.TagValue] = {}
     """Tags of everything that is made."""
+    nodes: NodesSpec = Field(default_factory=NodesSpec)
+    """Time, logs and the preflight of all nodes."""
     software: SoftwareSpec = Field(default_factory=SoftwareSpec)
     """Mirrors, a proxy, and other versions than the defaults."""
     cloud_config: dict[Role, dict[str, object]] = {}

@@ -36,6 +36,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("sites.SITE.consul", model.ConsulSpec),
     ("sites.SITE.registry", model.RegistrySpec),
     ("sites.SITE.agents.POOL", model.PoolSpec),
+    ("sites.SITE.agents.POOL.shared", model.SharedSpec),
     ("sites.SITE.gateway", model.GatewaySpec),
     ("sites.SITE.edge", model.EdgeSpec),
     ("sites.SITE.ranges.ZONE", model.ZoneRanges),
@@ -45,6 +46,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("state (kind: http)", model.HttpState),
     ("state (kind: gcs)", model.GcsState),
     ("state (kind: azurerm)", model.AzurermState),
+    ("nodes", model.NodesSpec),
     ("software", model.SoftwareSpec),
     ("software.COMPONENT", model.ComponentSoftware),
 )

@@ -112,7 +112,7 @@ def test_a_cluster_moves_into_an_existing_network() -> None:
     assert found["aws_instance.demo_masters"]["associate_public_ip_address"] is False
 
 
-@pytest.mark.parametrize(("case", "most"), [("small", 61), ("demo", 71), ("whole", 74)])
+@pytest.mark.parametrize(("case", "most"), [("small", 62), ("demo", 72), ("whole", 75)])
 def test_a_site_is_few_constructs(case: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is a round trip or more to the engine: this is what synth takes its time from.
 

@@ -28,7 +28,8 @@ def test_each_role_reads_exactly_its_own_secrets(case: str) -> None:
         read = next(found for found in statements(stack, role.value) if found["Sid"] == "ReadOwnSecrets")
         assert read["Action"] == "ssm:GetParameter"
         assert read["Resource"] == [
-            f"${{aws_ssm_parameter.{site.cluster}_secrets_{name}.arn}}" for name in names
+            *(f"${{aws_ssm_parameter.{site.cluster}_secrets_{name}.arn}}" for name in names),
+            *(f'${{aws_ssm_parameter.{site.cluster}_secrets_program["{part}"].arn}}' for part in "abc"),
         ]
 
 
@@ -41,11 +42,13 @@ def test_no_permission_is_for_everything() -> None:
                     assert "*" not in str(statement["Action"]), address
 
 
-def test_a_role_without_secrets_and_state_has_a_role_and_no_permission() -> None:
+def test_a_role_without_secrets_and_state_may_read_the_nodes_program_alone() -> None:
     stack = cluster_stack(dataclasses.replace(site_plan(), secrets=()))
 
     assert "agent" in only(stack, "aws_iam_instance_profile")["for_each"]
-    assert not any(address.endswith("agent-policy") for address in resources(stack))
+    [read] = statements(stack, "agent")
+    assert len(read["Resource"]) == 3
+    assert all("secrets_program[" in arn for arn in read["Resource"])
     assert any(address.endswith("consul-policy") for address in resources(stack))
 
 

@@ -28,12 +28,24 @@ def test_every_rule_of_the_traffic_table_is_there_with_its_reason() -> None:
     for node in planned.nodes:
         text = render(planned, node).file(PATH).content
         for rule in planned.traffic_to(node.role):
-            networks = ", ".join(map(str, rule.networks))
-            wanted = (
-                f"meta l4proto {rule.protocol} ct original proto-dst {rule.port} "
-                f'ip saddr {{ {networks} }} accept comment "{rule.why}"'
-            )
-            assert wanted in text
+            asked = f"meta l4proto {rule.protocol} ct original proto-dst {rule.range} ip saddr "
+            [line] = [
+                line.strip()
+                for line in text.splitlines()
+                if line.strip().startswith(asked) and line.endswith(f'}} accept comment "{rule.why}"')
+            ]
+            assert set(map(str, rule.networks)) <= set(line.split("{ ")[1].split(" }")[0].split(", "))
+
+
+def test_a_rule_lets_in_nobody_but_those_of_the_traffic_table() -> None:
+    planned = site("whole")
+    for node in planned.nodes:
+        rules = planned.traffic_to(node.role)
+        for line in render(planned, node).file(PATH).content.splitlines():
+            if "ct original proto-dst" in line:
+                port, why = line.split("proto-dst ")[1].split()[0], line.split('"')[1]
+                may = {str(n) for r in rules if (r.range, r.why) == (port, why) for n in r.networks}
+                assert set(line.split("{ ")[1].split(" }")[0].split(", ")) == may
 
 
 def test_ports_that_docker_publishes_are_filtered_where_they_are_forwarded() -> None:

@@ -3,12 +3,12 @@
 first-boot and apply take /var/lib/clustermesos/incoming, if there is one; boot keeps the secrets that are
 here; rollback goes back to the generation that was applied before; status and health print JSON. A generation
 is a manifest.json and files/; former ones stay in /var/lib/clustermesos/generations.
+--root FOLDER stands for /, --patience SECONDS is what no wait may exceed, --brief is health in one line.
 Exit codes: 0 as wanted, 1 a step failed, 2 wrong call or generation, 3 a component is not healthy.
 """
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import json
 import pwd
@@ -44,6 +44,7 @@ class Apply:
         self.pending = disk.noted("pending", {"restarts": [], "reloads": []})
 
     def everything(self) -> None:
+        self.preflight("early")
         for user in self.manifest["users"]:
             add_user(user["name"], user["uid"])
         self.wait(1800, 10, install_all, self.disk, self.manifest)
@@ -62,6 +63,19 @@ class Apply:
         for number in self.disk.numbers():
             if number not in kept:
                 shutil.rmtree(self.disk.folder(number))
+
+    def preflight(self, when: str) -> None:
+        """What the machine lacks ends a run early; a reboot goes on as well as it can."""
+        script = self.files / "usr/local/sbin/clustermesos-preflight"
+        if script.exists():
+            try:
+                said = self.wait(120, 5, run, "sh", str(script), when)
+            except Failure as failure:
+                if not self.boot:
+                    raise
+                said = str(failure)
+            for line in said.splitlines():
+                say(line)
 
     def wait(self, seconds: int, pause: int, *attempt: Any) -> Any:
         return until(min(seconds, self.patience), pause, *attempt)
@@ -150,6 +164,7 @@ class Apply:
             if stage["checks"]:
                 self.wait(stage["seconds"], 2, healthy, stage)
                 say(f"{stage['component']} is healthy")
+            self.preflight(stage["component"])
 
     def done(self, kind: str, units: set[str]) -> None:
         self.pending[kind] = [unit for unit in self.pending[kind] if unit not in units]
@@ -255,10 +270,11 @@ def report(disk: Disk, *, health: bool, brief: bool) -> int:
     return int(bool(wrong))
 
 
-def work(options: argparse.Namespace) -> int:
-    disk, command = Disk(options.root), options.command
+def work(command: str, disk: Disk, patience: int, *, brief: bool) -> int:
     if command in ("status", "health"):
-        return report(disk, health=command == "health", brief=options.brief)
+        return report(disk, health=command == "health", brief=brief)
+    if command not in ("first-boot", "apply", "boot", "rollback"):
+        raise Failure("say first-boot, apply, boot, rollback, status or health", WRONG)
     disk.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (disk.state / "lock").open("w") as lock:
         try:
@@ -268,21 +284,19 @@ def work(options: argparse.Namespace) -> int:
         boot = command == "boot"
         number = back(disk) if command == "rollback" else take(disk, boot=boot)
         say(f"generation {number}")
-        Apply(disk, number, patience=options.patience, boot=boot).everything()
+        Apply(disk, number, patience=patience, boot=boot).everything()
         say(f"generation {number} is applied")
     return 0
 
 
 def main() -> int:
     """Exit code; an error is told in one line."""
-    parser = argparse.ArgumentParser(description="makes this node what its generation says")
-    commands = ("first-boot", "apply", "boot", "rollback", "status", "health")
-    parser.add_argument("command", choices=commands)
-    parser.add_argument("--root", default="/", help="files below this folder instead of /")
-    parser.add_argument("--patience", type=int, default=3600, help="seconds that no wait may exceed")
-    parser.add_argument("--brief", action="store_true", help="health in one line instead of JSON")
+    # argparse would be a tenth of a KB of every node's user data.
+    command, *words = [*sys.argv[1:], ""]
+    options = {"--root": "/", "--patience": "3600"} | dict(zip(words[::2], words[1::2], strict=False))
     try:
-        return work(parser.parse_args())
+        disk, patience = Disk(options["--root"]), int(options["--patience"])
+        return work(command, disk, patience, brief="--brief" in words)
     except Failure as failure:
         error, code = str(failure), failure.code
     except OSError as failure:

@@ -1,0 +1,21 @@
+"""node_exporter: the machine's own numbers, for Prometheus on the Consul nodes."""
+
+from __future__ import annotations
+
+from constructs_lib.components.model import AptPackages, Component, File, HttpOk, Port, Role
+
+UNIT = "prometheus-node-exporter.service"
+
+NODE_EXPORTER = Component(
+    name="node_exporter",
+    summary="the machine's own metrics: disks, memory, clock, units",
+    roles=tuple(Role),
+    software=AptPackages(names=("prometheus-node-exporter",)),
+    also_runs_from=("preinstalled",),
+    ports=(
+        Port("metrics", 9100, (Role.CONSUL,), "Prometheus reads the machine's numbers", metrics="/metrics"),
+    ),
+    files=(File("arguments", to="/etc/default/prometheus-node-exporter", restarts=UNIT),),
+    units=(UNIT,),
+    health=(HttpOk(port="metrics", path="/metrics"),),
+)
