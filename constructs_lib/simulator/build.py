@@ -100,9 +100,9 @@ def _put_program(root: Path, program: Program) -> None:
     real = program.real
     content = zipapp(program.name) if real is None or program.is_image else real.read_bytes()
     if real is not None and program.is_image:
-        archive = root / "usr/lib/clustermesos-doubles" / f"{program.name}.tar"
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(real, archive)
+        archive = f"usr/lib/clustermesos-doubles/{program.name}.tar"
+        _put(root, archive, b"")
+        shutil.copyfile(real, root / archive)
     _put(root, f"usr/bin/{program.name}", content, 0o755)
     if program.name not in IMAGES:
         _put(root, f"usr/sbin/{program.name}", content, 0o755)
@@ -129,7 +129,10 @@ def _put_images(root: Path, images: Mapping[str, str]) -> None:
 
 def _put(root: Path, path: str, content: bytes, mode: int = 0o644) -> None:
     file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(file.relative_to(root).parents):
+        # Laid over a node's root, a folder's mode hides that of the one below it.
+        (root / folder).mkdir(exist_ok=True)
+        (root / folder).chmod(0o755)
     file.write_bytes(content)
     file.chmod(mode)
 

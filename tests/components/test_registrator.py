@@ -37,3 +37,5 @@ def test_another_image_and_a_binary_of_the_machine_are_taken() -> None:
     local = unit(registrator={"source": "preinstalled"})
     assert f"exec /usr/bin/registrator {FLAGS} " in local
     assert "docker run" not in local
+    # Its default, /tmp/docker.sock, is where the image has the socket.
+    assert "Environment=DOCKER_HOST=unix:///var/run/docker.sock\n" in local

@@ -51,6 +51,17 @@ def test_the_same_sources_make_the_same_bytes_and_a_second_build_replaces_the_fi
     assert [path.name for path in tmp_path.iterdir()] == ["rootfs"]
 
 
+def test_folders_and_files_can_be_read_by_all_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        root = build(tmp_path / "out", {}, {})
+    finally:
+        os.umask(before)
+
+    modes = {path.stat().st_mode & 0o777 for path in [root, *root.rglob("*")]}
+    assert modes == {0o755, 0o644}
+
+
 def test_it_brings_what_the_package_brings(built: Path) -> None:
     files = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
 
