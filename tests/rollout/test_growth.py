@@ -1,7 +1,7 @@
 """Three masters to five, with real ZooKeeper servers from the rendered files: the order that keeps a quorum.
 
-Only addresses and folders are rewritten. What is proved is the order of docs/nodes.md: the two new servers
-first, with all five in their list, then the old ones, followers before the leader.
+Only addresses and folders are rewritten. What is proved is the order of docs/nodes-apply.md: the two new
+servers first, with all five in their list, then the old ones, followers before the leader.
 """
 
 from __future__ import annotations
