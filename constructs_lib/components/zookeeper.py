@@ -14,6 +14,8 @@ from constructs_lib.components.model import (
     SystemUser,
 )
 
+WATCHDOG = "zookeeper-watchdog.timer"
+
 ZOOKEEPER = Component(
     name="zookeeper",
     summary="coordination service of the masters; a quorum of them must live",
@@ -40,10 +42,13 @@ ZOOKEEPER = Component(
         File(
             "zookeeper.service.j2", to="/etc/systemd/system/zookeeper.service", restarts="zookeeper.service"
         ),
+        File("zookeeper-watchdog", to="/usr/local/libexec/zookeeper-watchdog", mode=0o755),
+        File("zookeeper-watchdog.service", to="/etc/systemd/system/zookeeper-watchdog.service"),
+        File("zookeeper-watchdog.timer", to=f"/etc/systemd/system/{WATCHDOG}", restarts=WATCHDOG),
     ),
     directories=(Directory(path="/srv/data/zookeeper", mode=0o750, owner="zookeeper", group="zookeeper"),),
     users=(SystemUser(name="zookeeper", uid=2181),),
-    units=("zookeeper.service",),
+    units=("zookeeper.service", WATCHDOG),
     secrets=(
         Secret(
             name="zookeeper_super_password",

@@ -240,9 +240,13 @@ def test_without_a_quorum_the_health_check_fails_and_says_why(ensemble: Ensemble
 def test_the_script_that_completes_the_file_adds_the_digest_and_nothing_else(tmp_path: Path) -> None:
     """Run for real, below a temporary root; chown is a double, since nobody called zookeeper is here."""
     text = masters()[0].file("/usr/local/libexec/zookeeper-config").content
-    for path in ("/etc/zookeeper", "/run/zookeeper"):
+    for path in ("/etc/zookeeper", "/run/zookeeper", "/srv/data/zookeeper"):
         (tmp_path / path.lstrip("/")).mkdir(parents=True)
-        text = text.replace(f"{path}/", f"{tmp_path}{path}/")
+        text = text.replace(path, f"{tmp_path}{path}")
+    logs = tmp_path / "srv/data/zookeeper/version-2"
+    logs.mkdir()
+    for name, content in {"log.1": "x", "log.2": "", "snapshot.2": "", "acceptedEpoch": ""}.items():
+        (logs / name).write_text(content)
     (tmp_path / "etc/zookeeper/super-password").write_text(PASSWORD)
     (tmp_path / "etc/zookeeper/zoo.cfg").write_text("tickTime=2000\n")
     (tmp_path / "bin").mkdir()
@@ -259,3 +263,6 @@ def test_the_script_that_completes_the_file_adds_the_digest_and_nothing_else(tmp
     )
     assert completed.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in completed.parent.iterdir()] == ["zoo.cfg"]
+    # What a full disk leaves and what fails every later start; nothing else goes.
+    assert sorted(path.name for path in logs.iterdir()) == ["acceptedEpoch", "log.1", "snapshot.2"]
+    assert done.stdout == f"{logs}/log.2\n"

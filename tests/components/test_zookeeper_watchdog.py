@@ -1,0 +1,112 @@
+"""The watchdog of ZooKeeper, run as on a node; systemctl is a double, and so is the server it asks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.components.test_zookeeper import masters
+
+SYSTEMCTL = """#!/bin/sh
+# Double of systemctl.
+case $1 in
+is-active) exit "$INACTIVE" ;;
+show) echo "$ENTERED" ;;
+*) echo "$*" >>"$CALLS" ;;
+esac
+"""
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """A server that gives one answer and closes, as ZooKeeper does; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(16)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+
+
+def look(
+    folder: Path, port: int, *, up_seconds: float = 3600, inactive: int = 0, state: str = ""
+) -> list[str]:
+    """What systemctl was asked to change."""
+    script = folder / "zookeeper-watchdog"
+    script.write_text(masters()[0].file("/usr/local/libexec/zookeeper-watchdog").content)
+    (folder / "systemctl").write_text(SYSTEMCTL)
+    (folder / "systemctl").chmod(0o755)
+    entered = int((time.clock_gettime(time.CLOCK_MONOTONIC) - up_seconds) * 1e6)
+    variables = {"INACTIVE": str(inactive), "ENTERED": str(entered), "CALLS": str(folder / "calls")}
+    done = subprocess.run(
+        [sys.executable, str(script), state or str(folder), str(port)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | variables | {"PATH": f"{folder}:{os.environ['PATH']}"},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    calls = folder / "calls"
+    found = calls.read_text().splitlines() if calls.exists() else []
+    assert bool(found) == ("serves nobody" in done.stdout)
+    return found
+
+
+NOBODY = b"This ZooKeeper instance is not currently serving requests\n"
+RESTART = ["restart --no-block zookeeper.service"]
+
+
+def test_one_that_serves_nobody_is_restarted(tmp_path: Path) -> None:
+    with answering(NOBODY) as port:
+        assert look(tmp_path, port) == RESTART
+
+
+def test_one_that_does_not_even_answer_is_restarted(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    assert look(tmp_path, port) == RESTART
+
+
+@pytest.mark.parametrize("mode", ["leader", "follower", "standalone"])
+def test_one_that_serves_is_left_alone(tmp_path: Path, mode: str) -> None:
+    with answering(f"Zookeeper version: 3.9\nMode: {mode}\n".encode()) as port:
+        assert look(tmp_path, port) == []
+
+
+def test_one_that_has_just_started_is_left_alone_while_a_quorum_forms(tmp_path: Path) -> None:
+    with answering(NOBODY) as port:
+        assert look(tmp_path, port, up_seconds=590) == []
+
+
+def test_one_that_is_stopped_is_left_alone(tmp_path: Path) -> None:
+    with answering(NOBODY) as port:
+        assert look(tmp_path, port, inactive=3) == []
+
+
+@pytest.mark.root
+def test_a_full_disk_is_not_cured_by_a_restart(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "full", str(full)], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    try:
+        with answering(NOBODY) as port:
+            assert look(tmp_path, port, state=str(full)) == []
+    finally:
+        subprocess.run(["umount", str(full)], check=True)
