@@ -18,7 +18,7 @@ MESOS_AGENT = Component(
     roles=(Role.AGENT,),
     software=CLUSTERD,
     also_runs_from=("preinstalled",),
-    packages=LIBRARIES,
+    packages=(*LIBRARIES, "logrotate"),
     ports=(
         Port(
             "http",
@@ -40,6 +40,12 @@ MESOS_AGENT = Component(
         File("no-logger", to="/etc/mesos-agent/?no-logger", restarts=UNIT),
         File("agent.json.j2", to="/etc/mesos/agent.json", restarts=UNIT),
         File("mesos-agent-config", to="/usr/local/libexec/mesos-agent-config", mode=0o755, restarts=UNIT),
+        File("task-logs", to="/etc/logrotate.d/mesos-tasks"),
+        File(
+            "hourly.conf",
+            to="/etc/systemd/system/logrotate.timer.d/hourly.conf",
+            restarts="logrotate.timer",
+        ),
         File("mesos-agent.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
     ),
     directories=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,7 @@ from constructs_lib.simulator.mesos_agent import read_settings
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.on_node import Root
 from tests.components.test_flags import mesos_flags, sourced
+from tests.conftest import need
 from tests.nodes.clusters import WHOLE, site
 
 ADDRESS = "10.20.96.7"
@@ -98,6 +100,33 @@ def test_a_mirror_of_its_repository_holds_the_key_too_and_the_fingerprint_stays(
         "debian": "http://rpm.aventer.biz/Debian",
     }
     assert (other.names, other.version) == (("aventer-mesos",), "1.11.0-0.9.0")
+
+
+def test_logrotate_itself_bounds_what_tasks_write_and_keeps_their_files_open(tmp_path: Path) -> None:
+    logrotate = need("logrotate")
+    run = tmp_path / "slaves/S1/frameworks/F1/executors/E1/runs/0a1b-2c"
+    run.mkdir(parents=True)
+    (run.parent / "latest").symlink_to(run.name)
+    for name, size in (("stdout", 51 << 20), ("stderr", 100), ("data", 60 << 20)):
+        with (run / name).open("wb") as file:
+            file.truncate(size)
+    config = tmp_path / "mesos-tasks"
+    text = agent().file("/etc/logrotate.d/mesos-tasks").content
+    config.write_text(text.replace("/var/lib/mesos", str(tmp_path)))
+    config.chmod(0o644)
+    with (run / "stdout").open("ab") as task:
+        for _ in range(2):
+            done = subprocess.run(
+                [logrotate, "--state", str(tmp_path / "state"), str(config)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+        task.write(b"on it goes")
+    assert (run / "stdout").read_bytes() == b"on it goes"
+    sizes = {path.name: path.stat().st_size for path in run.iterdir()}
+    assert sizes == {"stdout": 10, "stdout.1": 51 << 20, "stderr": 100, "data": 60 << 20}
 
 
 def test_master_and_agent_read_one_and_the_same_secret() -> None:
