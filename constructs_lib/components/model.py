@@ -95,6 +95,8 @@ class Port:
     """The last one of a range that begins with `number`."""
     metrics: str | None = None
     """The path at which Prometheus on the Consul nodes reads metrics, such as /metrics."""
+    metrics_from: Source | None = None
+    """The one source whose build has the metrics; None is every one."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,14 @@ ZOOKEEPER = Component(
         Port("client", 2181, (Role.MASTER, Role.AGENT), "masters and agents find the leading master here"),
         Port("peer", 2888, (Role.MASTER,), "followers follow the ensemble's leader"),
         Port("election", 3888, (Role.MASTER,), "the ensemble elects its leader"),
-        Port("metrics", 7000, (Role.CONSUL,), "Prometheus on the Consul node scrapes it", metrics="/metrics"),
+        Port(
+            "metrics",
+            7000,
+            (Role.CONSUL,),
+            "Prometheus on the Consul node scrapes it",
+            metrics="/metrics",
+            metrics_from="image",
+        ),
         Port("admin", 8081, (), "snapshots, taken from this node only; 8080 is Marathon's"),
     ),
     files=(

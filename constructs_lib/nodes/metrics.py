@@ -30,7 +30,7 @@ def scrapes(plan: SitePlan, here: Collection[str]) -> tuple[Scrape, ...]:
         job
         for component in COMPONENTS
         for port in component.ports
-        if port.metrics is not None
+        if port.metrics is not None and port.metrics_from in (None, plan.software[component.name].source)
         for job in _jobs(plan, here, component, port, port.metrics)
     )
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import constructs_lib.components
+import constructs_lib.plan.software
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, Port, Role
 from constructs_lib.nodes import metrics
@@ -72,6 +73,7 @@ def test_agents_are_found_by_the_name_under_which_each_registers(monkeypatch: py
     teapot = Component(name="teapot", summary="made up", roles=(Role.AGENT,), software=None, ports=(port,))
     monkeypatch.setattr(metrics, "COMPONENTS", (*COMPONENTS, teapot))
     monkeypatch.setattr(constructs_lib.components, "COMPONENTS", (*COMPONENTS, teapot))
+    monkeypatch.setattr(constructs_lib.plan.software, "COMPONENTS", (*COMPONENTS, teapot))
 
     job = jobs(files_of())["teapot-own-agents"]
 
@@ -83,6 +85,13 @@ def test_agents_are_found_by_the_name_under_which_each_registers(monkeypatch: py
     assert job["dns_sd_configs"] == [{"names": ["metrics-9999.service.consul"]}]
     assert job["metrics_path"] == "/own/metrics"
     promtool_accepts(files_of())
+
+
+def test_a_build_without_metrics_is_not_asked_for_them() -> None:
+    software = {"software": {"components": {"zookeeper": {"source": "apt"}}}}
+    planned = plan(ClusterSpec.model_validate(WHOLE | software)).site("eu")
+
+    assert "zookeeper-metrics" not in jobs(render(planned, planned.nodes_of(Role.CONSUL)[0]))
 
 
 def test_what_only_the_node_itself_reaches_is_read_there() -> None:

@@ -250,7 +250,15 @@ def test_garbage_collection_deletes_what_no_image_names_and_nothing_else(registr
     assert registry.ask("GET", f"/v2/shop/web/blobs/{lost}")[0] == 404
 
 
+def test_where_nothing_was_pushed_yet_there_is_nothing_to_collect(registry: Registry) -> None:
+    done = collect(registry)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (registry.folder / "restarts").exists()
+
+
 def test_a_collection_that_fails_leaves_the_registry_writable(registry: Registry) -> None:
+    registry.push_image("shop/web")
     registry.put("/etc/registry/registry.yml", "nonsense")
 
     assert collect(registry).returncode != 0
