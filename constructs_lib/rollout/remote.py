@@ -191,7 +191,8 @@ class NodeShell:
             raise RollError(str(answer["refused"]))
         if "answer" in answer:
             return dict(answer["answer"])
-        if said.code == LOST:
+        # Below 0: this computer ended the ssh itself, for want of memory for example.
+        if said.code == LOST or said.code < 0:
             raise _LostError(said.trouble)
         raise RollError(f"the node can't be asked: {said.trouble or 'it gave no answer'}")
 

@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from constructs_lib.access.ssh import Ssh
 from constructs_lib.errors import RollError
 from constructs_lib.rollout.changes import changes
 from constructs_lib.rollout.remote import asking
@@ -176,3 +178,42 @@ def test_a_node_that_no_operator_reaches_again_goes_back_by_itself(node: Behind)
         assert time.monotonic() < end
     assert node.conf() == "one\n"
     assert (shell.look(ONE, {}).result or {})["went_back"] is True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut(Ssh):
+    """The real ssh; `processes` are those that it started, so that a test can cut one off."""
+
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, host: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
+        process = super().start(host, words)
+        self.processes.append(process)
+        return process
+
+
+def test_a_connection_that_is_lost_meanwhile_is_made_again_and_the_change_is_kept(node: Behind) -> None:
+    ssh = Cut(folder=node.shell.ssh.folder, environ=node.shell.ssh.environ)
+    shell = replace(node.shell, ssh=ssh, sleep=lambda seconds: time.sleep(0.1))
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        if "generation 2" in line and not heard:
+            ssh.processes[-1].kill()
+        heard.append(line)
+
+    outcome = shell.apply(TWO, shell.look(TWO, {}), ROLLOUT, hear)
+
+    assert any("the connection was lost" in line for line in heard)
+    assert (outcome.code, outcome.went_back) == (0, False)
+    end = time.monotonic() + 30
+    while (shell.look(TWO, {}).result or {}).get("state") != "ended":
+        assert time.monotonic() < end
+    assert node.conf() == "two\n"
+    assert changes(TWO, shell.look(TWO, {})) == ()
+
+
+def test_a_node_where_nothing_is_allowed_says_so_in_one_line(node: Behind) -> None:
+    node.node.double("sudo", "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
+    with pytest.raises(RollError, match="the node can't be asked: exit code 1: sudo: a password is required"):
+        node.shell.look(ONE, {})
