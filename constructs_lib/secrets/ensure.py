@@ -7,6 +7,7 @@ credentials of a cluster that runs.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from constructs_lib.secrets.values import new_secret
 TFVARS_FILE = "secrets.auto.tfvars.json"
 """Terraform reads it by itself, and it wins over TF_VAR_…, without a word."""
 VARIABLE_PREFIX = "TF_VAR_"
+_PASSWORD = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 class SecretState(StrEnum):
@@ -50,7 +52,7 @@ def states(
     return tuple(
         NamedState(
             name=secret.name,
-            state=_state(secret.name, held, lock_names, environ),
+            state=_state(secret, held, lock_names, environ),
             valid_until=_valid_until(secret, held.get(secret.name)),
         )
         for secret in secrets
@@ -93,7 +95,7 @@ def ensure(
     wanted = tuple(secrets)
     with locked(store):
         held = read_store(store)
-        found = {secret.name: _state(secret.name, held, lock_names, environ) for secret in wanted}
+        found = {secret.name: _state(secret, held, lock_names, environ) for secret in wanted}
         missing = [secret.name for secret in wanted if _is_missed(secret, wanted, found)]
         if missing:
             raise SecretsError(_missing(missing, store))
@@ -150,12 +152,17 @@ def write_tfvars(folder: Path, values: Mapping[str, str]) -> Path:
 
 
 def _state(
-    name: str, held: Mapping[str, str], lock_names: Collection[str], environ: Mapping[str, str]
+    secret: PlannedSecret, held: Mapping[str, str], lock_names: Collection[str], environ: Mapping[str, str]
 ) -> SecretState:
-    variable = f"{VARIABLE_PREFIX}{name}"
+    name, variable = secret.name, f"{VARIABLE_PREFIX}{secret.name}"
     if variable in environ:
         if not environ[variable]:
             raise SecretsError(f"{variable}: is set, but empty; give it the secret's value or unset it")
+        if secret.declared.kind == "password" and not _PASSWORD.fullmatch(environ[variable]):
+            raise SecretsError(
+                f"{variable}: got a password with other characters (not shown), expected letters, digits and "
+                ". _ ~ - alone, since nodes write it into addresses and JSON; choose another one"
+            )
         return SecretState.ENVIRONMENT
     if name in held:
         return SecretState.HERE

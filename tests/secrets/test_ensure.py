@@ -95,6 +95,15 @@ def test_the_environment_wins_over_the_store(store: Path) -> None:
     assert ensure([A], ["alpha"], store, {"TF_VAR_alpha": "other"}) == {}
 
 
+@pytest.mark.parametrize("value", ["a b", "a@b", 'a"b', "a/b", "ä", "a\n"])
+def test_a_password_that_no_node_could_write_down_is_an_error_and_not_shown(store: Path, value: str) -> None:
+    with pytest.raises(SecretsError, match="TF_VAR_alpha: got a password with other characters") as refused:
+        ensure([A], [], store, {"TF_VAR_alpha": value})
+
+    assert value not in str(refused.value)
+    assert ensure([A], [], store, {"TF_VAR_alpha": "a.b_c~d-9"}) == {}
+
+
 def test_a_variable_that_is_set_but_empty_is_an_error(store: Path) -> None:
     with pytest.raises(SecretsError, match="TF_VAR_alpha: is set, but empty"):
         ensure([A], [], store, {"TF_VAR_alpha": ""})
