@@ -17,6 +17,7 @@ import pytest
 
 from constructs_lib.cli.main import main
 from constructs_lib.plan.lock import read_lock, write_lock
+from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.site import Site
 from constructs_lib.rollout.cluster import Nodes
@@ -26,6 +27,8 @@ from constructs_lib.rollout.wanted import Generation, secret_source, wanted
 from constructs_lib.secrets.values import new_value
 from constructs_lib.spec.load import load
 from tests.cli.test_show import answer
+from tests.nodes.node import Node
+from tests.rollout.nodes import CONF, generation
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAtWHj8rtM8QGUNPFcZG/fTVYiYrfsKyKF6Ya+W74bef ops@example.org"
 CLUSTER = f"""\
@@ -267,3 +270,66 @@ def test_five_masters_instead_of_three_are_let_in_after_the_running_ones_know_th
     # Step 3 waits for the new ones: the old would count on servers that do not exist.
     assert main(["nodes", "apply", "masters", "--yes"]) == 1
     assert "master-4, master-5 of eu: planned, not deployed" in capsys.readouterr().err
+
+
+@pytest.fixture
+def small(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    """The same nodes with one file each, which the real clustermesos-apply can change in their folders."""
+
+    def one_file(plan: SitePlan, node: NodePlan | PoolPlan, *_: object, **__: object) -> Generation:
+        networks = ", ".join(str(network) for network in plan.admin.networks)
+        return generation({CONF: f"{node.name}: {networks}\n"})
+
+    monkeypatch.setattr("constructs_lib.rollout.targets.wanted", one_file)
+    shutil.rmtree(deployed.folder / "nodes")
+    programs = Node(deployed.folder / "programs")
+    for name in ("systemctl", "journalctl"):
+        (deployed.folder / "programs" / name).symlink_to(programs.doubles / name)
+    monkeypatch.setenv("DOUBLES", str(programs.doubles))
+    for node in deployed.plan.nodes:
+        deployed.boot(node.name, one_file(deployed.plan, node))
+    return deployed
+
+
+def conf(deployed: Deployed, name: str) -> str:
+    return (deployed.root(name) / CONF.lstrip("/")).read_text()
+
+
+def test_apply_changes_every_node_and_rollback_takes_it_back(
+    small: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(small, "203.0.113.0/24", "198.51.100.0/24")
+    assert main(["nodes", "apply", "--yes", "--gate", "true"]) == 0
+    out = capsys.readouterr().out
+    assert "Change consul-1, master-1, gateway-1, one at a time?" in out
+    assert out.endswith("done: consul-1, master-1, gateway-1\n")
+    assert conf(small, "master-1") == "master-1: 198.51.100.0/24\n"
+    assert main(["nodes", "plan"]) == 0
+
+    capsys.readouterr()
+    assert main(["nodes", "rollback", "--yes", "--gate", "true"]) == 0
+    assert capsys.readouterr().out.endswith("done: gateway-1, master-1, consul-1\n")
+    assert conf(small, "master-1") == "master-1: 203.0.113.0/24\n"
+    assert main(["nodes", "plan"]) == 2
+
+
+def test_apply_of_one_node_leaves_the_others_alone(
+    small: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(small, "203.0.113.0/24", "198.51.100.0/24")
+    assert main(["nodes", "apply", "gateway", "--yes", "--gate", "true"]) == 0
+    assert conf(small, "gateway-1") == "gateway-1: 198.51.100.0/24\n"
+    assert conf(small, "master-1") == "master-1: 203.0.113.0/24\n"
+
+
+def test_a_gate_that_says_no_stops_before_the_first_node(
+    small: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(small, "203.0.113.0/24", "198.51.100.0/24")
+    gate = '[ "$NODE" != consul-1 ] || { echo "out of memory" >&2; exit 1; }'
+    assert main(["nodes", "apply", "--yes", "--gate", gate, "--gate-timeout", "1"]) == 1
+    err = capsys.readouterr().err
+    assert "consul-1 was changed, and after 1 seconds not all are healthy:" in err
+    assert "  consul-1: the gate command ended with 1: out of memory" in err
+    assert "Stopped at consul-1. Done before: none. Not touched: master-1, gateway-1." in err
+    assert conf(small, "master-1") == "master-1: 203.0.113.0/24\n"
