@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from constructs_lib.lab.overrides import read_overrides
+from constructs_lib.simulator.programs import programs
 from scripts.progress import ROOT, state_folder
 
 REPORT = ROOT / "docs" / "drills.md"
@@ -46,7 +47,7 @@ def lines(drills: list[dict[str, Any]]) -> Iterator[str]:
     yield ""
     yield "Not as on a cloud, on every machine:"
     yield ""
-    yield from (f"* {line}" for line in read_overrides().lines())
+    yield from (f"* {line}" for line in [*read_overrides().lines(), *(each.line for each in programs())])
     for drill in drills:
         title = drill["name"].replace("_", " ").capitalize()
         yield ""

@@ -67,6 +67,7 @@ def _up(args: argparse.Namespace) -> int:
     from constructs_lib.lab.image import image
     from constructs_lib.lab.keeper import connect, launch, refuse_unable
     from constructs_lib.lab.overrides import read_overrides
+    from constructs_lib.simulator.programs import programs
 
     refuse_unable()
     workspace = _workspace(args)
@@ -74,7 +75,7 @@ def _up(args: argparse.Namespace) -> int:
     built = image(print)
     launch(workspace, built, site=args.site, agents=agents)
     lab = connect(workspace)
-    for line in read_overrides().lines():
+    for line in [*read_overrides().lines(), *(program.line for program in programs())]:
         print(f"in a lab  {line}")
     print(f"starting {len(lab.names())} machines", flush=True)
     lab.start()

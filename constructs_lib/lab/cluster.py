@@ -44,11 +44,13 @@ class Lab:
         folder: Path,
         image: Image,
         *,
+        doubles: Path | None = None,
         agents: Mapping[str, int] | None = None,
         bare: bool = False,
     ) -> None:
         self._folder = folder
         self._lower = folder / "image"
+        self._layers = f"{doubles}:{self._lower}" if doubles else str(self._lower)
         self._cgroups = Cgroups(plan.cluster)
         self._network = Network(plan.network, plan.mtu)
         self._mirror = Mirror(image.packages, self._network.router)
@@ -61,7 +63,7 @@ class Lab:
 
     def _machine(self, identity: Identity) -> Machine:
         folder = self._folder / "machines" / identity.name
-        return Machine(identity, folder, self._lower, self._cgroups, self._binds)
+        return Machine(identity, folder, self._layers, self._cgroups, self._binds)
 
     def prepare(self) -> None:
         """Network, mirror, image and every machine's disks; nothing runs yet."""

@@ -28,6 +28,7 @@ from constructs_lib.lab.overrides import OVERRIDES_FILE, read_overrides
 from constructs_lib.plan.lock import read_lock
 from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.ensure import ensure
+from constructs_lib.simulator.build import build
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
 
@@ -114,7 +115,9 @@ def launch(
     if connects(path):
         raise LabError(f"a lab runs already in {folder}: clustermesos lab down ends it")
     path.unlink(missing_ok=True)
+    doubles = build(folder, images={})
     settings = {
+        "doubles": str(doubles),
         "cluster_file": str(workspace.cluster_file.resolve()),
         "site": site,
         "agents": agents,
@@ -197,6 +200,7 @@ def _key(folder: Path) -> bytes:
 
 def _serve(settings: Mapping[str, object]) -> None:
     """What the keeper does: build the lab, then answer until it is down."""
+    os.umask(0o022)
     workspace = Workspace(Path(str(settings["cluster_file"])))
     folder = lab_folder(workspace)
     # Whatever nspawn and ip leave there belongs to this namespace alone.
@@ -231,6 +235,7 @@ def _lab(workspace: Workspace, settings: Mapping[str, object]) -> KeptLab:
         secrets,
         folder,
         Image(Path(str(settings["image"]))),
+        doubles=Path(str(settings["doubles"])),
         agents=agents,
         bare=bool(settings["bare"]),
     )

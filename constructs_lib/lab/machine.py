@@ -74,8 +74,8 @@ class Machine:
 
     identity: Identity
     folder: Path
-    image: Path
-    """The shared root file system, mounted read-only."""
+    layers: str
+    """The shared root file systems, each read-only, what is nearest first."""
     cgroups: Cgroups
     binds: tuple[str, ...] = ()
     """Further --bind options of systemd-nspawn."""
@@ -108,7 +108,7 @@ class Machine:
         run("mount", "-o", "noatime", self._root.path, disk)
         for name in ("upper", "work", "docker"):
             (disk / name).mkdir()
-        layers = f"lowerdir={self.image},upperdir={disk}/upper,workdir={disk}/work"
+        layers = f"lowerdir={self.layers},upperdir={disk}/upper,workdir={disk}/work"
         run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
         if self.identity.volume and self.data is None:
             self.data = new_disk(self.folder, DATA_DISK)
