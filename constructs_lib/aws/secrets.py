@@ -26,7 +26,7 @@ from constructs_lib.nodes.generation import INCOMING
 from constructs_lib.nodes.late import resolve_for_terraform
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import PlannedSecret, SitePlan
-from constructs_lib.terraform import Construct, Resource, TerraformStack, Variable
+from constructs_lib.terraform import Construct, Expr, Resource, TerraformStack, Variable
 from constructs_lib.terraform.naming import StackRecord, place_of
 from constructs_lib.terraform.policy import accept
 
@@ -83,7 +83,9 @@ class Secrets(Construct):
 
     def program_arns(self) -> list[str]:
         """The ARNs of the parameters that hold the nodes' program, as expressions: every role reads them."""
-        return [self._program.each(part, "arn") for part in PROGRAM_PARTS]
+        # By number: the quotes of a key would be escaped inside a policy, which is JSON in a template.
+        parts = f"values({self._program.address})"
+        return [Expr(f"{parts}[{number}].arn") for number in range(len(PROGRAM_PARTS))]
 
     def _kept_program(self, plan: SitePlan) -> Resource:
         """The program in parts, compressed by Terraform as user data is."""

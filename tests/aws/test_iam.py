@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -29,8 +30,18 @@ def test_each_role_reads_exactly_its_own_secrets(case: str) -> None:
         assert read["Action"] == "ssm:GetParameter"
         assert read["Resource"] == [
             *(f"${{aws_ssm_parameter.{site.cluster}_secrets_{name}.arn}}" for name in names),
-            *(f'${{aws_ssm_parameter.{site.cluster}_secrets_program["{part}"].arn}}' for part in "abc"),
+            *(
+                f"${{values(aws_ssm_parameter.{site.cluster}_secrets_program)[{part}].arn}}"
+                for part in range(3)
+            ),
         ]
+
+
+def test_no_expression_in_a_policy_has_quotes_which_json_would_escape() -> None:
+    for case in CASES:
+        for address, body in resources(cluster_stack(site_plan(case))).items():
+            if address.startswith("aws_iam_role_policy."):
+                assert not re.search(r'\$\{[^}]*\\"', body["policy"]), address
 
 
 def test_no_permission_is_for_everything() -> None:
@@ -48,7 +59,7 @@ def test_a_role_without_secrets_and_state_may_read_the_nodes_program_alone() -> 
     assert "agent" in only(stack, "aws_iam_instance_profile")["for_each"]
     [read] = statements(stack, "agent")
     assert len(read["Resource"]) == 3
-    assert all("secrets_program[" in arn for arn in read["Resource"])
+    assert all("secrets_program)[" in arn for arn in read["Resource"])
     assert any(address.endswith("consul-policy") for address in resources(stack))
 
 
