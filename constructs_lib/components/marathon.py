@@ -15,6 +15,7 @@ from constructs_lib.components.model import (
     Port,
     Role,
     Secret,
+    SystemUser,
 )
 
 UNIT = "marathon.service"
@@ -41,6 +42,8 @@ MARATHON = Component(
         File("marathon.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
     ),
     directories=(Directory(path="/etc/marathon"),),
+    # Whom it runs as where the machine brings it along; the image has a user of its own.
+    users=(SystemUser(name="marathon", uid=2182),),
     units=(UNIT,),
     secrets=(
         Secret(

@@ -72,7 +72,7 @@ def test_a_machine_that_brings_it_along_needs_no_image() -> None:
         text = preinstalled().file(f"/etc/systemd/system/{name}.service").content
         assert f"ExecStart=/usr/bin/{name}" in text
         assert "docker" not in text
-    assert "User=nobody\nEnvironmentFile=-/run/marathon/env\n" in unit(preinstalled())
+    assert "User=marathon\nGroup=marathon\nEnvironmentFile=-/run/marathon/env\n" in unit(preinstalled())
 
 
 def test_a_reboot_needs_no_registry() -> None:
