@@ -11,6 +11,7 @@ from constructs_lib.simulator.credentials import is_known
 from constructs_lib.simulator.double import MESOS_VERSION, notice
 from constructs_lib.simulator.mesos_process import shown, version
 from constructs_lib.simulator.operator_api import OperatorApi, resources_text
+from constructs_lib.simulator.replicated_log import STATUS_PATH
 from constructs_lib.simulator.web import Answer, Question, may, unauthorized
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class MasterApi:
 
     def answer(self, question: Question) -> Answer:
         """The answer of the real path, or of the doubles' own below `/double/`."""
+        if question.path == STATUS_PATH:
+            return Answer(200, {"status": self._master.replica.status})
         if question.path.startswith("/double/"):
             return self._member(question)
         path = question.path.removeprefix("/master") or "/"
@@ -183,7 +186,7 @@ class MasterApi:
             "master/frameworks_connected": float(active),
             "master/frameworks_disconnected": float(len(frameworks) - active),
             "master/tasks_running": 0.0,
-            "registrar/log/recovered": float(state.log_recovered),
+            "registrar/log/recovered": float(master.replica.voting),
             "registrar/log/ensemble_size": float(2 * master.settings.quorum - 1),
         }
 

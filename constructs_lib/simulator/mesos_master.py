@@ -9,14 +9,13 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
-
-from kazoo.exceptions import KazooException
 
 from constructs_lib.simulator.agents import Members
 from constructs_lib.simulator.credentials import Acls, read_credentials
 from constructs_lib.simulator.double import MESOS_VERSION, Log, RefusedError, Stop, run_program
-from constructs_lib.simulator.election import EVERYONE_READS, OPEN, Election, Group, Session, members
+from constructs_lib.simulator.election import EVERYONE_READS, OPEN, Election, Group, Session
 from constructs_lib.simulator.flags import Given, stout, table
 from constructs_lib.simulator.master_api import MasterApi
 from constructs_lib.simulator.mesos_process import (
@@ -28,6 +27,7 @@ from constructs_lib.simulator.mesos_process import (
     place,
     version_line,
 )
+from constructs_lib.simulator.replicated_log import LogReplicas, Replica
 from constructs_lib.simulator.web import Web
 from constructs_lib.simulator.zk_url import ZkUrl, parse_zk_url
 
@@ -43,6 +43,8 @@ class Settings:
     place: Place
     zk: ZkUrl | None
     quorum: int
+    log_folder: Path | None
+    """Where the registry's log lies; None without one."""
     logins: HttpLogins
     principals: Mapping[str, str]
     acls: Acls
@@ -60,6 +62,7 @@ def read_settings(arguments: Sequence[str], environ: Mapping[str, str], log: Log
     where = place(flags, environ, 5050)
     _check(flags)
     zk = _zk(flags)
+    log_folder = None
     registry = flags.get("registry", "replicated_log")
     if registry not in ("replicated_log", "in_memory"):
         raise RefusedError(f"'{registry}' is not a supported option for registry persistence")
@@ -71,11 +74,12 @@ def read_settings(arguments: Sequence[str], environ: Mapping[str, str], log: Log
                 "Need to specify --quorum for replicated log based registry when using ZooKeeper"
             )
         make_folder(flags["work_dir"], "work directory")
-        make_folder(f"{flags['work_dir']}/replicated_log", "replicated log")
+        log_folder = make_folder(f"{flags['work_dir']}/replicated_log", "replicated log")
     return Settings(
         flags=flags,
         place=where,
         zk=zk,
+        log_folder=log_folder,
         quorum=flags.get("quorum", 1) if zk is not None and registry == "replicated_log" else 1,
         logins=http_logins(flags, "credentials", "mesos-master-readwrite", log),
         principals=read_credentials(flags["credentials"], log) if "credentials" in flags else {},
@@ -115,7 +119,6 @@ class Leadership:
     leading: bool = False
     elected_at: float | None = None
     recovered: bool = False
-    log_recovered: bool = False
 
 
 @dataclass
@@ -134,6 +137,8 @@ class Master:
         flags = self.settings.flags
         removed = flags.get("agent_ping_timeout", 15.0) * flags.get("max_agent_ping_timeouts", 5)
         self.members = Members(self.id, removed)
+        folder = self.settings.log_folder
+        self.replica = Replica(folder, self.settings.quorum, self.log, flags.get("log_auto_initialize", True))
 
     def info(self) -> dict[str, Any]:
         """MasterInfo, as it stands in ZooKeeper and in `/state`."""
@@ -178,11 +183,11 @@ class Master:
         self.log("Recovering from registrar")
         allowed = self.settings.flags.get("registry_fetch_timeout", 60.0)
         end = time.monotonic() + allowed
-        while not self.leadership.log_recovered:
+        while not self.replica.quorum_votes:
             if time.monotonic() > end:
                 self.log(
                     "Recovery failed: Failed to recover registrar: Failed to perform fetch within "
-                    f"{allowed:g}secs: fewer than --quorum={self.settings.quorum} masters joined the log",
+                    f"{allowed:g}secs: fewer than --quorum={self.settings.quorum} replicas vote",
                     "E",
                 )
                 return self.stop.now(1)
@@ -190,39 +195,6 @@ class Master:
                 return
         self.leadership.recovered = True
         self.log("Successfully recovered the registrar")
-
-
-class ReplicatedLog:
-    """Counts the replicas of the registry: masters that list themselves in `log_replicas`.
-
-    The real log votes among them; here a quorum of present replicas is what makes it recovered.
-    """
-
-    def __init__(self, master: Master, session: Session, url: ZkUrl, refused: Any) -> None:
-        acl = EVERYONE_READS if url.user is not None else OPEN
-        self._group = Group(url.below("log_replicas"), "", acl)
-        self._session = session
-        self._master = master
-        self.election = Election(
-            session,
-            self._group,
-            name="",
-            data=master.info()["pid"].encode(),
-            on_change=lambda _data, _leading: None,
-            on_refused=refused,
-        )
-
-    def run(self, stop: Stop) -> None:
-        """Keep count until the program stops."""
-        state = self._master.leadership
-        while not stop.wait(_RECOVERY_LOOKS):
-            if not self._session.connected:
-                continue
-            try:
-                count = len(members(self._session, self._group))
-            except (KazooException, OSError):
-                continue
-            state.log_recovered = state.log_recovered or count >= self._master.settings.quorum
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str], log: Log, stop: Stop) -> None:
@@ -236,7 +208,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], log: Log, stop: St
     )
     session = _join(master) if settings.zk is not None else None
     if session is None:
-        master.leadership.log_recovered = True
+        for _ in range(2):  # from empty to starting, and on to voting
+            master.replica.look([])
         master.lead_or_follow(json.dumps(master.info()).encode(), leading=True)
     try:
         stop.wait()
@@ -265,7 +238,8 @@ def _join(master: Master) -> Session:
         on_change=master.lead_or_follow,
         on_refused=refused,
     )
-    replicas = ReplicatedLog(master, session, url, refused)
+    where = master.settings.place
+    replicas = LogReplicas(session, master.replica, f"{where.ip}:{where.advertised_port}", refused)
     session.on_lost(master.lost_session)
     session.start()
     for work in (candidates.run, replicas.election.run, replicas.run):

@@ -28,9 +28,10 @@ def master(
     *flags: str,
     login: str = LOGIN,
     quorum: int = 1,
+    port: int | None = None,
 ) -> Double:
-    """A master that takes part below `path`."""
-    port = free_port()
+    """A master that takes part below `path`; with the `port` of another it has that one's work_dir."""
+    port = port or free_port()
     return start(
         "mesos-master",
         f"--zk=zk://{login}@{zookeeper.servers}{path}",

@@ -137,6 +137,72 @@ def test_with_fewer_masters_than_its_quorum_the_leader_never_recovers_its_regist
     assert "Failed to recover registrar" in alone.log()
 
 
+class Rebuilt:
+    """Three masters that have recovered once, each to be started again with its log or an empty one."""
+
+    def __init__(self, start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> None:
+        self.start = start
+        self.zookeeper = zookeeper
+        self.path = f"{zookeeper.path()}/mesos"
+        self.work = tmp_path
+        self.masters = [self.master() for _ in range(3)]
+        leader_of(self.masters)
+        wait_for("all replicas", lambda: all(votes(each) for each in self.masters), *self.masters)
+        for each in self.masters:
+            each.stop()
+
+    def master(self, keeps: Double | None = None) -> Double:
+        port = keeps.port if keeps else None
+        flags = ("--registry_fetch_timeout=4secs",)
+        return master(self.start, self.zookeeper, self.path, self.work, *flags, quorum=2, port=port)
+
+
+def votes(double: Double) -> bool:
+    return metrics(double).get("registrar/log/recovered") == 1.0
+
+
+@pytest.fixture
+def rebuilt(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> Rebuilt:
+    return Rebuilt(start, zookeeper, tmp_path)
+
+
+def test_two_masters_with_their_logs_go_on_and_one_without_copies_from_them(rebuilt: Rebuilt) -> None:
+    two = [rebuilt.master(keeps=each) for each in rebuilt.masters[:2]]
+    leader_of(two)
+    third = rebuilt.master()
+
+    wait_for("the copy", lambda: votes(third), third)
+    assert "copied from a quorum" in third.log()
+
+
+def test_two_masters_that_lost_their_logs_at_once_never_recover(rebuilt: Rebuilt) -> None:
+    masters = [rebuilt.master(keeps=rebuilt.masters[0]), rebuilt.master(), rebuilt.master()]
+    gone = wait_for(
+        "the leader's end", lambda: [d for d in masters if d.process.poll() is not None], *masters
+    )
+
+    assert gone[0].process.returncode == 1
+    assert "Failed to recover registrar" in gone[0].log()
+    assert not any(votes(each) for each in masters[1:] if each.process.poll() is None)
+
+
+def test_the_first_boot_needs_all_masters(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> None:
+    path = f"{zookeeper.path()}/mesos"
+    two = [master(start, zookeeper, path, tmp_path, quorum=2) for _ in range(2)]
+    wait_for("the election", lambda: any(metrics(d).get("master/elected") == 1.0 for d in two), *two)
+    assert not any(votes(each) for each in two)
+
+    third = master(start, zookeeper, path, tmp_path, quorum=2)
+    leader_of([*two, third])
+    assert sum("initialized with all others" in each.log() for each in [*two, third]) >= 1
+
+
+def test_a_master_without_zookeeper_leads_by_itself(start: Start, tmp_path: Path) -> None:
+    port = free_port()
+    flags = ("--ip=127.0.0.1", f"--port={port}", "--no-hostname_lookup", f"--work_dir={tmp_path / 'w'}")
+    leader_of([start("mesos-master", *flags, port=port)])
+
+
 def login(principal: str, secret: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{principal}:{secret}".encode()).decode()}
 
