@@ -42,8 +42,9 @@ def with_samples(text: str, late_values: Iterable[LateValue]) -> str:
 
 
 def _escape(literal: str, *, before_marker: bool) -> str:
-    # The engine would take a text that looks like one of its own tokens for one.
-    escaped = re.sub(r"[$%](?=\{)", r"\g<0>\g<0>", literal).replace("TfToken[", '${"TfToken"}[')
+    # The engine would take a text that looks like one of its own tokens for one. Cut inside the word, since a
+    # dollar before it would make an escape of the expression.
+    escaped = re.sub(r"[$%](?=\{)", r"\g<0>\g<0>", literal).replace("TfToken[", 'TfToke${"n"}[')
     if before_marker:
         # A dollar directly before the marker's own "${" would make an escape of it.
         escaped = re.sub(r"(\$+)$", lambda run: f'${{"{run.group(1)}"}}', escaped)

@@ -130,3 +130,12 @@ def test_what_a_component_declares_fits_together(component: Component) -> None:
             assert check.port in names
     for secret in component.secrets:
         assert set(secret.roles) <= set(component.roles)
+
+
+def test_the_page_that_walks_through_a_component_shows_the_real_one() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs/adding-a-component.md").read_text(encoding="utf-8")
+    shown = page.split("```python\n")[1].split("```")[0]
+    module = (root / "constructs_lib/components/node_exporter.py").read_text(encoding="utf-8")
+
+    assert shown == module[module.index("NODE_EXPORTER = ") :]

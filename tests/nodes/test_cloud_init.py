@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from constructs_lib.components.model import Role
 from constructs_lib.errors import RenderError
 from constructs_lib.nodes.cloud_init import check_size, gzip_size, pack
 from constructs_lib.nodes.generation import INCOMING
+from constructs_lib.nodes.late import resolve_for_terraform
 from constructs_lib.nodes.model import NodeFile, NodeFiles
 from constructs_lib.nodes.render import render
 from tests.conftest import need
@@ -231,3 +233,69 @@ def test_any_content_arrives_through_cloud_inits_own_parser() -> None:
     )
 
     assert json.loads(done.stdout) == contents
+
+
+CLOUD_INIT_WRITES = """
+import json, os, sys, tempfile
+from cloudinit import util
+from cloudinit.config import cc_write_files
+written = []
+with tempfile.TemporaryDirectory() as folder:
+    for text in json.load(sys.stdin):
+        entry = util.load_yaml(text)["write_files"][0]
+        path = os.path.join(folder, "file")
+        content = cc_write_files.extract_contents(entry["content"], [])
+        util.write_file(path, content, mode=int(entry["permissions"], 8))
+        with open(path, "rb") as file:
+            written.append(file.read().hex())
+print(json.dumps(written))
+"""
+"""As cloud-init does it, but for the path."""
+
+PIECES = st.sampled_from(
+    [
+        "$",
+        "${",
+        "$${",
+        "%{",
+        "%%{",
+        "${x}",
+        "TfToken[",
+        "TOKEN",
+        '"',
+        "'",
+        "\\",
+        "\n",
+        "\r\n",
+        ": ",
+        "- ",
+        "|",
+        "#",
+    ]
+)
+NASTY = st.lists(st.one_of(PIECES, AWKWARD), max_size=12).map("".join)
+
+
+def terraform_gives(template: str) -> str:
+    """What a template of Terraform gives that has no expression but texts (the real one: test_late.py)."""
+    sequences = {"$${": "${", "%%{": "%{"}
+    return re.sub(
+        r'\$\$\{|%%\{|\$\{"([^"]*)"\}', lambda found: sequences.get(found[0], found[1] or ""), template
+    )
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(NASTY, min_size=20, max_size=40))
+@example(["$TfToken[a", "%TfToken[", "$$", "${"])
+def test_any_content_arrives_on_the_node_through_terraform_and_cloud_init(contents: list[str]) -> None:
+    need("cloud-init")
+    texts = [resolve_for_terraform(pack(with_file(content), SOURCE), {}) for content in contents]
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", CLOUD_INIT_WRITES],
+        input=json.dumps([terraform_gives(text) for text in texts]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert [bytes.fromhex(text).decode() for text in json.loads(done.stdout)] == contents

@@ -89,6 +89,7 @@ def awkward_texts() -> list[str]:
     """Some by hand, and 400 of pieces that mean something to HCL, JSON or YAML."""
     by_hand = [
         "${TfToken[TOKEN.0]}",
+        "$TfToken[a %TfToken[ $$TfToken[",
         "$${",
         "$$${",
         "%%{",

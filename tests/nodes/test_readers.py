@@ -1,0 +1,232 @@
+"""Every file that any node gets is read by its own program; one that no program is named for fails the test.
+
+A new component's files need a row in READERS: a function of this page, or the test that starts the real
+program with them.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructs_lib.nodes.model import NodeFiles
+from constructs_lib.nodes.render import render
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.model import ClusterSpec
+from tests.conftest import need
+from tests.nodes.clusters import SMALL, WHOLE, nodes
+
+COMPONENTS = Path(__file__).parents[1] / "components"
+
+
+def featured() -> dict[str, Any]:
+    """The cluster with everything, and what only some clusters have."""
+    spec: dict[str, Any] = copy.deepcopy(WHOLE)
+    spec["nodes"] = {
+        "time_servers": ["10.20.0.5", "ntp.example.org", "192.0.2.9"],
+        "logs": "tcp://logs.example.org:514",
+        "preflight_warnings": ["clock", "dns"],
+    }
+    shared = {"source": "10.20.0.5:/export", "options": "vers=4.2,noatime"}
+    spec["sites"]["eu"]["agents"]["general"]["shared"] = shared
+    return spec
+
+
+def from_packages() -> dict[str, Any]:
+    spec: dict[str, Any] = copy.deepcopy(SMALL)
+    return spec | {"software": {"components": {"zookeeper": {"source": "apt"}, "docker": {"source": "apt"}}}}
+
+
+@cache
+def every_node() -> tuple[NodeFiles, ...]:
+    found: list[NodeFiles] = []
+    for spec in (SMALL, WHOLE, featured(), from_packages()):
+        planned = plan(ClusterSpec.model_validate(spec)).site("eu")
+        found += [render(planned, node) for node in nodes(planned)]
+    return tuple(found)
+
+
+def texts() -> dict[str, set[str]]:
+    """Path → every text that stands there on some node."""
+    found: dict[str, set[str]] = {}
+    for files in every_node():
+        for file in files.files:
+            found.setdefault(file.path, set()).add(file.content)
+    return found
+
+
+def reads(*command: str | Path) -> None:
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def shell(path: Path) -> None:
+    reads(need("shellcheck"), path)
+
+
+def python(path: Path) -> None:
+    compile(path.read_text(), str(path), "exec", dont_inherit=True)
+
+
+def any_script(path: Path) -> None:
+    (python if "python" in path.read_text().partition("\n")[0] else shell)(path)
+
+
+def environment_file(path: Path) -> None:
+    """Read by systemd and by shells: assignments, each on its line, that a shell takes too."""
+    reads("sh", "-euc", f". {path}")
+    lines = path.read_text().splitlines()
+    assert all(re.match(r"[A-Z][A-Z0-9_]*=", line) for line in lines if line)
+
+
+def json_text(path: Path) -> None:
+    json.loads(path.read_text())
+
+
+def chrony(path: Path) -> None:
+    # -Q would ask the servers; -p prints what was understood.
+    reads(need("chronyd"), "-p", "-f", path)
+
+
+def nftables(path: Path) -> None:
+    need("nft")
+    if subprocess.run(["nft", "list", "tables"], capture_output=True, check=False).returncode:
+        pytest.skip("nft needs root")
+    reads("nft", "-c", "-f", path)
+
+
+def ssh_keys(path: Path) -> None:
+    reads(need("ssh-keygen"), "-l", "-f", path)
+
+
+def apt(path: Path) -> None:
+    reads(need("apt-config"), "-c", path, "dump")
+
+
+def rsyslog(path: Path) -> None:
+    whole = path.with_name("rsyslog.conf")
+    whole.write_text(f'module(load="imuxsock")\n{path.read_text()}\n')
+    reads(need("rsyslogd"), "-N1", "-f", whole)
+
+
+def logrotate(path: Path) -> None:
+    # -d changes nothing; a file that others may write is refused.
+    path.chmod(0o644)
+    reads(need("logrotate"), "-d", "-s", path.with_name("state"), path)
+
+
+def hosts(path: Path) -> None:
+    """getent reads no other file than /etc/hosts: an address and names on each line."""
+    for line in path.read_text().splitlines():
+        assert re.fullmatch(r"[0-9a-f:.@a-z]+( [a-z0-9@:.-]+)+", line), line
+
+
+def number(path: Path) -> None:
+    assert 1 <= int(path.read_text()) <= 255
+
+
+Reader = Callable[[Path], None] | str
+READERS: tuple[tuple[str, Reader], ...] = (
+    (r"/usr/local/(sbin|libexec)/[^/]+", any_script),
+    (r"/etc/systemd/system/.+", "all of a node's units together, below"),
+    (r"/etc/clustermesos/firewall\.nft", nftables),
+    (r"/etc/clustermesos/node\.env", environment_file),
+    (r"/etc/hosts", hosts),
+    (r"/etc/chrony/chrony\.conf", chrony),
+    (r"/home/[^/]+/\.ssh/authorized_keys", ssh_keys),
+    (r"/etc/ssh/sshd_config\.d/.+", "test_base.py"),
+    (r"/etc/apt/apt\.conf\.d/.+", apt),
+    (r"/etc/rsyslog\.d/.+", rsyslog),
+    (r"/etc/logrotate\.d/.+", logrotate),
+    (r"/etc/default/(mesos-(master|agent)|prometheus-node-exporter)", environment_file),
+    (r"/etc/marathon/marathon\.env", environment_file),
+    (r"/etc/docker/daemon\.json", json_text),
+    (r"/etc/mesos/(acls|agent)\.json", json_text),
+    (r"/etc/mesos/credentials\.in", "test_mesos_master.py:/run/mesos-master/credentials.json"),
+    (r"/etc/mesos/zk\.in", "test_mesos_master.py:/run/mesos-master/zk"),
+    (r"/etc/mesos-(master|agent)/\?no-logger", "test_mesos_master.py"),
+    (r"/etc/chronos/args", "test_chronos.py"),
+    (r"/etc/consul\.d/consul\.json", "test_consul.py"),
+    (r"/etc/systemd/resolved\.conf\.d/.+", "test_docker.py"),
+    (r"/etc/nginx/nginx\.conf", "test_nginx.py"),
+    (r"/etc/prometheus/prometheus\.yml", "test_prometheus.py"),
+    (r"/etc/registry/registry\.yml", "test_registry.py"),
+    (r"/etc/zookeeper/zoo\.cfg", "test_zookeeper.py"),
+    (r"/srv/data/zookeeper/myid", number),
+)
+"""Path → who reads it: a function here, or the test below tests/components that has the program; what a
+script makes of the file stands after a colon.
+"""
+
+
+def readers(path: str) -> list[Reader]:
+    return [reader for pattern, reader in READERS if re.fullmatch(pattern, path)]
+
+
+@pytest.mark.parametrize("path", sorted(texts()))
+def test_every_file_is_read_by_its_program(path: str, tmp_path: Path) -> None:
+    found = readers(path)
+    assert len(found) == 1, f"{path}: READERS names {len(found)} programs for it, expected one"
+    [reader] = found
+    if isinstance(reader, str):
+        test, _, result = reader.partition(":")
+        if test.endswith(".py"):
+            assert (result or Path(path).name) in (COMPONENTS / test).read_text(encoding="utf-8"), reader
+        return
+    for order, text in enumerate(sorted(texts()[path])):
+        here = tmp_path / f"{order}-{Path(path).name}"
+        here.write_text(text)
+        reader(here)
+
+
+def test_no_row_is_for_a_file_that_no_node_has() -> None:
+    unused = [pattern for pattern, _ in READERS if not any(re.fullmatch(pattern, path) for path in texts())]
+
+    assert unused == []
+
+
+@pytest.mark.parametrize("files", every_node(), ids=lambda files: f"{files.cluster}-{files.name}")
+def test_systemd_finds_nothing_wrong_with_all_units_of_a_node_together(
+    files: NodeFiles, tmp_path: Path
+) -> None:
+    analyze = need("systemd-analyze")
+    folder = "/etc/systemd/system/"
+    own = [file for file in files.files if file.path.startswith(folder)]
+    ours = {file.path.removeprefix(folder): file.content for file in own}
+    # Programs and units that this machine does not have.
+    programs = sorted(
+        set(re.findall(r"Exec\w+=[-+@]*(/\S+)", "\n".join(ours.values()))), key=len, reverse=True
+    )
+    for name, text in ours.items():
+        for program in programs:
+            text = text.replace(program, "/bin/true")  # noqa: PLW2901 - of the same line
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    units = [name for name in ours if "/" not in name]
+    done = subprocess.run(
+        [
+            str(analyze),
+            "verify",
+            "--man=no",
+            "--recursive-errors=no",
+            *(str(tmp_path / name) for name in units),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    said = [line for line in done.stderr.splitlines() if any(unit in line for unit in units)]
+
+    assert said == []
+    assert done.returncode == 0, done.stderr
