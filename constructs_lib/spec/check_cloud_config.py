@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from constructs_lib.components import COMPONENTS
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import did_you_mean, names_a_secret, show
 
@@ -68,10 +69,24 @@ def _key(path: Path, key: str, value: object) -> Iterator[Finding]:
     elif key in APPENDED:
         if not isinstance(value, list):
             yield Finding(path, f"got {show(value)}, expected a list, which is appended to ours")
+        elif key == "write_files":
+            yield from _own_paths(path, value)
     elif not re.fullmatch(r"[a-z][a-z0-9_-]{0,60}", key):
         yield Finding(path, "is no cloud-config key: lower-case letters, digits, _ and -")
     elif near := did_you_mean(key, APPENDED):
         yield Finding(path, f"is no cloud-config key, did you mean {near}?")
+
+
+def _own_paths(path: Path, entries: list[object]) -> Iterator[Finding]:
+    """Files that a component writes after these, so that they would be lost without a word."""
+    own = {file.to for component in COMPONENTS for file in component.files}
+    for index, entry in enumerate(entries):
+        target = entry.get("path") if isinstance(entry, dict) else None
+        if isinstance(target, str) and (target in own or target.startswith("/var/lib/clustermesos/")):
+            yield Finding(
+                (*path, index, "path"),
+                f"got {show(target)}, expected another path: a component writes that file",
+            )
 
 
 def _values(path: Path, value: object) -> Iterator[Finding]:
