@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class Boots:
 
     bare: list[Boot]
     cluster: list[Boot]
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    """The computer's load average before the first boot."""
 
     def ratio(self, what: str) -> Spread:
         """Of the cluster to bare machines, round by round; `what` is quorum or complete."""
@@ -116,7 +119,7 @@ def lines(boots: Boots) -> Iterator[str]:
     machines = f"{len(boots.bare[0].cpu)} machines of the lab powered on at once"
     yield f"Made by `make bench` on {date.today().isoformat()}: {machines}, the cluster of"
     yield f"`tests/lab/cluster.yaml` and bare machines of the same image in turn, {rounds} rounds."
-    yield f"{machine()}."
+    yield f"{machine()}. Load average before the first boot: {boots.load:.1f}."
     yield ""
     yield "| from power-on | seconds: median (smallest … largest) | beside bare machines | bound | reached |"
     yield "|---|---|---|---|---|"

@@ -12,6 +12,7 @@ MASTERS = ("master-1", "master-2", "master-3")
 OPEN = 'exec 3<>"/dev/tcp/$1/$2"'
 SECRETS = "/etc/consul.d/secrets"
 JARS = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-nop.jar"
+CLIENT = ("java", "-cp", JARS, "org.apache.zookeeper.ZooKeeperMain", "-server", "127.0.0.1:2181")
 
 
 def until(what: str, seconds: float, attempt: Callable[[], bool]) -> None:
@@ -84,17 +85,21 @@ def has_quorum(lab: KeptLab, masters: Sequence[str] = MASTERS) -> bool:
 
 def write_znode(lab: KeptLab, master: str, path: str, value: str) -> None:
     """Make a node in ZooKeeper through this master."""
-    _zookeeper(lab, master, "create", path, value)
+    says(lab, master, *CLIENT, "create", path, value, timeout=120)
 
 
 def read_znode(lab: KeptLab, master: str, path: str) -> str:
-    """What a node in ZooKeeper holds, asked at this master."""
-    return _zookeeper(lab, master, "get", path).splitlines()[-1]
+    """What a node in ZooKeeper holds, asked at this master; a busy computer may need a second attempt."""
+    said = ""
 
+    def read() -> bool:
+        nonlocal said
+        done = lab.run(master, *CLIENT, "get", path, timeout=120)
+        said = done.out.strip()
+        return done.code == 0 and bool(said)
 
-def _zookeeper(lab: KeptLab, master: str, *command: str) -> str:
-    main = ("java", "-cp", JARS, "org.apache.zookeeper.ZooKeeperMain", "-server", "127.0.0.1:2181")
-    return says(lab, master, *main, *command, timeout=90)
+    until(f"{master} tells {path}", 120, read)
+    return said.splitlines()[-1]
 
 
 def consul(lab: KeptLab, name: str, *words: str, token: str = "management") -> str:
