@@ -60,12 +60,14 @@ class Identity:
     """Accounts of fixed uid, of which the image's packages may have made some already."""
 
 
-RENUMBER = """
-old=$(id -u "$1" 2>/dev/null) && [ "$old" != "$2" ] || exit 0
-groupmod -g "$2" "$1" && usermod -u "$2" "$1"
-find /etc /var -xdev -uid "$old" -exec chown -h "$1:$1" {} +
+FORGET_ACCOUNT = """
+old=$(id -u "$1" 2>/dev/null) || exit 0
+find /etc /var -xdev -uid "$old" -exec chown -h "$2:$2" {} +
+userdel "$1"
+! getent group "$1" >/dev/null || groupdel "$1"
 """
-"""On a cloud the account is made first, and the package that is installed then keeps it."""
+"""On a cloud the node makes the account first, and the package that is installed then keeps it. Were it here
+before, the admin's account would get the number after it, which another component may need."""
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Machine:
         if me.volume:
             (self.root / "etc/lab-volume").write_text(me.volume + "\n")
         for user in me.users:
-            run("chroot", self.root, "sh", "-c", RENUMBER, "sh", user.name, str(user.uid))
+            run("chroot", self.root, "sh", "-c", FORGET_ACCOUNT, "sh", user.name, str(user.uid))
         self.hand_out(me.secrets)
 
     def hand_out(self, secrets: Mapping[str, str]) -> None:
