@@ -20,7 +20,9 @@ from constructs_lib.plan.model import LateValue
 
 __all__ = ["SecretSource", "check_size", "gzip_size", "pack"]
 
-APPLY = f"{INCOMING}/files/usr/local/sbin/clustermesos-apply"
+PROGRAM = "/usr/local/sbin/clustermesos-apply"
+APPLY = f"{INCOMING}/files{PROGRAM}"
+UNIT = "/etc/systemd/system/clustermesos-apply.service"
 LINE_BREAKS_TO_YAML = frozenset("\r\x85\u2028\u2029")
 
 
@@ -77,29 +79,47 @@ def _config(files: NodeFiles, source: SecretSource) -> dict[str, object]:
         **_apt(files),
         "write_files": [
             _write_file(file)
-            for file in incoming(files, source)
+            for file in (*_arrival(files, source), *incoming(files, source))
             if not (source.program and file.path == APPLY)
         ],
         # Without -e a failing line would not show in `cloud-init status` unless it is the last one.
-        "runcmd": ["set -e", *_arrival(files, source), ["python3", APPLY, "first-boot"]],
+        "runcmd": ["set -e", *_healing(source), _ATTEMPT],
     }
 
 
-def _arrival(files: NodeFiles, source: SecretSource) -> list[str]:
-    """Asks for the program until it is the very one that these files were rendered with."""
+_ATTEMPT = f"{PROGRAM} first-boot || {{ systemctl start --no-block {UNIT.rpartition('/')[2]}; exit 1; }}"
+"""cloud-init waits for this first attempt and tells how it ended; the unit makes the further ones."""
+
+
+def _healing(source: SecretSource) -> list[str]:
+    """cloud-init runs commands once in a machine's life: from here on the unit tries, also after reboots."""
+    placed = [] if source.program else [f"install -m 755 {APPLY} {PROGRAM}"]
+    unit = f"install -m 644 {INCOMING}/files{UNIT} {UNIT}"
+    return [*placed, unit, f"systemctl enable {UNIT.rpartition('/')[2]}", "sync"]
+
+
+def _arrival(files: NodeFiles, source: SecretSource) -> list[NodeFile]:
+    """Stands where the program belongs, and asks for the very one that these files were rendered with."""
     if not source.program:
         return []
-    program = shipped(APPLY, files.file(APPLY.removeprefix(f"{INCOMING}/files")).content)
+    program = shipped(APPLY, files.file(PROGRAM).content)
     digest = hashlib.sha256(program.encode()).hexdigest()
-    return [
+    script = (
+        "#!/bin/sh\nset -e\n"
         f"apply={APPLY}\n"
         f"arrived() {{ echo '{digest}  '$apply | sha256sum --check --quiet; }}\n"
         "for try in $(seq 180); do\n"
         f"  {{ {source.program}; }} >$apply && arrived && break\n"
         "  sleep 10\n"
         "done\n"
-        "arrived"
-    ]
+        "arrived\n"
+        # In one step: a power cut leaves this script or the program.
+        f"install -m 755 $apply {PROGRAM}.new\n"
+        "sync\n"
+        f"mv {PROGRAM}.new {PROGRAM}\n"
+        f'exec {PROGRAM} "$@"\n'
+    )
+    return [NodeFile(path=PROGRAM, content=script, mode=0o755)]
 
 
 def _names(files: NodeFiles) -> dict[str, object]:

@@ -29,6 +29,8 @@ from typing import Any
 Data = dict[str, Any]
 BUSY = "another clustermesos-apply runs on this node; wait until it has ended"
 STAGING, SIGNED = "sending", "rollouts.json"
+UNIT = "clustermesos-apply.service"
+"""Tries again after a boot that failed, and would take the lock between an apply and its rollback."""
 RESULT, LOG, CONFIRMED = "rollout.json", "rollout.log", "rollout.confirmed"
 
 
@@ -162,6 +164,7 @@ def keyed(node: Node, nonce: str, path: str) -> str | None:
 
 def start(node: Node, request: Data) -> Data:
     """Stage, run detached, hand on what it says; the answer is its result."""
+    subprocess.run(["systemctl", "stop", UNIT], capture_output=True, check=False, timeout=60)
     with node.lock():
         if node.pointer("wanted") != request["expected"]:
             raise RefusedError("this node's generation is another one than a moment ago; run it again")
@@ -240,6 +243,8 @@ def detached(node: Node, request: Data) -> None:
         # A later start may be under way already: what it notes is not ours to overwrite.
         if node.read(node.state / RESULT, {}).get("id") == request["id"]:
             node.note(RESULT, result | {"state": "ended"})
+        if node.pointer("applied") is None:
+            subprocess.run(["systemctl", "start", "--no-block", UNIT], check=False)
     finally:
         os._exit(code)
 

@@ -1,8 +1,9 @@
-"""Where user data is too small for the program: the shell that waits for it, run for real."""
+"""Where user data is too small for the program: the script that stands in its place, run for real."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.nodes.cloud_init import APPLY, pack
+from constructs_lib.nodes.cloud_init import PROGRAM as PLACE
 from constructs_lib.nodes.render import render
 from tests.nodes.clusters import SOURCE, site
 from tests.nodes.node import PROGRAM
@@ -19,20 +21,29 @@ PRINTS = 'echo x >>"$TRIES"; [ "$(wc -l <"$TRIES")" -ge 3 ] && cat "$PROGRAM"'
 """A source that has nothing to give at first."""
 
 
-def arrive(folder: Path, program: str, content: str) -> subprocess.CompletedProcess[str]:
+RECORDER = '#!/bin/sh\n# Double of the program: says how it was called.\necho "called: $*"\n'
+
+
+def arrive(folder: Path, program: str, content: str, digest_of: str = "") -> subprocess.CompletedProcess[str]:
+    """The script, called as `first-boot`; it waits for `digest_of`, else for the real program."""
     planned = site("whole")
     source = dataclasses.replace(SOURCE, program=program)
     config = yaml.safe_load(pack(render(planned, planned.nodes[0]), source))
     assert APPLY not in [entry["path"] for entry in config["write_files"]]
-    lines = config["runcmd"]
-    assert (lines[0], lines[2]) == ("set -e", ["python3", APPLY, "first-boot"])
+    [entry] = [entry for entry in config["write_files"] if entry["path"] == PLACE]
+    assert entry["permissions"] == "0755"
+    script = entry["content"].replace(APPLY, str(folder / "apply")).replace("180", "5")
+    script = script.replace(PLACE, str(folder / "placed"))
+    if digest_of:
+        script = script.replace(_sha(text()), _sha(digest_of))
     (folder / "sleep").write_text("#!/bin/sh\n# Double of sleep.\n")
     (folder / "sleep").chmod(0o755)
     (folder / "program").write_text(content)
-    script = f"set -e\n{lines[1]}\necho went on\n".replace(APPLY, str(folder / "apply")).replace("180", "5")
+    (folder / "placed").write_text(script)
+    (folder / "placed").chmod(0o755)
     variables = {"TRIES": str(folder / "tries"), "PROGRAM": str(folder / "program")}
     return subprocess.run(
-        ["sh", "-c", script],
+        [str(folder / "placed"), "first-boot"],
         capture_output=True,
         text=True,
         check=False,
@@ -45,27 +56,33 @@ def text() -> str:
     return shipped(APPLY, PROGRAM.read_text(encoding="utf-8"))
 
 
-def test_it_is_asked_for_until_it_is_there(tmp_path: Path) -> None:
-    done = arrive(tmp_path, PRINTS, text())
+def _sha(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
-    assert done.stdout == "went on\n", done.stderr
-    assert (tmp_path / "apply").read_text() == text()
+
+def test_it_is_asked_for_until_it_is_there_then_takes_the_scripts_place_and_goes_on(tmp_path: Path) -> None:
+    done = arrive(tmp_path, PRINTS, RECORDER, digest_of=RECORDER)
+
+    assert done.stdout == "called: first-boot\n", done.stderr
+    assert (tmp_path / "apply").read_text() == (tmp_path / "placed").read_text() == RECORDER
     assert (tmp_path / "tries").read_text().count("x") == 3
 
 
 def test_another_program_than_the_one_that_was_rendered_is_not_run(tmp_path: Path) -> None:
-    done = arrive(tmp_path, PRINTS, text() + "\n")
+    done = arrive(tmp_path, PRINTS, RECORDER)
 
     assert done.returncode != 0
-    assert "went on" not in done.stdout
+    assert "called" not in done.stdout
 
 
-def test_a_source_that_never_gives_it_ends_the_boot_in_bounded_time(tmp_path: Path) -> None:
-    done = arrive(tmp_path, "echo 'no role yet' >&2; false", text())
+def test_a_source_that_never_gives_it_ends_the_attempt_in_bounded_time_and_the_next_one_asks_again(
+    tmp_path: Path,
+) -> None:
+    done = arrive(tmp_path, "echo 'no role yet' >&2; false", RECORDER, digest_of=RECORDER)
 
     assert done.returncode != 0
     assert done.stderr.count("no role yet") == 5
-    assert "went on" not in done.stdout
+    assert (tmp_path / "placed").read_text().startswith("#!/bin/sh\nset -e\napply=")
 
 
 def test_elsewhere_the_program_is_in_the_user_data() -> None:
@@ -73,4 +90,5 @@ def test_elsewhere_the_program_is_in_the_user_data() -> None:
     config = yaml.safe_load(pack(render(planned, planned.nodes[0]), SOURCE))
 
     assert APPLY in [entry["path"] for entry in config["write_files"]]
-    assert config["runcmd"] == ["set -e", ["python3", APPLY, "first-boot"]]
+    assert PLACE not in [entry["path"] for entry in config["write_files"]]
+    assert f"install -m 755 {APPLY} {PLACE}" in config["runcmd"]

@@ -157,6 +157,14 @@ def test_a_version_that_nobody_has_is_named_with_those_there_are(machine: Machin
     )
 
 
+def test_a_repository_that_has_nothing_at_all_is_waited_for(machine: Machine) -> None:
+    """As with a mirror that is down: `apt-get update` only warns of it."""
+    done = machine.run(names=["docker-ce"])
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("docker-ce: no version 28.5; the repository has none; gave up after 1 s\n")
+
+
 def test_only_missing_packages_of_the_distribution_are_installed(machine: Machine) -> None:
     machine.installed("chrony", "4.5")
 

@@ -117,6 +117,8 @@ def test_apply_ends_before_anything_is_changed(tmp_path: Path) -> None:
 
 def test_a_reboot_says_it_and_goes_on(tmp_path: Path) -> None:
     node = Node(tmp_path)
+    node.send({"/etc/web.conf": "none\n"})
+    node.apply("first-boot")
     node.send({SCRIPT: LACKS, "/etc/web.conf": "one\n"})
 
     done = node.apply("boot")

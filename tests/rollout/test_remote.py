@@ -157,6 +157,27 @@ def test_a_running_apply_is_seen_and_nothing_is_sent(node: Behind) -> None:
         holder.wait()
 
 
+def test_a_boot_that_is_tried_again_and_again_steps_aside(node: Behind) -> None:
+    """Its unit would hold the lock most of the time, and take it before a rollback could."""
+    node.node.calls()
+
+    node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
+
+    calls = node.node.calls()
+    assert calls[0] == "stop clustermesos-apply.service"
+    assert "start --no-block clustermesos-apply.service" not in calls
+
+
+def test_a_first_boot_that_an_operator_could_not_heal_either_is_tried_again(node: Behind) -> None:
+    (node.node.state / "applied").unlink()
+    (node.node.doubles / "fail").write_text(f"restart {UNIT}\n")
+
+    outcome = node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
+
+    assert outcome.code == 1
+    assert node.node.calls()[-1] == "start --no-block clustermesos-apply.service"
+
+
 def test_a_node_that_no_operator_reaches_again_goes_back_by_itself(node: Behind) -> None:
     shell = replace(node.shell, confirm_seconds=1)
     seen = shell.look(TWO, {})

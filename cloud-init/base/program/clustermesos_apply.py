@@ -1,8 +1,9 @@
 """Makes this node what its generation says. Safe to repeat: after a crash, run it again.
 
 first-boot and apply take /var/lib/clustermesos/incoming, if there is one; boot keeps the secrets that are
-here; rollback goes back to the generation that was applied before; status and health print JSON. A generation
-is a manifest.json and files/; former ones stay in /var/lib/clustermesos/generations.
+here, and is a first boot while nothing was applied; rollback goes back to the generation that was applied
+before; status and health print JSON. A generation is a manifest.json and files/; former ones stay in
+/var/lib/clustermesos/generations.
 --root FOLDER stands for /, --patience SECONDS is what no wait may exceed, --brief is health in one line.
 Exit codes: 0 as wanted, 1 a step failed, 2 wrong call or generation, 3 a component is not healthy.
 """
@@ -284,7 +285,8 @@ def work(command: str, disk: Disk, patience: int, *, brief: bool) -> int:
         boot = command == "boot"
         number = back(disk) if command == "rollback" else take(disk, boot=boot)
         say(f"generation {number}")
-        Apply(disk, number, patience=patience, boot=boot).everything()
+        again = boot and disk.pointer("applied") is not None
+        Apply(disk, number, patience=patience, boot=again).everything()
         say(f"generation {number} is applied")
     return 0
 

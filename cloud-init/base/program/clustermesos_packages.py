@@ -67,9 +67,9 @@ def pin(name: str, line: str | None, *, must: bool) -> str:
         if of_line(version, line):
             return f"={version}"
     if must:
-        raise Failure(
-            f"{name}: no version {line}; the repository has {', '.join(known[:5]) or 'none'}", WRONG
-        )
+        # apt-get update succeeds where no mirror answers: that there is none at all may be over in a while.
+        code = WRONG if known else 1
+        raise Failure(f"{name}: no version {line}; the repository has {', '.join(known[:5]) or 'none'}", code)
     return ""
 
 

@@ -1,0 +1,115 @@
+"""What cloud-init runs once and what its unit tries again."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from constructs_lib.nodes.cloud_init import APPLY, PROGRAM, UNIT, pack
+from constructs_lib.nodes.generation import INCOMING
+from constructs_lib.nodes.render import render
+from tests.nodes.clusters import SOURCE, site
+from tests.nodes.node import Node
+
+SYSTEMCTL = '#!/bin/sh\n# Double of systemctl.\necho "systemctl $*" >>"$CALLS"\n'
+PROGRAM_DOUBLE = '#!/bin/sh\n# Double of the program.\necho "program $*" >>"$CALLS"\nexit "$CODE"\n'
+SYNC = "#!/bin/sh\n# Double of sync.\n"
+STAGE = {"component": "web", "units": ["web.service"], "seconds": 5, "checks": ["web.service"]}
+
+
+def unit() -> configparser.ConfigParser:
+    planned = site("whole")
+    text = render(planned, planned.nodes[0]).file(UNIT).content
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text)
+    return parser
+
+
+def run_commands(folder: Path, *, code: int) -> tuple[int, list[str], str]:
+    """What cloud-init's shell ends with, what was called, and the unit that was put in place."""
+    planned = site("whole")
+    config = yaml.safe_load(pack(render(planned, planned.nodes[0]), SOURCE))
+    calls = folder / "calls"
+    for name, text in (("systemctl", SYSTEMCTL), ("sync", SYNC)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    for path, text in (
+        (PROGRAM, PROGRAM_DOUBLE),
+        (UNIT, render(planned, planned.nodes[0]).file(UNIT).content),
+    ):
+        (folder / f"incoming{path}").parent.mkdir(parents=True)
+        (folder / f"incoming{path}").write_text(text)
+        (folder / f"root{path}").parent.mkdir(parents=True)
+    lines = "\n".join(config["runcmd"])
+    lines = lines.replace(f"{INCOMING}/files", f"{folder}/incoming")
+    lines = lines.replace(f" {PROGRAM}", f" {folder}/root{PROGRAM}").replace(
+        f"\n{PROGRAM}", f"\n{folder}/root{PROGRAM}"
+    )
+    lines = lines.replace(f" {UNIT}", f" {folder}/root{UNIT}")
+    done = subprocess.run(
+        ["sh", "-c", lines],
+        check=False,
+        timeout=60,
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(calls), "CODE": str(code)},
+    )
+    return done.returncode, calls.read_text().splitlines(), (folder / f"root{UNIT}").read_text()
+
+
+def test_the_unit_is_there_and_enabled_before_the_first_attempt(tmp_path: Path) -> None:
+    code, calls, placed = run_commands(tmp_path, code=0)
+
+    assert code == 0
+    assert calls == ["systemctl enable clustermesos-apply.service", "program first-boot"]
+    assert "ExecStart=" in placed
+
+
+def test_a_first_attempt_that_fails_is_told_by_cloud_init_and_tried_again_by_the_unit(tmp_path: Path) -> None:
+    code, calls, _ = run_commands(tmp_path, code=1)
+
+    assert code == 1
+    assert calls[-1] == "systemctl start --no-block clustermesos-apply.service"
+
+
+def test_the_unit_tries_until_it_succeeds_but_not_what_no_further_attempt_cures() -> None:
+    service, name = unit()["Service"], unit()["Unit"]
+
+    assert service["ExecStart"] == f"{PROGRAM} boot"
+    assert service["Restart"] == "on-failure"
+    assert service["RestartPreventExitStatus"] == "2"
+    assert name["StartLimitIntervalSec"] == "0"
+    # Nothing has to be there first: on some platforms not even the program is.
+    assert not [key for key in name if key.startswith("condition")]
+    assert APPLY.endswith(PROGRAM)
+
+
+def test_boot_is_a_first_boot_while_nothing_was_applied(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    preflight = {"/usr/local/sbin/clustermesos-preflight": "echo preflight: no room; exit 1\n"}
+    node.send(preflight)
+    assert node.apply("boot").returncode == 1
+    assert node.apply("boot").returncode == 1
+
+    (node.state / "generations/1/files/usr/local/sbin/clustermesos-preflight").write_text("exit 0\n")
+    assert node.apply("boot").returncode == 0
+    (node.state / "generations/1/files/usr/local/sbin/clustermesos-preflight").write_text("exit 1\n")
+    assert node.apply("boot").returncode == 0, "a node that ran goes on as well as it can"
+
+
+@pytest.mark.parametrize("command", ["first-boot", "boot"])
+def test_what_was_late_at_the_first_attempt_is_started_by_the_next(tmp_path: Path, command: str) -> None:
+    node = Node(tmp_path)
+    later = STAGE | {"component": "late", "units": ["late.service"], "checks": []}
+    (node.doubles / "inactive").write_text("web.service\n")
+    node.send({}, stages=[STAGE, later])
+    assert node.apply(command).returncode == 3
+    assert "start late.service" not in node.calls()
+
+    (node.doubles / "inactive").unlink()
+    assert node.apply("boot").returncode == 0
+    assert "start late.service" in node.calls()
+    assert node.status()["applied"] == 1
