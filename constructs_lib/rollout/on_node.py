@@ -32,6 +32,8 @@ STAGING, SIGNED = "sending", "rollouts.json"
 UNIT = "clustermesos-apply.service"
 """Tries again after a boot that failed, and would take the lock between an apply and its rollback."""
 RESULT, LOG, CONFIRMED = "rollout.json", "rollout.log", "rollout.confirmed"
+LOOKS_WITHIN = 10
+"""Seconds within which a run that waits for its confirmation has surely seen it."""
 
 
 class RefusedError(Exception):
@@ -238,6 +240,8 @@ def detached(node: Node, request: Data) -> None:
         took = request["command"] == "apply" and before is not None and node.pointer("wanted") != before
         if took and not reached(node, request, result):
             print("no operator got in again: going back to the former generation", flush=True)
+            # Noted first: who confirms from now on is told that it is too late.
+            node.note(RESULT, result | {"state": "going back"})
             back = run(node, "rollback", request["patience"])
             result |= {"went_back": back == 0, "wanted": node.pointer("wanted")}
         # A later start may be under way already: what it notes is not ours to overwrite.
@@ -291,9 +295,16 @@ def follow(node: Node, run_id: str, child: int) -> Data:
 
 
 def confirm(node: Node, request: Data) -> Data:
-    """Keep what `start` with this id did."""
+    """Keep what `start` with this id did; `went_back` is true where nobody had confirmed in time."""
     node.note(CONFIRMED, {"id": request["id"]})
-    return {}
+    end = time.monotonic() + LOOKS_WITHIN
+    while True:
+        result = node.read(node.state / RESULT, {})
+        waits = result.get("id") == request["id"] and result.get("state") == "unconfirmed"
+        # Whoever waits for this may be gone, after a reboot for example; then nothing goes back any more.
+        if not waits or time.monotonic() > end:
+            return {"went_back": result.get("state") == "going back" or result.get("went_back", False)}
+        time.sleep(0.1)
 
 
 def why(node: Node, request: Data) -> Data:

@@ -114,9 +114,9 @@ class NodeShell:
         """Have the node go to its former generation."""
         return self._start("rollback", seen, {"manifest": None}, hear)
 
-    def confirm(self, run_id: str) -> None:
-        """Keep what the run of this id did: an operator got in again."""
-        self._ask("confirm", {"id": run_id})
+    def confirm(self, run_id: str) -> bool:
+        """Keep what the run of this id did: an operator got in again. False where that came too late."""
+        return not self._ask("confirm", {"id": run_id})["went_back"]
 
     def why(self) -> Answer:
         """What is not healthy: {components: name → what is wrong, journals: unit → last lines}."""
@@ -146,9 +146,10 @@ class NodeShell:
             hear(f"the connection was lost ({lost}); looking how it went on")
             result = self._result(run_id)
         # By a connection of its own: it proves that an operator still gets in.
-        if result["state"] == "unconfirmed":
-            self.confirm(run_id)
-        return Outcome(code=result["code"], last=last[0], went_back=result.get("went_back", False))
+        kept = (
+            self.confirm(run_id) if result["state"] == "unconfirmed" else not result.get("went_back", False)
+        )
+        return Outcome(code=result["code"], last=last[0], went_back=not kept)
 
     @property
     def _longest(self) -> float:

@@ -17,7 +17,7 @@ from constructs_lib.errors import RollError
 from constructs_lib.roll.gate import Machine, SshGate
 from constructs_lib.rollout.gates import Gates
 from constructs_lib.rollout.lease import Lease
-from constructs_lib.rollout.remote import Seen, asking
+from constructs_lib.rollout.remote import CONFIRM_SECONDS, Seen, asking
 from constructs_lib.rollout.run import Rollout, last_first, of_the_last_rollout
 from constructs_lib.rollout.survey import NodeState, survey
 from constructs_lib.rollout.targets import Target, in_order
@@ -247,8 +247,20 @@ def test_a_run_that_dies_leaves_the_node_with_its_former_generation_and_the_next
         end(process)
     until(lambda: (node.shell.look(ONE, {}).result or {}).get("state") == "ended")
     assert node.conf() == "one\n"
+    node.shell = replace(node.shell, confirm_seconds=CONFIRM_SECONDS)
     assert len(cluster.apply(TWO)) == 3
     assert cluster.confs() == ["two\n"] * 3
+
+
+def test_a_confirmation_that_comes_too_late_is_no_success(cluster: Cluster) -> None:
+    node = cluster.nodes["master-2"]
+    node.shell = replace(node.shell, confirm_seconds=0)
+
+    with pytest.raises(RollError, match="master-2: could not be reached any more, and went back by itself"):
+        cluster.apply(TWO)
+
+    until(lambda: (node.shell.look(ONE, {}).result or {}).get("state") == "ended")
+    assert node.conf() == "one\n"
 
 
 def started(node: Behind, seen: Seen) -> subprocess.Popen[bytes]:
