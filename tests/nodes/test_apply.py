@@ -71,9 +71,9 @@ def test_only_units_whose_files_changed_are_restarted(node: Node) -> None:
 
     assert node.calls() == [
         "daemon-reload",
-        f"enable {UNIT}",
+        f"enable --no-reload {UNIT}",
         f"restart {UNIT}",
-        "enable db.service",
+        "enable --no-reload db.service",
         "start db.service",
     ]
 
@@ -93,7 +93,7 @@ def test_a_reload_is_enough_where_the_file_says_so_and_a_unit_outside_any_stage_
         "daemon-reload",
         "show -P LoadState ssh.service",
         "try-reload-or-restart ssh.service",
-        f"enable {UNIT}",
+        f"enable --no-reload {UNIT}",
         f"reload-or-restart {UNIT}",
     ]
 
@@ -112,7 +112,7 @@ def test_a_unit_that_this_node_does_not_have_is_not_restarted_and_stops_nothing(
     assert node.calls() == [
         "daemon-reload",
         "show -P LoadState other.service",
-        f"enable {UNIT}",
+        f"enable --no-reload {UNIT}",
         f"start {UNIT}",
     ]
     assert node.status()["pending"] == {"restarts": [], "reloads": []}
@@ -208,7 +208,7 @@ def test_an_unhealthy_component_stops_the_next_ones_and_says_what_it_waited_for(
     assert done.stderr == (
         "clustermesos-apply: error: web is not healthy: web.service is inactive; gave up after 1 s\n"
     )
-    assert "enable late.service" not in node.calls()
+    assert "enable --no-reload late.service" not in node.calls()
     assert node.status()["applied"] is None
 
 

@@ -78,7 +78,7 @@ class Apply:
             for line in said.splitlines():
                 say(line)
 
-    def wait(self, seconds: int, pause: int, *attempt: Any) -> Any:
+    def wait(self, seconds: int, pause: float, *attempt: Any) -> Any:
         return until(min(seconds, self.patience), pause, *attempt)
 
     def directory(self, entry: Entry) -> None:
@@ -146,7 +146,7 @@ class Apply:
     def start(self) -> None:
         run("systemctl", "daemon-reload")
         for unit in self.manifest["boot_units"]:
-            systemctl("enable", unit)
+            enable(unit)
         staged = {unit for stage in self.manifest["stages"] for unit in stage["units"]}
         for kind, verb in (("restarts", "try-restart"), ("reloads", "try-reload-or-restart")):
             for unit in self.pending[kind]:
@@ -158,12 +158,12 @@ class Apply:
             for unit in stage["units"]:
                 restart = "restart" if unit in self.pending["restarts"] else None
                 reload = "reload-or-restart" if unit in self.pending["reloads"] else None
-                systemctl("enable", unit)
+                enable(unit)
                 systemctl(restart or reload or "start", unit)
                 for kind in self.pending:
                     self.done(kind, {unit})
             if stage["checks"]:
-                self.wait(stage["seconds"], 2, healthy, stage)
+                self.wait(stage["seconds"], 0.5, healthy, stage)
                 say(f"{stage['component']} is healthy")
             self.preflight(stage["component"])
 
@@ -190,9 +190,14 @@ def healthy(stage: Entry) -> None:
         raise Failure(f"{stage['component']} is not healthy: {'; '.join(wrong)}", UNHEALTHY)
 
 
+def enable(unit: str) -> None:
+    """For the next boot. systemd need not read all of its units anew for that, once for each unit."""
+    systemctl("enable --no-reload", unit)
+
+
 def systemctl(verb: str, unit: str) -> None:
     try:
-        run("systemctl", verb, unit)
+        run("systemctl", *verb.split(), unit)
     except Failure:
         # What systemctl says itself is only where to look.
         words = ask("journalctl", "-q", "-o", "cat", "-n", "3", "-u", unit).stdout.splitlines()
