@@ -25,6 +25,7 @@ from constructs_lib.simulator.mesos_process import (
     make_folder,
     place,
     shown,
+    started_with,
     version,
     version_line,
 )
@@ -77,6 +78,7 @@ def read_settings(arguments: Sequence[str], environ: Mapping[str, str], log: Log
         **_offered(flags),
     }
     logins = http_logins(flags, "http_credentials", "mesos-agent-readwrite", log)
+    log(started_with(flags))
     return Settings(flags, where, master, logins, credential, info)
 
 

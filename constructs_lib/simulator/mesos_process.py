@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import socket
 from collections.abc import Mapping
@@ -161,9 +162,14 @@ def shown(flags: Given) -> dict[str, str]:
     return {name: _text(name, value) for name, value in sorted(flags.items())}
 
 
+def started_with(flags: Given) -> str:
+    """The line in which Mesos logs its flags: JSON with all that its file holds, of a path the path alone."""
+    return "Flags at startup: " + " ".join(f'--{name}="{value}"' for name, value in shown(flags).items())
+
+
 def _text(name: str, value: object) -> str:
     if name in ("zk", "master") and isinstance(value, str) and "@" in value:
         return value.partition("//")[0] + "//***@" + value.rpartition("@")[2].strip()
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from constructs_lib.components.flags import known_flags
 from constructs_lib.components.model import Role
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import NODE_ADDRESS, render
+from constructs_lib.nodes.templates import TEMPLATE_FOLDER
 from constructs_lib.plan.plan import plan
 from constructs_lib.simulator.double import Log
 from constructs_lib.simulator.mesos_agent import read_settings
@@ -27,6 +31,7 @@ from tests.conftest import need
 from tests.nodes.clusters import WHOLE, site
 
 ADDRESS = "10.20.96.7"
+PROGRAM = "/usr/local/libexec/mesos-agent-config"
 
 
 def agent(case: str = "whole") -> NodeFiles:
@@ -162,7 +167,7 @@ class Node:
     def configure(self, *arguments: str) -> tuple[int, str]:
         self.root.put("/etc/mesos/agent.json", json.dumps(self.given))
         self.root.put("/proc/sys/kernel/random/boot_id", self.boot)
-        script = agent().file("/usr/local/libexec/mesos-agent-config").content
+        script = agent().file(PROGRAM).content
         done = self.root.run(
             script,
             *arguments,
@@ -176,6 +181,13 @@ class Node:
 
     def read(self, name: str) -> str:
         return self.root.at(f"/run/mesos-agent/{name}").read_text()
+
+    def environ(self) -> dict[str, str]:
+        """What the agent's unit starts it with, once the program ran."""
+        text = agent().file("/etc/default/mesos-agent").content.replace(NODE_ADDRESS, ADDRESS)
+        here = re.sub("(/run/|/var/)", rf"{self.root.folder}\1", text)
+        computed = dict(line.split("=", 1) for line in self.read("docker.env").splitlines())
+        return sourced(here) | computed
 
 
 class Master(BaseHTTPRequestHandler):
@@ -211,6 +223,28 @@ def test_its_first_start_waits_for_a_leading_master_and_a_later_one_does_not(nod
     node.register()
     node.given["masters"] = ["127.0.0.1:1"]
     assert node.configure() == (0, "")
+
+
+def test_waiting_for_a_leading_master_ends_after_15_minutes_however_slow_each_answer_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wait = runpy.run_path(str(TEMPLATE_FOLDER / "mesos_agent" / "mesos-agent-config"))["wait_for_leader"]
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def slow(*_: object, **__: object) -> None:
+        sleep(4)
+        raise TimeoutError
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: now[0])
+    monkeypatch.setitem(wait.__globals__, "time", clock)
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", slow)
+
+    with pytest.raises(SystemExit, match="no leading Mesos master among a, b, c, d, e for 15 minutes"):
+        wait(["a", "b", "c", "d", "e"])
+    assert 900 <= now[0] <= 930
 
 
 def test_it_offers_less_than_the_machine_has(node: Node) -> None:
@@ -283,23 +317,27 @@ def test_docker_29_is_asked_in_an_older_version_of_its_api(node: Node, version: 
     assert node.read("docker.env") == wanted
 
 
-def test_mesos_own_containers_are_fetched_with_dockers_login(node: Node) -> None:
-    node.root.put("/root/.docker/config.json", "{}")
-
+def test_no_secret_of_the_node_is_in_the_line_in_which_the_agent_logs_its_flags(
+    node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    login = {"auths": {"registry.example.org:5000": {"auth": "Y2x1c3RlcjpwYXNzd29yZA=="}}}
+    node.root.put("/root/.docker/config.json", json.dumps(login))
     assert node.configure() == (0, "")
-    path = node.root.at("/root/.docker/config.json")
-    assert node.read("docker.env") == f"MESOS_DOCKER_CONFIG=file://{path}\n"
-    assert known_flags("mesos-agent").wrong("docker_config", f"file://{path}") == ""
+
+    read_settings([], node.environ(), Log("mesos-agent"))
+
+    said = capsys.readouterr().err
+    assert '--resources="' in said.partition("Flags at startup: ")[2]
+    for secret in ("Y2x1c3RlcjpwYXNzd29yZA==", 'agent-"secret', 'operator-"secret'):
+        assert secret not in said
 
 
 def test_the_double_of_the_agent_which_refuses_what_mesos_would_takes_flags_and_computed_files(
     node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     node.configure()
-    text = agent().file("/etc/default/mesos-agent").content.replace(NODE_ADDRESS, ADDRESS)
-    environ = sourced(re.sub("(/run/|/var/)", rf"{node.root.folder}\1", text))
 
-    settings = read_settings([], environ, Log("mesos-agent"))
+    settings = read_settings([], node.environ(), Log("mesos-agent"))
 
     assert settings.credential == ("agent", 'agent-"secret')
     assert settings.logins.read_write
@@ -359,7 +397,8 @@ def test_while_tasks_may_run_a_change_that_mesos_refuses_is_told_and_nothing_for
 
     assert code == 1
     assert said.startswith(
-        f"Mesos would refuse this agent: {told}. Drain it, then run: mesos-agent-config --forget"
+        f"Mesos would refuse this agent: {told}. Drain it, then run: "
+        f"sudo {PROGRAM} --forget && sudo systemctl restart mesos-agent; "
     )
     assert node.latest.is_symlink()
     assert node.read("attributes") == before
@@ -382,3 +421,13 @@ def test_a_note_that_cannot_be_read_is_no_reason_to_stay_down(node: Node) -> Non
 
     assert node.configure() == (0, "")
     assert node.latest.is_symlink()
+
+
+@pytest.mark.parametrize("note", ["{", None])
+def test_asked_to_forget_it_needs_no_note_of_what_was_before(node: Node, note: str | None) -> None:
+    path = node.root.at("/var/lib/mesos/clustermesos-agent.json")
+    if note:
+        path.write_text(note)
+
+    assert node.configure("--forget") == (0, "registers as a new agent: --forget")
+    assert not node.latest.is_symlink()
