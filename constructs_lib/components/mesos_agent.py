@@ -32,6 +32,8 @@ MESOS_AGENT = Component(
             TASK_PORTS[0],
             (Role.MASTER, Role.CONSUL, Role.AGENT, Role.GATEWAY, Role.EDGE),
             "what tasks offer, on the ports that Mesos gives them",
+            # A container that asks for its own node's published port comes in at Docker's bridge.
+            to_containers=True,
             last=TASK_PORTS[1],
         ),
     ),

@@ -98,6 +98,11 @@ class Port:
     metrics_from: Source | None = None
     """The one source whose build has the metrics; None is every one."""
 
+    @property
+    def range(self) -> str:
+        """`22`, or `31000-32000`."""
+        return str(self.number) if self.last in (None, self.number) else f"{self.number}-{self.last}"
+
 
 @dataclass(frozen=True)
 class File:

@@ -117,9 +117,18 @@ class Doubles:
         self.runs(yes=True)
 
     def runs(self, *, yes: bool) -> None:
-        state = 0 if yes else 3
+        self.unit("active" if yes else "inactive")
+
+    def unit(self, state: str) -> None:
+        """The unit's state as systemd has it."""
         self.node.double(
-            "systemctl", f'test "$1" != is-active || exit {state}; echo "$@" >>{self.node.folder}/asked'
+            "systemctl",
+            f"""
+case $1 in
+show) test "$*" = "show --property=ActiveState --value chronos.service" && echo {state} ;;
+is-active) test {state} = active || exit 3 ;;
+*) echo "$@" >>{self.node.folder}/asked ;;
+esac""",
         )
 
     def watchdog(self, *arguments: str) -> tuple[int, str]:
@@ -173,6 +182,24 @@ def test_a_master_that_does_not_lead_stops_it_the_second_time_and_is_healthy_wit
     assert doubles.watchdog("--check") == (0, "")
     doubles.watchdog()
     assert doubles.asked() == []
+
+
+@pytest.mark.parametrize("state", ["activating", "reloading"])
+def test_one_that_ends_at_each_start_is_stopped_where_the_master_does_not_lead(
+    doubles: Doubles, state: str
+) -> None:
+    doubles.elected = 0.0
+    doubles.unit(state)
+    assert doubles.watchdog("--check") == (1, "chronos elsewhere")
+    doubles.watchdog()
+    doubles.watchdog()
+    assert doubles.asked() == ["stop chronos.service"]
+
+
+def test_one_that_ends_at_each_start_is_not_healthy_where_the_master_leads(doubles: Doubles) -> None:
+    doubles.unit("activating")
+    doubles.answers = False
+    assert doubles.watchdog("--check") == (1, "chronos does not answer")
 
 
 def test_a_frozen_framework_is_told_at_once_and_restarted_in_the_end(doubles: Doubles) -> None:

@@ -85,11 +85,12 @@ def test_nftables_itself_accepts_every_nodes_rules(tmp_path: Path) -> None:
 
 
 class Network:
-    """A master's namespace with the firewall, and a namespace beside it that takes any address."""
+    """A node's namespace with the firewall, one beside it that takes any address, and one of a container."""
 
     def __init__(self, folder: Path) -> None:
         self.rules = folder / "firewall.nft"
         self.node, self.other = f"cm-node-{folder.name[-8:]}", f"cm-other-{folder.name[-8:]}"
+        self.container = f"cm-task-{folder.name[-8:]}"
 
     def ip(self, *arguments: str) -> None:
         subprocess.run(["ip", *arguments], check=True, capture_output=True)
@@ -97,6 +98,7 @@ class Network:
     def build(self) -> None:
         self.ip("netns", "add", self.node)
         self.ip("netns", "add", self.other)
+        self.ip("netns", "add", self.container)
         self.ip(
             "link", "add", "eth0", "netns", self.node, "type", "veth", "peer", "eth0", "netns", self.other
         )
@@ -104,9 +106,29 @@ class Network:
             self.ip("-n", space, "address", "add", address, "dev", "eth0")
             self.ip("-n", space, "link", "set", "eth0", "up")
             self.ip("-n", space, "link", "set", "lo", "up")
+        self.ip(
+            "link",
+            "add",
+            "docker0",
+            "netns",
+            self.node,
+            "type",
+            "veth",
+            "peer",
+            "eth0",
+            "netns",
+            self.container,
+        )
+        for space, device, address in (
+            (self.node, "docker0", "172.17.0.1/16"),
+            (self.container, "eth0", "172.17.0.2/16"),
+        ):
+            self.ip("-n", space, "address", "add", address, "dev", device)
+            self.ip("-n", space, "link", "set", device, "up")
+        self.ip("-n", self.container, "route", "add", "default", "via", "172.17.0.1")
 
     def remove(self) -> None:
-        for space in (self.node, self.other):
+        for space in (self.node, self.other, self.container):
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 
     def run(self, space: str, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -127,13 +149,17 @@ class Network:
         """Whether a connection from `source` is answered: a closed port answers, a filtered one does not."""
         self.ip("-n", self.other, "address", "flush", "dev", "eth0")
         self.ip("-n", self.other, "address", "add", f"{source}/8", "dev", "eth0")
+        return self.answers(self.other, port)
+
+    def answers(self, space: str, port: int) -> bool:
+        """Whether the node answers whoever is in that namespace."""
         code = (
             "import socket, sys\n"
             "with socket.socket() as s:\n"
             "    s.settimeout(1.0)\n"
             f"    sys.exit(s.connect_ex(('10.20.16.11', {port})) == 11)\n"
         )
-        return self.run(self.other, "python3", "-c", code).returncode == 0
+        return self.run(space, "python3", "-c", code).returncode == 0
 
 
 @pytest.fixture
@@ -165,6 +191,20 @@ def test_only_the_tables_sources_reach_a_port(network: Network) -> None:
     assert not network.reaches(agent, 3888)
     assert network.reaches(consul, 7000)
     assert not network.reaches(consul, 8081)
+
+
+@pytest.mark.root
+def test_containers_and_the_node_itself_reach_what_tasks_on_the_node_offer(network: Network) -> None:
+    network.rules.write_text(firewall("whole", "general"))
+    assert network.answers(network.container, 5051), "without the firewall everything answers"
+    network.load()
+
+    for port in (31000, 31500, 32000):
+        assert network.answers(network.container, port)
+        assert network.answers(network.node, port)
+    assert not network.answers(network.container, 30999)
+    assert not network.answers(network.container, 32001)
+    assert not network.answers(network.container, 5051)
 
 
 @pytest.mark.root

@@ -21,16 +21,17 @@ FINE = {
     "ip": "echo '2: eth0    inet 10.20.16.11/20 brd 10.20.31.255 scope global eth0'",
     "getent": "echo 192.0.2.1",
     "chronyc": "echo 'Leap status     : Normal'",
-    "docker": "echo 1.51",
+    "docker": "echo 1.24 1.51",
 }
-"""Program → what its double says on a master that lacks nothing."""
+"""Program → what its double says on a node that lacks nothing."""
 
 
-def script(folder: Path, *warnings: str) -> Path:
+def script(folder: Path, role: str, *warnings: str) -> Path:
     spec = ClusterSpec.model_validate(WHOLE | {"nodes": {"preflight_warnings": list(warnings)}})
     site = plan(spec).site("eu")
     path = folder / "preflight"
-    text = render(site, site.nodes_of(Role.MASTER)[0]).file(SCRIPT).content
+    node = site.pools[0] if role == Role.AGENT else site.nodes_of(Role.MASTER)[0]
+    text = render(site, node).file(SCRIPT).content
     # Whatever cgroup version this machine has.
     assert "/sys/fs/cgroup/cgroup.controllers" in text
     path.write_text(text.replace("/sys/fs/cgroup/cgroup.controllers", str(folder / "cgroup.controllers")))
@@ -38,13 +39,14 @@ def script(folder: Path, *warnings: str) -> Path:
 
 
 def ask(folder: Path, when: str, *warnings: str, **doubles: str) -> subprocess.CompletedProcess[str]:
+    role = doubles.pop("role", "agent" if when == "docker" else "master")
     if doubles.pop("cgroup", "2") == "2":
         (folder / "cgroup.controllers").write_text("cpu memory\n")
     for name, text in (FINE | doubles).items():
         (folder / name).write_text(f"#!/bin/sh\n# Double of {name}.\n{text}\n")
         (folder / name).chmod(0o755)
     return subprocess.run(
-        ["sh", str(script(folder, *warnings)), when],
+        ["sh", str(script(folder, role, *warnings)), when],
         capture_output=True,
         text=True,
         check=False,
@@ -67,10 +69,25 @@ LACKING = [
     ("data-disk", "base", {"df": "echo Avail; echo 1023"}),
     ("clock", "base", {"chronyc": "echo 'Leap status     : Not synchronised'"}),
     ("clock", "base", {"chronyc": "echo '506 Cannot talk to daemon'; exit 1"}),
-    ("docker-api", "docker", {"docker": "echo 1.52"}),
-    ("docker-api", "docker", {"docker": "echo 1.9"}),
+    ("docker-api", "docker", {"docker": "echo 1.45 1.52"}),
+    ("docker-api", "docker", {"docker": "echo 1.12 1.23"}),
+    ("docker-api", "docker", {"docker": "echo 1.40 2.0"}),
+    ("docker-api", "docker", {"docker": "echo what"}),
     ("docker-api", "docker", {"docker": "exit 1"}),
 ]
+
+
+@pytest.mark.parametrize("versions", ["1.12 1.41", "1.24 1.51", "1.44 1.52", "1.44 1.55"])
+def test_an_engine_passes_that_speaks_an_api_which_the_agent_will_ask_for(
+    tmp_path: Path, versions: str
+) -> None:
+    done = ask(tmp_path, "docker", docker=f"echo {versions}")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_only_agents_are_asked_for_dockers_api(tmp_path: Path) -> None:
+    assert ask(tmp_path, "docker", role="master", docker="echo 1.45 1.52").returncode == 0
 
 
 @pytest.mark.parametrize(("name", "when", "doubles"), LACKING)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.components.model import Role
@@ -63,9 +63,10 @@ def test_min_and_max_are_kept_and_count_is_both() -> None:
     assert [(pool.name, pool.min, pool.max) for pool in site.pools] == [("a", 3, 3), ("b", 0, 20)]
 
 
-@given(settings=SITES)
-def test_planning_is_deterministic_and_no_address_is_given_twice(settings: dict[str, Any]) -> None:
-    spec = cluster(**settings)
+@settings(deadline=None)
+@given(shape=SITES)
+def test_planning_is_deterministic_and_no_address_is_given_twice(shape: dict[str, Any]) -> None:
+    spec = cluster(**shape)
     first = plan(spec)
     assert first == plan(spec) == plan(spec, first.lock)
     addresses = [node.address for node in first.site("eu").nodes]
@@ -74,10 +75,11 @@ def test_planning_is_deterministic_and_no_address_is_given_twice(settings: dict[
         assert node.address in node.zone.roles[node.role]
 
 
-@given(settings=SITES, name=st.from_regex("[a-z]{9}", fullmatch=True))
-def test_one_more_pool_moves_nobody(settings: dict[str, Any], name: str) -> None:
-    before = plan(cluster(**settings))
-    after = plan(cluster(**settings | {"agents": {name: {"count": 1}} | settings["agents"]}), before.lock)
+@settings(deadline=None)
+@given(shape=SITES, name=st.from_regex("[a-z]{9}", fullmatch=True))
+def test_one_more_pool_moves_nobody(shape: dict[str, Any], name: str) -> None:
+    before = plan(cluster(**shape))
+    after = plan(cluster(**shape | {"agents": {name: {"count": 1}} | shape["agents"]}), before.lock)
     assert after.site("eu").nodes == before.site("eu").nodes
     slots = {pool.name: pool.slot for pool in after.site("eu").pools}
     assert {pool.name: slots[pool.name] for pool in before.site("eu").pools} == {
@@ -85,10 +87,11 @@ def test_one_more_pool_moves_nobody(settings: dict[str, Any], name: str) -> None
     }
 
 
-@given(settings=SITES)
-def test_adding_zones_later_moves_nobody(settings: dict[str, Any]) -> None:
-    before = plan(cluster(**settings))
-    after = plan(cluster(**settings | {"zones": 3}), before.lock)
+@settings(deadline=None)
+@given(shape=SITES)
+def test_adding_zones_later_moves_nobody(shape: dict[str, Any]) -> None:
+    before = plan(cluster(**shape))
+    after = plan(cluster(**shape | {"zones": 3}), before.lock)
     assert after.site("eu").nodes == before.site("eu").nodes
 
 
