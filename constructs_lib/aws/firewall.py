@@ -106,6 +106,7 @@ class Firewall(Construct):
             f"{role}/{egress.name}": self._rule(role, egress, ranges=egress.networks, why=_clean(egress.why))
             for role in self.roles
             for egress in plan.egress
+            if role in egress.roles
         }
         return nodes | outside
 

@@ -119,18 +119,21 @@ class TrafficRule:
 
 @dataclass(frozen=True, kw_only=True)
 class EgressRule:
-    """What every node may reach outside the site."""
+    """What nodes may reach outside the site: those of `roles`, `port` up to `last`."""
 
     name: str
     port: int
     protocol: Protocol
     networks: tuple[IPv4Network, ...]
     why: str
+    roles: tuple[Role, ...] = tuple(Role)
+    range_end: int | None = None
+    """The last port of a range that begins with `port`; None where it is one."""
 
     @property
     def last(self) -> int:
-        """The same port: what nodes reach outside is never a range."""
-        return self.port
+        """The last port of a range; `port` itself where it is one."""
+        return self.range_end or self.port
 
 
 @dataclass(frozen=True, kw_only=True)

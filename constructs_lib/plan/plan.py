@@ -20,7 +20,7 @@ from constructs_lib.plan.model import (
     ZonePlan,
 )
 from constructs_lib.plan.software import resolve_software
-from constructs_lib.plan.traffic import egress, traffic
+from constructs_lib.plan.traffic import egress, shares, traffic
 from constructs_lib.spec.model import ClusterSpec, PoolSpec, SiteSpec
 
 DATA_VOLUME_ROLES = (Role.MASTER, Role.CONSUL)
@@ -101,7 +101,10 @@ def _site(
             elsewhere=elsewhere,
             components=[component for component in COMPONENTS if software[component.name].enabled],
         ),
-        egress=egress(spec.software, spec.nodes.logs),
+        egress=(
+            *egress(spec.software, spec.nodes.logs),
+            *shares(pool.shared for pool in site.agents.values() if pool.shared),
+        ),
         # What no role reads, an authority's key, is none of the site's business.
         secrets=tuple(secret for secret in secrets if secret.declared.roles),
         late_values=_late_values(name, nodes),

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 
 from constructs_lib.components.model import Component, Peer, Port, Protocol, Role
 from constructs_lib.plan.model import EgressRule, TrafficRule, ZonePlan
-from constructs_lib.spec.model import SiteSpec, SoftwareSpec
+from constructs_lib.spec.model import SharedSpec, SiteSpec, SoftwareSpec
 
 ANYWHERE = (IPv4Network("0.0.0.0/0"),)
 
@@ -18,6 +18,15 @@ EGRESS: tuple[EgressRule, ...] = (
     EgressRule(name="ntp", port=123, protocol="udp", networks=ANYWHERE, why="time, before any consensus"),
 )
 """What nodes reach outside the site; DNS and metadata are the platform's own and pass no firewall there."""
+_SHARES = {
+    "nfs": (("shared-nfs", 2049, 2049),),
+    "ceph": (
+        ("shared-ceph-monitors", 3300, 3300),
+        ("shared-ceph-monitors-old", 6789, 6789),
+        ("shared-ceph", 6800, 7300),
+    ),
+}
+"""Type of a share → its rules' names and ports: NFS 4 has one; Ceph's monitors speak two protocols."""
 _PORT = re.compile(r"(?:^|//)[^/\s]*?:(\d{1,5})(?=/|\s|$)")
 """The port of http://proxy.example.org:3128 and of registry.example.org:5000/mirror."""
 
@@ -51,6 +60,38 @@ def _logs(target: str | None) -> tuple[EgressRule, ...]:
     port = int(target.rpartition(":")[2])
     why = "where nodes.logs are sent"
     return (EgressRule(name="logs", port=port, protocol=protocol, networks=ANYWHERE, why=why),)
+
+
+def shares(mounted: Iterable[SharedSpec]) -> tuple[EgressRule, ...]:
+    """What agents reach of the file systems that pools share, each once.
+
+    Agents are let out to the address of a share, and to anywhere where it has a name, which groups do not
+    know. So they are for Ceph, whose data is elsewhere than its monitors.
+    """
+    found: dict[tuple[str, int, int], list[IPv4Network]] = {}
+    for share in mounted:
+        for name, first, last in _SHARES[share.type]:
+            networks = found.setdefault((name, first, last), [])
+            networks += [one for one in _share_at(share) if one not in networks]
+    return tuple(
+        EgressRule(
+            name=name,
+            port=first,
+            protocol="tcp",
+            networks=ANYWHERE if set(ANYWHERE) <= set(networks) else tuple(networks),
+            why="the file system that a pool shares",
+            roles=(Role.AGENT,),
+            range_end=last,
+        )
+        for (name, first, last), networks in found.items()
+    )
+
+
+def _share_at(share: SharedSpec) -> tuple[IPv4Network, ...]:
+    try:
+        return (IPv4Network(share.source.partition(":")[0]),) if share.type == "nfs" else ANYWHERE
+    except ValueError:
+        return ANYWHERE
 
 
 def traffic(

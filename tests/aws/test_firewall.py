@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from constructs_lib.aws import Firewall, Network
 from constructs_lib.components.model import Peer, Role
 from constructs_lib.errors import SpecError
-from constructs_lib.plan.model import SitePlan
+from constructs_lib.plan.model import EgressRule, SitePlan
 from constructs_lib.terraform import TerraformStack
 from tests.aws.clusters import CASES, Json, only, resources, site_plan, synthesize
 
@@ -80,6 +82,25 @@ def test_every_role_may_reach_what_the_plan_says_and_no_more() -> None:
 
     roles = ["master", "consul", "agent", "gateway", "edge"]
     assert sorted(outside) == sorted(f"{role}/{egress.name}" for role in roles for egress in site.egress)
+
+
+def test_agents_alone_reach_what_their_pools_share() -> None:
+    share = IPv4Network("10.9.0.5/32")
+    nfs = EgressRule(
+        name="shared",
+        port=6800,
+        range_end=7300,
+        protocol="tcp",
+        networks=(share,),
+        why="w",
+        roles=(Role.AGENT,),
+    )
+    site = site_plan()
+    made = dict(rules(firewall(dataclasses.replace(site, egress=(nfs,))), "egress"))
+
+    assert [key for key in made if key.endswith("/shared")] == ["agent/shared"]
+    rule = made["agent/shared"]
+    assert (rule["port"], rule["last"], rule["ranges"]) == (6800, 7300, ["10.9.0.5/32"])
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -75,3 +75,31 @@ def test_the_ports_of_a_proxy_and_of_mirrors_are_let_out_and_each_once() -> None
 def test_mirrors_on_usual_ports_let_nothing_more_out() -> None:
     software = {"proxy": "http://proxy.example.org:80", "apt_mirror": "https://mirror.example.org/ubuntu"}
     assert plan(cluster(software=software)).site("eu").egress == EGRESS
+
+
+def shared(**pools: dict[str, str]) -> list[tuple[int, int, list[str]]]:
+    """First and last port and networks of what agents reach because of their pools' `shared`."""
+    agents = {name: {"count": 1, "shared": share} for name, share in pools.items()}
+    egress = plan(cluster(agents=agents)).site("eu").egress
+    assert egress[: len(EGRESS)] == EGRESS
+    own = egress[len(EGRESS) :]
+    assert {rule.roles for rule in own} == {(Role.AGENT,)}
+    assert len({rule.name for rule in own}) == len(own)
+    return [(rule.port, rule.last, [str(network) for network in rule.networks]) for rule in own]
+
+
+def test_agents_are_let_out_to_the_nfs_servers_of_their_pools() -> None:
+    a, b = {"source": "10.9.0.5:/export"}, {"source": "10.9.0.6:/export"}
+    assert shared(one=a) == [(2049, 2049, ["10.9.0.5/32"])]
+    assert shared(one=a, two=b, three=a) == [(2049, 2049, ["10.9.0.5/32", "10.9.0.6/32"])]
+
+
+def test_a_share_that_a_name_names_may_be_anywhere() -> None:
+    named = {"source": "files.example.org:/export"}
+    assert shared(one=named, two={"source": "10.9.0.5:/export"}) == [(2049, 2049, ["0.0.0.0/0"])]
+
+
+def test_agents_are_let_out_to_cephs_monitors_and_daemons() -> None:
+    ceph = {"source": "10.9.0.5,10.9.0.6:/", "type": "ceph"}
+    anywhere = ["0.0.0.0/0"]
+    assert shared(one=ceph) == [(3300, 3300, anywhere), (6789, 6789, anywhere), (6800, 7300, anywhere)]

@@ -1,0 +1,41 @@
+"""The shared file system of a pool: agents wait for it, however long its server is away."""
+
+from __future__ import annotations
+
+import configparser
+import copy
+from typing import Any
+
+from constructs_lib.nodes.model import NodeFiles
+from constructs_lib.nodes.render import render
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.model import ClusterSpec
+from tests.nodes.clusters import WHOLE
+
+MOUNT = "srv-shared.mount"
+
+
+def agent() -> NodeFiles:
+    spec: dict[str, Any] = copy.deepcopy(WHOLE)
+    spec["sites"]["eu"]["agents"]["general"]["shared"] = {"source": "10.20.0.5:/export"}
+    planned = plan(ClusterSpec.model_validate(spec)).site("eu")
+    return render(planned, next(pool for pool in planned.pools if pool.name == "general"))
+
+
+def unit(name: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment]
+    parser.read_string(agent().file(f"/etc/systemd/system/{name}").content)
+    return parser
+
+
+def test_an_agent_tries_the_mount_again_at_each_of_its_own_restarts() -> None:
+    """A unit whose requirement failed is not started, and Restart= starts it no more."""
+    added, own = unit("mesos-agent.service.d/shared.conf"), unit("mesos-agent.service")
+
+    assert dict(added["Unit"]) == {"After": MOUNT}
+    assert added["Service"]["ExecStartPre"] == f"/usr/bin/systemctl start {MOUNT}"
+    assert own["Service"]["Restart"] == "always"
+    # The mount may be tried as often as the agent is, and in less time than the agent's start has.
+    assert unit(MOUNT)["Unit"]["StartLimitIntervalSec"] == "0"
+    assert unit(MOUNT)["Mount"]["TimeoutSec"] == "60"
