@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -39,9 +40,18 @@ OURS = {
     "merge_how": "merging is fixed",
     "merge_type": "merging is fixed",
     "system_info": "it belongs to the image",
+    "cloud_init_modules": "the node's own start is one of cloud-init's modules",
+    "cloud_config_modules": "the node's own start is one of cloud-init's modules",
+    "cloud_final_modules": "the node's own start is one of cloud-init's modules",
     "power_state": "a reboot would cut the first boot off",
 }
 """Top-level keys that would break what the node files do, and why."""
+
+_APT = {
+    "software.apt_mirror": ("primary",),
+    "software.proxy": ("http_proxy", "https_proxy", "proxy"),
+}
+"""Setting → keys of cloud-init's `apt` that it becomes, and their other names."""
 
 LARGEST = 8192
 """Bytes of JSON per role; AWS takes 16,384 of compressed user data, and ours is in it too."""
@@ -54,6 +64,10 @@ def _cloud_config(settings: Settings) -> Iterator[Finding]:
             continue
         for key, value in extra.items():
             yield from _key((*path, key), key, value)
+        for index, entry in enumerate(_list(extra.get("write_files"))):
+            yield from _own_path((*path, "write_files", index, "path"), entry, settings)
+        if "apt" in extra:
+            yield from _apt((*path, "apt"), extra["apt"], settings)
         unusual = [found for key, value in extra.items() for found in _values((*path, key), value)]
         yield from unusual
         size = 0 if unusual else len(json.dumps(extra, ensure_ascii=False).encode())
@@ -69,24 +83,52 @@ def _key(path: Path, key: str, value: object) -> Iterator[Finding]:
     elif key in APPENDED:
         if not isinstance(value, list):
             yield Finding(path, f"got {show(value)}, expected a list, which is appended to ours")
-        elif key == "write_files":
-            yield from _own_paths(path, value)
     elif not re.fullmatch(r"[a-z][a-z0-9_-]{0,60}", key):
         yield Finding(path, "is no cloud-config key: lower-case letters, digits, _ and -")
     elif near := did_you_mean(key, APPENDED):
         yield Finding(path, f"is no cloud-config key, did you mean {near}?")
 
 
-def _own_paths(path: Path, entries: list[object]) -> Iterator[Finding]:
-    """Files that a component writes after these, so that they would be lost without a word."""
-    own = {file.to for component in COMPONENTS for file in component.files}
-    for index, entry in enumerate(entries):
-        target = entry.get("path") if isinstance(entry, dict) else None
-        if isinstance(target, str) and (target in own or target.startswith("/var/lib/clustermesos/")):
-            yield Finding(
-                (*path, index, "path"),
-                f"got {show(target)}, expected another path: a component writes that file",
-            )
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _own_path(path: Path, entry: object, settings: Settings) -> Iterator[Finding]:
+    """A file that a component or the node writes after this one, so that it would be lost without a word."""
+    target = entry.get("path") if isinstance(entry, dict) else None
+    if not isinstance(target, str):
+        return
+    plain = "/" + posixpath.normpath(target).lstrip("/")
+    if plain in _own(settings) or plain.startswith("/var/lib/clustermesos/"):
+        yield Finding(path, f"got {show(target)}, expected another path: a component writes that file")
+
+
+def _own(settings: Settings) -> set[str]:
+    """Files of all components and their secrets, and what the node's program writes besides."""
+    found = {"/etc/systemd/system/srv-data.mount"}
+    for component in COMPONENTS:
+        found |= {file.to for file in component.files} | {secret.to for secret in component.secrets}
+        found |= {
+            f"/etc/apt/sources.list.d/{component.name}.list",
+            f"/etc/apt/keyrings/{component.name}.asc",
+        }
+    user = settings.cluster.admin.user if settings.intact("admin", "user") else ""
+    return {path.replace("{{ plan.admin.user }}", user) for path in found}
+
+
+def _apt(path: Path, value: object, settings: Settings) -> Iterator[Finding]:
+    """What `software:` already sets there and this would replace."""
+    software = settings.cluster.software
+    ours = {"software.apt_mirror": software.apt_mirror, "software.proxy": software.proxy}
+    where = [name for name, given in ours.items() if given and settings.intact(*name.split("."))]
+    if not isinstance(value, dict):
+        if where:
+            yield Finding(path, f"got {show(value)}, expected a group of settings, which is merged with ours")
+        return
+    for name in where:
+        for key in _APT[name]:
+            if key in value:
+                yield Finding((*path, key), f"can't be set here: {name} sets it")
 
 
 def _values(path: Path, value: object) -> Iterator[Finding]:
