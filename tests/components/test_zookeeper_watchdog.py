@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,10 +42,33 @@ def answering(answer: bytes) -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@contextmanager
+def listening(*, servers: int, there: int) -> Iterator[str]:
+    """A zoo.cfg of `servers`, of which the first is this one and `there` listen for an election beside it."""
+    with ExitStack() as stack:
+        open_ones = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(servers)]
+        lines = [
+            f"server.{number}=127.0.0.1:2888:{one.getsockname()[1]};2181\n"
+            for number, one in enumerate(open_ones, 1)
+        ]
+        for away in (open_ones[0], *open_ones[1 + there :]):
+            away.close()
+        yield "tickTime=2000\n" + "".join(lines)
+
+
 def look(
-    folder: Path, port: int, *, up_seconds: float = 3600, inactive: int = 0, state: str = ""
+    folder: Path,
+    port: int,
+    *,
+    up_seconds: float = 3600,
+    inactive: int = 0,
+    state: str = "",
+    config: str = "server.1=127.0.0.1:2888:3888;2181\n",
 ) -> list[str]:
     """What systemctl was asked to change."""
+    (folder / "zoo.cfg").write_text(config)
+    if not state:
+        (folder / "myid").write_text("1\n")
     script = folder / "zookeeper-watchdog"
     script.write_text(masters()[0].file("/usr/local/libexec/zookeeper-watchdog").content)
     (folder / "systemctl").write_text(SYSTEMCTL)
@@ -53,7 +76,7 @@ def look(
     entered = int((time.clock_gettime(time.CLOCK_MONOTONIC) - up_seconds) * 1e6)
     variables = {"INACTIVE": str(inactive), "ENTERED": str(entered), "CALLS": str(folder / "calls")}
     done = subprocess.run(
-        [sys.executable, str(script), state or str(folder), str(port)],
+        [sys.executable, str(script), state or str(folder), str(port), str(folder / "zoo.cfg")],
         capture_output=True,
         text=True,
         check=False,
@@ -81,6 +104,24 @@ def test_one_that_does_not_even_answer_is_restarted(tmp_path: Path) -> None:
         port = closed.getsockname()[1]
 
     assert look(tmp_path, port) == RESTART
+
+
+def test_one_that_does_not_answer_may_still_be_on_its_way_for_half_an_hour(tmp_path: Path) -> None:
+    """`docker run` downloads the image while its unit is active already."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    assert look(tmp_path, port, up_seconds=1790) == []
+
+
+@pytest.mark.parametrize(
+    ("servers", "there", "calls"), [(3, 0, []), (3, 1, RESTART), (5, 1, []), (5, 2, RESTART)]
+)
+def test_one_that_serves_nobody_is_restarted_only_while_enough_others_are_there(
+    tmp_path: Path, servers: int, there: int, calls: list[str]
+) -> None:
+    with listening(servers=servers, there=there) as config, answering(NOBODY) as port:
+        assert look(tmp_path, port, config=config) == calls
 
 
 @pytest.mark.parametrize("mode", ["leader", "follower", "standalone"])

@@ -52,6 +52,7 @@ class Node:
         self.double("systemctl", SYSTEMCTL_DOUBLE)
         self.double("journalctl", "#!/bin/sh\n# Double of journalctl.\nprintf 'first\\nlast words\\n'\n")
         self.double("get-secret", SECRET_DOUBLE)
+        self.double("dpkg", "#!/bin/sh\n# Double of dpkg: nothing is half done.\n")
 
     def double(self, name: str, script: str) -> None:
         path = self.doubles / name

@@ -132,7 +132,7 @@ def test_a_text_over_the_limit_is_refused_with_its_size_and_its_biggest_files() 
 
 def test_late_values_count_with_their_longest_sample() -> None:
     planned = site("whole")
-    text = pack(render(planned, planned.nodes_of(Role.MASTER)[0]), SOURCE)
+    text = pack(render(planned, planned.nodes_of(Role.MASTER)[0]), SIZES["aws"](planned))
 
     assert check_size(text, planned.late_values, LIMIT, "x") > gzip_size(text)
 

@@ -165,6 +165,37 @@ def test_a_repository_that_has_nothing_at_all_is_waited_for(machine: Machine) ->
     assert done.stderr.endswith("docker-ce: no version 28.5; the repository has none; gave up after 1 s\n")
 
 
+def test_what_a_power_cut_left_half_done_is_done_before_anything_is_installed(machine: Machine) -> None:
+    machine.node.double("dpkg", DOUBLE.replace("{name}", "dpkg"))
+
+    done = machine.run(base=("chrony",))
+
+    assert done.returncode == 0, done.stderr
+    calls = (machine.doubles / "calls").read_text().splitlines()
+    changes = [call for call in calls if call.startswith(("dpkg ", "apt-get"))]
+    assert changes[0] == "dpkg --force-confold --configure -a"
+    assert changes[-1].endswith("install chrony")
+
+
+@pytest.mark.parametrize("command", ["boot", "rollback"])
+def test_a_node_that_ran_goes_on_without_a_package(machine: Machine, command: str) -> None:
+    node = machine.node
+    machine.installed("chrony", "4.5")
+    node.send({"/etc/web.conf": "one\n"}, packages=[{"names": ["chrony"]}])
+    assert node.apply("first-boot").returncode == 0
+    if command == "rollback":
+        node.send({"/etc/web.conf": "two\n"})
+        assert node.apply().returncode == 0
+    (machine.doubles / "installed/chrony").unlink()
+    node.double("apt-get", "#!/bin/sh\n# Double of apt-get.\necho 'E: no mirror' >&2\nexit 100\n")
+
+    done = node.apply(command)
+
+    assert done.returncode == 0, done.stderr
+    assert "E: no mirror; gave up after 1 s" in done.stdout
+    assert node.at("/etc/web.conf").read_text() == "one\n"
+
+
 def test_only_missing_packages_of_the_distribution_are_installed(machine: Machine) -> None:
     machine.installed("chrony", "4.5")
 

@@ -145,6 +145,22 @@ def test_a_reboot_says_it_and_goes_on(tmp_path: Path) -> None:
     assert node.at("/etc/web.conf").read_text() == "one\n"
 
 
+def test_the_way_back_is_not_barred_by_it(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.send({SCRIPT: '#!/bin/sh\n[ ! -e "$DOUBLES/lacks" ] || exit 1\n', "/etc/web.conf": "one\n"})
+    assert node.apply("first-boot").returncode == 0
+    node.send({"/etc/web.conf": "two\n"})
+    assert node.apply().returncode == 0
+    (node.doubles / "lacks").write_text("")
+
+    done = node.apply("rollback")
+
+    assert done.returncode == 0, done.stderr
+    assert "clustermesos-preflight early: exit code 1" in done.stdout
+    assert node.at("/etc/web.conf").read_text() == "one\n"
+    assert node.status()["applied"] == 1
+
+
 def test_it_is_asked_again_once_a_component_runs(tmp_path: Path) -> None:
     node = Node(tmp_path)
     stages = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,9 +43,14 @@ class Machine:
         ):
             made.mkdir(parents=True, exist_ok=True)
         self.node.double("systemctl", SYSTEMCTL_THAT_MOUNTS)
+        self.container(False)
         self.image.write_bytes(b"")
         os.truncate(self.image, SIZE)
         self.device = ""
+
+    def container(self, yes: bool) -> None:
+        code = 0 if yes else 1
+        self.node.double("systemd-detect-virt", f"#!/bin/sh\n# Double of systemd-detect-virt.\nexit {code}\n")
 
     def attach(self, name: str = AWS_NAME) -> None:
         done = subprocess.run(
@@ -93,6 +99,20 @@ def test_an_empty_volume_is_formatted_and_mounted_and_a_second_run_keeps_what_is
 
     assert again.returncode == 0, again.stderr
     assert (machine.root / "srv/data/kept").read_text() == "precious"
+
+
+def test_its_file_system_is_checked_before_it_is_mounted(machine: Machine) -> None:
+    machine.attach()
+    assert machine.run().returncode == 0
+
+    unit = (machine.root / "etc/systemd/system/srv-data.mount").read_text()
+    uuid = re.findall("^What=/dev/disk/by-uuid/(.*)$", unit, re.MULTILINE)[0]
+    name = f"systemd-fsck@dev-disk-by\\x2duuid-{uuid.replace('-', chr(92) + 'x2d')}.service"
+    assert f"\nRequires={name}\nAfter={name}\n" in unit
+
+    machine.container(True)
+    assert machine.run().returncode == 0
+    assert "fsck" not in (machine.root / "etc/systemd/system/srv-data.mount").read_text()
 
 
 def test_a_grown_volume_has_its_file_system_grown(machine: Machine) -> None:

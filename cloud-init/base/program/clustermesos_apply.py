@@ -37,8 +37,9 @@ NAME, ADDRESS = (b"@@node:" + what + b"@@" for what in (b"name", b"address"))
 class Apply:
     """One run: the steps in order, each of which does nothing where nothing is to be done."""
 
-    def __init__(self, disk: Disk, number: int, *, patience: int, boot: bool) -> None:
-        self.disk, self.number, self.patience, self.boot = disk, number, patience, boot
+    def __init__(self, disk: Disk, number: int, *, patience: int, boot: bool, lenient: bool) -> None:
+        self.disk, self.number, self.patience = disk, number, patience
+        self.boot, self.lenient = boot, lenient
         self.manifest = read_manifest(disk.folder(number))
         self.files = disk.folder(number) / "files"
         self.others = disk.owned(beside=number)
@@ -48,7 +49,10 @@ class Apply:
         self.preflight("early")
         for user in self.manifest["users"]:
             add_user(user["name"], user["uid"])
-        self.wait(1800, 10, install_all, self.disk, self.manifest)
+        try:
+            self.wait(60 if self.lenient else 1800, 10, install_all, self.disk, self.manifest)
+        except Failure as failure:
+            self.pass_over(failure)
         volume = self.manifest["volume"]
         if volume:
             use_volume(self.disk, volume["id"], volume["mount"], min(300, self.patience))
@@ -66,17 +70,20 @@ class Apply:
                 shutil.rmtree(self.disk.folder(number))
 
     def preflight(self, when: str) -> None:
-        """What the machine lacks ends a run early; a reboot goes on as well as it can."""
+        """What the machine lacks ends a run early."""
         script = self.files / "usr/local/sbin/clustermesos-preflight"
         if script.exists():
             try:
-                said = self.wait(120, 5, run, "sh", str(script), when)
+                for line in self.wait(120, 5, run, "sh", str(script), when).splitlines():
+                    say(line)
             except Failure as failure:
-                if not self.boot:
-                    raise
-                said = str(failure)
-            for line in said.splitlines():
-                say(line)
+                self.pass_over(failure)
+
+    def pass_over(self, failure: Failure) -> None:
+        """Only said by a reboot and on the way back: what ran before goes on as well as it can."""
+        if not self.lenient:
+            raise failure
+        say(str(failure))
 
     def wait(self, seconds: int, pause: float, *attempt: Any) -> Any:
         return until(min(seconds, self.patience), pause, *attempt)
@@ -291,7 +298,8 @@ def work(command: str, disk: Disk, patience: int, *, brief: bool) -> int:
         number = back(disk) if command == "rollback" else take(disk, boot=boot)
         say(f"generation {number}")
         again = boot and disk.pointer("applied") is not None
-        Apply(disk, number, patience=patience, boot=again).everything()
+        lenient = again or command == "rollback"
+        Apply(disk, number, patience=patience, boot=again, lenient=lenient).everything()
         say(f"generation {number} is applied")
     return 0
 

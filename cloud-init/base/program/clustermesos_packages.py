@@ -23,6 +23,8 @@ def install_all(disk: Disk, manifest: Entry) -> None:
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     if manifest["proxy"]:
         os.environ |= {"http_proxy": manifest["proxy"], "https_proxy": manifest["proxy"]}
+    # Power that was lost while packages were installed leaves some half done, and apt then does nothing.
+    run("dpkg", "--force-confold", "--configure", "-a")
     for component in manifest["packages"]:
         install(disk, component)
 

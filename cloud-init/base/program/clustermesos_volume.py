@@ -93,9 +93,15 @@ def prepare(disk: Disk, device: Path, volume: str) -> str:
 def mount(disk: Disk, where: str, uuid: str) -> None:
     """A mount unit that services require: without it they do not start, and the machine still boots."""
     unit = f"{where.strip('/').replace('/', '-')}.mount"
+    what = f"/dev/disk/by-uuid/{uuid}"
+    checked = ""
+    # As systemd does for fstab: repaired before it is mounted. A container has no units of devices.
+    if ask("systemd-detect-virt", "-qc").returncode:
+        check = f"systemd-fsck@{run('systemd-escape', '--path', what).strip()}.service"
+        checked = f"Requires={check}\nAfter={check}\n"
     text = (
-        "[Unit]\nDescription=The data volume that outlives this machine\n\n"
-        f"[Mount]\nWhat=/dev/disk/by-uuid/{uuid}\nWhere={where}\nType=ext4\nOptions=noatime\n\n"
+        f"[Unit]\nDescription=The data volume that outlives this machine\n{checked}\n"
+        f"[Mount]\nWhat={what}\nWhere={where}\nType=ext4\nOptions=noatime\n\n"
         "[Install]\nWantedBy=multi-user.target\n"
     )
     disk.at(where).mkdir(parents=True, exist_ok=True)
