@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ContainerImage
+from constructs_lib.spec.fields import own_registry
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import one_of, show
 
@@ -61,6 +62,8 @@ def _software(settings: Settings) -> Iterator[Finding]:
                 f"got {show(override.mirror)}, expected a registry such as registry.example.org/mirror, "
                 f"without https://: {name} runs from an image",
             )
+        elif source == "image" and override.mirror and (problem := own_registry(override.mirror)):
+            yield Finding((*path, "mirror"), f"got {show(override.mirror)}, expected {problem}")
         if (
             source == "apt"
             and override.mirror

@@ -146,10 +146,22 @@ AttributeValue = Annotated[
 ]
 
 
+def own_registry(registry: str) -> str:
+    """What is expected instead of a registry that the cluster's own nodes run; empty for any other."""
+    if not re.match(r"[^/:]*\.consul([/:]|$)", registry):
+        return ""
+    return (
+        "a registry that is there before the cluster is: nodes pull these images to start Consul's names and "
+        "the private registry"
+    )
+
+
 def _no_scheme(value: str) -> None:
     if "://" in value:
         got = None if "@" not in value else "an address with a user or password in it (not shown)"
         raise refuse("a registry without https:// before it, such as registry.example.org/mirror", got)
+    if problem := own_registry(value):
+        raise refuse(problem)
 
 
 ImagePrefix = Annotated[

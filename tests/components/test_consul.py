@@ -235,6 +235,9 @@ def test_a_snapshot_brings_back_what_was_deleted(server: Agent, acl: object) -> 
 def test_only_the_newest_snapshots_are_kept(server: Agent, acl: object) -> None:
     folder = server.at("/srv/data/consul-snapshots")
     folder.mkdir(parents=True, exist_ok=True)
+    # One of this very second would be replaced instead of kept beside the new one.
+    for path in folder.glob("*.snap"):
+        path.unlink()
     for day in range(1, 31):
         (folder / f"202001{day:02}T000000Z.snap").write_text("an old one")
 
@@ -257,7 +260,32 @@ def test_a_snapshot_that_fails_leaves_the_old_ones(server: Agent, acl: object, t
 
     management.write_text(token)
     assert done.returncode != 0
-    assert sorted(folder.glob("*.snap")) == before
+    assert sorted(folder.glob("*.snap")) == before[-27:]
+
+
+def test_the_oldest_snapshot_goes_before_a_new_one_so_that_a_full_volume_heals(
+    server: Agent, acl: object
+) -> None:
+    folder = server.at("/srv/data/consul-snapshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    for day in range(1, 31):
+        (folder / f"202001{day:02}T000000Z.snap").write_text("an old one")
+    management = server.at("/etc/consul.d/secrets/management")
+    token = management.read_text()
+    management.write_text("00000000-0000-4000-8000-000000000000")
+
+    done = server.run_script("/usr/local/sbin/consul-snapshot")
+
+    management.write_text(token)
+    assert done.returncode != 0
+    assert not (folder / "20200101T000000Z.snap").exists()
+    assert len(list(folder.glob("*.snap"))) == 27
+
+
+def test_a_snapshot_that_failed_is_tried_again_soon() -> None:
+    unit = SERVER.file("/etc/systemd/system/consul-snapshot.service").content
+
+    assert "Restart=on-failure\nRestartSec=60\n" in unit
 
 
 def test_servers_keep_their_state_on_the_data_volume_and_wait_for_it() -> None:

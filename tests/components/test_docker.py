@@ -142,6 +142,6 @@ def test_it_downloads_through_the_proxy_but_reaches_the_site_directly() -> None:
     )
 
     assert '"HTTPS_PROXY=http://proxy.example.org:3128"' in drop_in.content
-    assert "NO_PROXY=127.0.0.1,localhost,10.20.0.0/16" in drop_in.content
+    assert "NO_PROXY=127.0.0.1,localhost,.consul,10.20.0.0/16" in drop_in.content
     small = site("small")
     assert not any(file.path.endswith("proxy.conf") for file in render(small, small.pools[0]).files)

@@ -250,6 +250,12 @@ def test_garbage_collection_deletes_what_no_image_names_and_nothing_else(registr
     assert registry.ask("GET", f"/v2/shop/web/blobs/{lost}")[0] == 404
 
 
+def test_garbage_collection_waits_for_the_data_volume() -> None:
+    unit = files_of(planned()).file("/etc/systemd/system/registry-gc.service").content
+
+    assert f"RequiresMountsFor={REGISTRY.state}\n" in unit
+
+
 def test_where_nothing_was_pushed_yet_there_is_nothing_to_collect(registry: Registry) -> None:
     done = collect(registry)
 
