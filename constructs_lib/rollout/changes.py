@@ -109,22 +109,30 @@ def _meta(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _secrets(generation: Generation, seen: Seen) -> Iterator[Change]:
-    entries = {entry["name"]: entry for entry in generation.manifest_data["secrets"]}
-    old = {entry["name"]: entry for entry in (seen.manifest or {}).get("secrets", ())}
+    entries = _by_file(generation.manifest_data)
+    old = _by_file(seen.manifest or {})
+    gone = {name: entry for (name, path), entry in old.items() if (name, path) not in entries}
     words = {"other": "another value", "missing": "its file is missing"}
-    for name, entry in entries.items():
-        effects = {key: entry.get(key) for key in ("restarts", "reloads")}
+    for (name, path), entry in entries.items():
+        effects: dict[str, Any] = {key: entry.get(key) for key in ("restarts", "reloads")}
         state = seen.secrets.get(name)
-        if name not in old:
+        before = old.get((name, path)) or gone.pop(name, None)
+        # A secret is looked at in one of its files; another value is another one in all of them.
+        looked = state == "other" or path == generation.secrets[name]
+        if before is None:
             yield Change(kind="secret", action="add", name=name, **effects)
-        elif state in words:
+        elif state in words and looked:
             yield Change(kind="secret", action="change", name=name, detail=words[state], **effects)
-        elif old[name] != entry:
-            what = _meta(old[name] | {"first": old[name]["path"]}, entry | {"first": entry["path"]})
+        elif before != entry:
+            what = _meta(before | {"first": before["path"]}, entry | {"first": entry["path"]})
             yield Change(kind="secret", action="change", name=name, detail=what.replace("first ", "path "))
-    for name in old:
-        if name not in entries:
-            yield Change(kind="secret", action="remove", name=name)
+    for name in gone:
+        yield Change(kind="secret", action="remove", name=name)
+
+
+def _by_file(manifest: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(name, path) → entry: one secret may have a file for each of its readers."""
+    return {(entry["name"], entry["path"]): entry for entry in manifest.get("secrets", ())}
 
 
 def _packages(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -107,6 +108,16 @@ def test_every_part_of_a_manifest_is_told(
     before: dict[str, Any], after: dict[str, Any], said: list[tuple[str, str, str, str]]
 ) -> None:
     assert told(before, after) == said
+
+
+def test_another_value_of_a_secret_names_every_unit_that_it_restarts() -> None:
+    files = [{"name": "token", "path": f"/etc/{unit}", "restarts": f"{unit}.service"} for unit in ("a", "b")]
+    manifest = ONE.manifest_data | {"secrets": files}
+    wanted = Generation(manifest=json.dumps(manifest), files=ONE.files)
+
+    found = changes(wanted, seen(ONE, manifest=manifest, secrets={"token": "other"}))
+
+    assert [change.restarts for change in found if change.kind == "secret"] == ["a.service", "b.service"]
 
 
 def test_a_file_that_is_no_longer_wanted_restarts_its_unit_and_a_unit_is_stopped() -> None:
