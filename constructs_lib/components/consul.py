@@ -10,6 +10,7 @@ from __future__ import annotations
 from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
+    CommandSucceeds,
     Component,
     Directory,
     File,
@@ -27,6 +28,7 @@ AUTHORITY = "cluster_authority"
 """Signs the cluster's certificates; its key stays with the operator."""
 AUTHORITY_PATH = "/usr/local/share/ca-certificates/clustermesos.crt"
 
+_KNOWS = "consul info -token-file=/etc/consul.d/secrets/{} 2>&1 >/dev/null"
 _GOSSIP_WHY = "Consul's members tell each other who lives"
 _RESOLVER_WHY = "containers ask systemd-resolved, which knows .consul names"
 
@@ -147,7 +149,11 @@ CONSUL = Component(
             restarts="consul-acl.service",
         ),
     ),
-    health=(HttpOk(port="http", path="/v1/status/leader", contains=":8300"),),
+    health=(
+        HttpOk(port="http", path="/v1/status/leader", contains=":8300"),
+        # Without its tokens a member joins all the same, and then no service has a name.
+        *(CommandSucceeds(command=("sh", "-c", _KNOWS.format(token))) for token in ("agent", "service")),
+    ),
     # The servers may still be installing.
     ready_within=900,
     state="/srv/data/consul",

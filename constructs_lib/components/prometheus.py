@@ -14,6 +14,7 @@ from constructs_lib.components.model import (
     HttpOk,
     Port,
     Role,
+    Secret,
     SystemUser,
 )
 
@@ -33,6 +34,16 @@ PROMETHEUS = Component(
     directories=(Directory(path="/srv/data/prometheus", mode=0o750, owner="prometheus", group="prometheus"),),
     users=(SystemUser(name="prometheus", uid=9090),),
     units=(UNIT,),
+    secrets=(
+        Secret(
+            name="consul_metrics_token",
+            kind="token",
+            roles=(Role.CONSUL,),
+            to="/etc/prometheus/consul-token",
+            per_site=True,
+            restarts=UNIT,
+        ),
+    ),
     health=(HttpOk(port="http", path="/-/healthy"),),
     state="/srv/data/prometheus",
 )

@@ -6,7 +6,7 @@ what was missed meanwhile.
 
 from __future__ import annotations
 
-from constructs_lib.components.model import Component, ContainerImage, File, Role, UnitActive
+from constructs_lib.components.model import Component, ContainerImage, File, Role, Secret, UnitActive
 
 UNIT = "registrator.service"
 
@@ -18,5 +18,15 @@ REGISTRATOR = Component(
     also_runs_from=("preinstalled",),
     files=(File("registrator.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),),
     units=(UNIT,),
+    secrets=(
+        Secret(
+            name="consul_service_token",
+            kind="token",
+            roles=(Role.AGENT,),
+            to="/etc/registrator/consul-token",
+            per_site=True,
+            restarts=UNIT,
+        ),
+    ),
     health=(UnitActive(unit=UNIT),),
 )

@@ -64,7 +64,10 @@ class Agent:
 
     def run_script(self, path: str, *, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a rendered shell script below the folder; chown is a double: nobody called consul is here."""
-        text = self.files.file(path).content
+        return self.run_text(self.files.file(path).content, check=check)
+
+    def run_text(self, text: str, *, said: str = "", check: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a node's commands below the folder, as root's bash would; `said` is typed in."""
         for place in ("/etc/consul.d", "/run/consul", "/srv/data"):
             text = text.replace(place, str(self.at(place)))
         doubles = self.folder / "doubles"
@@ -78,8 +81,15 @@ class Agent:
             "CONSUL_HTTP_ADDR": f"http://127.0.0.1:{self.ports['http']}",
             "NO_PROXY": "127.0.0.1",
         }
+        text = text.replace("127.0.0.1:8500", f"127.0.0.1:{self.ports['http']}")
         return subprocess.run(
-            ["sh", "-c", text, path], capture_output=True, text=True, check=check, env=environment, timeout=60
+            ["bash", "-c", text],
+            input=said,
+            capture_output=True,
+            text=True,
+            check=check,
+            env=environment,
+            timeout=60,
         )
 
     def config_files(self) -> list[str]:
@@ -122,7 +132,7 @@ class Agent:
     def secret(self, name: str) -> str:
         return self.at(f"/etc/consul.d/secrets/{name}").read_text()
 
-    def acl(self, seconds: int = 60) -> subprocess.CompletedProcess[str]:
+    def acl(self, word: int | str = 60) -> subprocess.CompletedProcess[str]:
         """Run the node's own consul-acl."""
         script = self.folder / "consul-acl"
         script.write_text(shipped("consul-acl", self.files.file("/usr/local/libexec/consul-acl").content))
@@ -130,7 +140,7 @@ class Agent:
             "CONSUL_HTTP_ADDR": f"http://127.0.0.1:{self.ports['http']}",
             "SECRETS": str(self.at("/etc/consul.d/secrets")),
         }
-        command = [sys.executable, str(script), str(seconds)]
+        command = [sys.executable, str(script), str(word)]
         return subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=90, env=os.environ | places
         )

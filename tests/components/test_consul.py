@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import stat
 import struct
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from constructs_lib.components.consul import CONSUL
 from constructs_lib.components.model import AptPackages, ResolvedSoftware, Role
-from constructs_lib.nodes.model import NodeFiles
+from constructs_lib.nodes.model import NodeFiles, Stage
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.certificates import certificate_alone, new_authority
@@ -115,24 +117,93 @@ def test_policies_and_tokens_are_made_and_a_second_run_changes_nothing(
     assert [token["Description"] for token in json.loads(before)].count("agent") == 1
 
 
-def test_a_changed_secret_replaces_the_token_of_its_name(server: Agent, acl: object) -> None:
-    path = server.at("/etc/consul.d/secrets/metrics")
-    old = path.read_text()
-    path.write_text("11111111-2222-4333-8444-555555555555")
+@pytest.mark.parametrize("name", ["agent", "metrics", "service"])
+def test_a_changed_secret_is_a_token_beside_the_former_one_until_that_is_revoked(
+    server: Agent, acl: object, name: str
+) -> None:
+    path = server.at(f"/etc/consul.d/secrets/{name}")
+    old, new = path.read_text(), str(uuid.uuid4())
+    path.write_text(new)
 
     done = server.acl()
 
     assert done.returncode == 0, done.stderr
-    assert server.ask("acl/token/self", path.read_text())[0] == 200
-    assert server.ask("acl/token/self", old)[0] == 403
+    assert [server.ask("acl/token/self", token)[0] for token in (old, new)] == [200, 200]
     path.write_text(old)
-    assert server.acl().returncode == 0
+    assert server.acl("revoke").returncode == 0
+    server.wait("its end", lambda: server.ask("acl/token/self", new)[0] == 403)
+    assert server.ask("acl/token/self", old)[0] == 200
+
+
+def test_a_management_token_that_consul_does_not_know_is_told_with_where_to_read(
+    server: Agent, acl: object
+) -> None:
+    path = server.at("/etc/consul.d/secrets/management")
+    old = path.read_text()
+    path.write_text(str(uuid.uuid4()))
+
+    done = server.acl(1)
+
+    path.write_text(old)
+    assert done.returncode == 1
+    assert done.stderr.endswith("Consul does not know this node's management token, see docs/consul.md\n")
+
+
+def test_a_member_is_healthy_only_while_consul_knows_its_tokens(server: Agent, acl: object) -> None:
+    tokens = [check["command"][2] for check in stage(SERVER).checks if "command" in check]  # type: ignore[index]
+
+    assert ["agent" in tokens[0], "service" in tokens[1]] == [True, True]
+    for command, name in zip(tokens, ("agent", "service"), strict=True):
+        assert server.run_text(command).returncode == 0
+        path = server.at(f"/etc/consul.d/secrets/{name}")
+        old = path.read_text()
+        path.write_text(str(uuid.uuid4()))
+        done = server.run_text(command)
+        path.write_text(old)
+        assert (done.returncode, "403" in done.stdout) == (1, True)
+
+
+def stage(files: NodeFiles) -> Stage:
+    return next(stage for stage in files.stages if stage.component == "consul")
+
+
+def documented(heading: str) -> str:
+    """The first block of commands below a heading of docs/consul.md."""
+    page = (Path(__file__).parents[2] / "docs/consul.md").read_text(encoding="utf-8")
+    return page.partition(f"{heading}\n")[2].partition("```sh\n")[2].partition("```")[0]
+
+
+def test_the_management_token_changes_as_the_docs_say(server: Agent, acl: object) -> None:
+    path = server.at("/etc/consul.d/secrets/management")
+    old, new = path.read_text(), str(uuid.uuid4())
+
+    done = server.run_text(documented("### The management token"), said=f"{new}\n")
+
+    assert done.returncode == 0, done.stderr
+    assert new not in done.stdout + done.stderr
+    path.write_text(new)
+    assert server.acl("revoke").returncode == 0
+    server.wait("the end of the old one", lambda: server.ask("acl/tokens", old)[0] == 403)
+    assert server.ask("acl/tokens", new)[0] == 200
+
+
+def test_the_gossip_key_changes_as_the_docs_say(server: Agent, acl: object) -> None:
+    key = base64.b64encode(b"another-key-of-32-bytes-exactly!").decode()
+
+    done = server.run_text(documented("### The gossip key"), said=f"{key}\n")
+    ring = json.loads(server.ask("operator/keyring", server.secret("management"))[1])
+    back = server.run_text(documented("### The gossip key"), said=f"{server.secret('gossip-key')}\n")
+
+    assert back.returncode == 0, back.stderr
+    assert done.returncode == 0, done.stderr
+    assert key not in done.stdout + done.stderr
+    assert [list(each["PrimaryKeys"]) for each in ring] == [[key]]
 
 
 def test_without_a_leader_the_script_gives_up_in_time_and_says_why(consul: Path, tmp_path: Path) -> None:
     nobody = Agent(consul, tmp_path, SERVER, values(CLUSTER.secrets))
 
-    done = nobody.acl(seconds=1)
+    done = nobody.acl(1)
 
     assert done.returncode == 1
     assert "consul-acl: gave up: " in done.stderr

@@ -116,7 +116,7 @@ def test_whatever_a_consul_node_reads_elsewhere_its_firewall_lets_in_there() -> 
 def test_consuls_token_is_handed_over_by_systemd_and_named_in_the_file_only() -> None:
     unit = files_of().file("/etc/systemd/system/prometheus.service").content
 
-    assert "LoadCredential=consul:/etc/consul.d/secrets/metrics\n" in unit
+    assert "LoadCredential=consul:/etc/prometheus/consul-token\n" in unit
     authorized = jobs(files_of())["consul-http"]["authorization"]
     assert authorized == {"credentials_file": "/run/credentials/prometheus.service/consul"}
 

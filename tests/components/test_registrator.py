@@ -26,7 +26,7 @@ def test_it_is_started_for_ever_since_it_ends_with_dockers_event_stream() -> Non
 
 
 def test_its_token_is_read_from_the_nodes_secret_and_is_on_no_command_line() -> None:
-    assert "CONSUL_HTTP_TOKEN=$$(cat /etc/consul.d/secrets/service) exec " in unit()
+    assert "CONSUL_HTTP_TOKEN=$$(cat /etc/registrator/consul-token) exec " in unit()
     assert "--env CONSUL_HTTP_TOKEN " in unit()
 
 

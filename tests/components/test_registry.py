@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import http.server
 import json
 import os
 import re
 import ssl
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -54,10 +57,10 @@ class Registry:
         self.port, self.metrics = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         authority = new_authority("cluster_authority")
-        for path in ("etc/registry", "etc/docker", "run/registry", "srv/data/registry", "doubles"):
+        for path in ("etc/registry", "run/registry", "srv/data/registry", "doubles"):
             (folder / path).mkdir(parents=True)
         self.put("/etc/registry/registry.pem", new_certificate(authority, ["registry.service.consul"]))
-        self.put("/etc/docker/registry-password", PASSWORD)
+        self.put("/etc/registry/password", PASSWORD)
         self.put("/etc/registry/registry.yml", self.text("/etc/registry/registry.yml"))
         self.put("/doubles/chgrp", "#!/bin/sh\n# Double of chgrp: there is no group registry here.\n").chmod(
             0o755
@@ -290,6 +293,56 @@ def test_the_cache_runs_where_it_is_asked_for_and_every_docker_asks_it_first() -
     assert "docker-registry-cache.service" in next(s for s in node.stages if s.component == "registry").units
     daemon = json.loads(render(site, site.pools[0]).file("/etc/docker/daemon.json").content)
     assert daemon["registry-mirrors"] == [f"https://registry.service.consul:{REGISTRY.port('cache').number}"]
+
+
+def test_the_cache_starts_from_its_file_and_answers_without_login(tmp_path: Path) -> None:
+    program = need("docker-registry")
+    hub = http.server.ThreadingHTTPServer(("127.0.0.1", 0), DockerHub)
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    authority, port, debug = new_authority("cluster_authority"), free_port(), free_port()
+    (tmp_path / "cache.pem").write_text(new_certificate(authority, ["registry.service.consul"]))
+    text = files_of(planned(cache=True)).file("/etc/registry/cache.yml").content
+    for old, new in {
+        "/etc/registry/": f"{tmp_path}/",
+        "/srv/data/registry-cache": str(tmp_path),
+        "https://registry-1.docker.io": f"http://127.0.0.1:{hub.server_port}",
+        "addr: :5002": f"addr: 127.0.0.1:{port}",
+        "127.0.0.1:5003": f"127.0.0.1:{debug}",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "cache.yml").write_text(text)
+    context = ssl.create_default_context(cadata=certificate_alone(authority))
+    context.check_hostname = False
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", tmp_path / "cache.yml"], stdout=log, stderr=log)
+    try:
+        end, status = time.monotonic() + 30, 0
+        while status != 200:
+            assert process.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
+            with contextlib.suppress(OSError), opener.open(f"https://127.0.0.1:{port}/v2/", timeout=5) as got:
+                status = got.status
+            time.sleep(0.1)
+    finally:
+        process.terminate()
+        process.wait(timeout=15)
+        hub.shutdown()
+        hub.server_close()
+
+
+class DockerHub(http.server.BaseHTTPRequestHandler):
+    """Double of Docker Hub: it is there, and that is all."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
 
 
 def test_without_a_cache_none_runs_and_none_is_asked() -> None:

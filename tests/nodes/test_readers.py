@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -37,6 +38,7 @@ def featured() -> dict[str, Any]:
     }
     shared = {"source": "10.20.0.5:/export", "options": "vers=4.2,noatime"}
     spec["sites"]["eu"]["agents"]["general"]["shared"] = shared
+    spec["sites"]["eu"]["registry"] = {"cache": True}
     return spec
 
 
@@ -91,6 +93,24 @@ def environment_file(path: Path) -> None:
 
 def json_text(path: Path) -> None:
     json.loads(path.read_text())
+
+
+DOCKERD_KEYS = Path(__file__).with_name("dockerd_keys.json")
+JSON_TYPES = {"array": list, "boolean": bool, "number": int, "object": dict, "string": str}
+
+
+def docker(path: Path) -> None:
+    """By dockerd itself where there is one that can (23 or newer), else by the keys that it knows."""
+    program = shutil.which("dockerd")
+    if program:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+        if (version := re.search(r"version (\d+)", said)) and int(version[1]) >= 23:
+            reads(program, "--validate", "--config-file", path)
+            return
+    known = json.loads(DOCKERD_KEYS.read_text(encoding="utf-8"))["keys"]
+    for key, value in json.loads(path.read_text()).items():
+        assert key in known, f"{key}: dockerd has no such setting, see {DOCKERD_KEYS.name}"
+        assert type(value) is JSON_TYPES[known[key]], f"{key}: expected {known[key]}, got {value!r}"
 
 
 def chrony(path: Path) -> None:
@@ -150,7 +170,7 @@ READERS: tuple[tuple[str, Reader], ...] = (
     (r"/etc/logrotate\.d/.+", logrotate),
     (r"/etc/default/(mesos-(master|agent)|prometheus-node-exporter)", environment_file),
     (r"/etc/marathon/marathon\.env", environment_file),
-    (r"/etc/docker/daemon\.json", json_text),
+    (r"/etc/docker/daemon\.json", docker),
     (r"/etc/mesos/(acls|agent)\.json", json_text),
     (r"/etc/mesos/credentials\.in", "test_mesos_master.py:/run/mesos-master/credentials.json"),
     (r"/etc/mesos/zk\.in", "test_mesos_master.py:/run/mesos-master/zk"),
@@ -161,6 +181,7 @@ READERS: tuple[tuple[str, Reader], ...] = (
     (r"/etc/nginx/nginx\.conf", "test_nginx.py"),
     (r"/etc/prometheus/prometheus\.yml", "test_prometheus.py"),
     (r"/etc/registry/registry\.yml", "test_registry.py"),
+    (r"/etc/registry/cache\.yml", "test_registry.py"),
     (r"/etc/zookeeper/zoo\.cfg", "test_zookeeper.py"),
     (r"/srv/data/zookeeper/myid", number),
 )
@@ -187,6 +208,18 @@ def test_every_file_is_read_by_its_program(path: str, tmp_path: Path) -> None:
         here = tmp_path / f"{order}-{Path(path).name}"
         here.write_text(text)
         reader(here)
+
+
+@pytest.mark.parametrize("wrong", ['{"registry-mirror": []}', '{"mtu": "1500"}', '{"live-restore": 1}'])
+def test_a_setting_that_dockerd_would_not_start_with_is_found(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    here = tmp_path / "daemon.json"
+    here.write_text(wrong)
+
+    with pytest.raises(AssertionError):
+        docker(here)
 
 
 def test_no_row_is_for_a_file_that_no_node_has() -> None:
