@@ -95,11 +95,17 @@ def read_znode(lab: KeptLab, master: str, path: str) -> str:
     def read() -> bool:
         nonlocal said
         done = lab.run(master, *CLIENT, "get", path, timeout=120)
-        said = done.out.strip()
+        # The client tells of its connection on standard output too, sometimes after the answer.
+        lines = [
+            line
+            for line in done.out.splitlines()
+            if line and not line.startswith(("WatchedEvent", "WATCHER"))
+        ]
+        said = lines[-1] if lines else ""
         return done.code == 0 and bool(said)
 
     until(f"{master} tells {path}", 120, read)
-    return said.splitlines()[-1]
+    return said
 
 
 def consul(lab: KeptLab, name: str, *words: str, token: str = "management") -> str:
