@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 
 from constructs_lib.errors import LabError
 from constructs_lib.lab import commands
-from constructs_lib.lab.image import package_names
+from constructs_lib.lab.image import FILES, package_names
 from constructs_lib.lab.overrides import Overrides, read_overrides
 from constructs_lib.lab.texts import identities
 from constructs_lib.nodes.late import MARKER
@@ -17,6 +18,7 @@ from constructs_lib.nodes.render import render
 from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
+from tests.conftest import need
 from tests.lab.conftest import CLUSTER
 
 NONE = Overrides(software={}, programs={}, without=(), preflight_warnings=())
@@ -39,6 +41,20 @@ def test_a_node_gets_the_files_that_a_deploy_sends() -> None:
         assert {entry["path"].split("/files", 1)[1] for entry in written[:-1]} == {
             file.path for file in render(site, node).files
         }
+
+
+def test_cloud_init_finds_nothing_wrong_with_a_nodes_text_on_the_labs_image(tmp_path: Path) -> None:
+    """It reads both as one, and warns in its log of what it calls invalid in either."""
+    cloud_init = need("cloud-init")
+    image = yaml.safe_load((FILES / "cloud.cfg").read_text())
+    for one in identities(_site(read_overrides()), read_overrides(), {}, ""):
+        path = tmp_path / one.name
+        merged = {**image, **yaml.safe_load(one.user_data)}
+        path.write_text(f"#cloud-config\n{yaml.safe_dump(merged)}")
+        done = subprocess.run(
+            [cloud_init, "schema", "-c", str(path)], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert "Valid cloud-config" in done.stdout, done.stdout + done.stderr
 
 
 def test_machines_have_planned_addresses_and_agents_their_pools_network() -> None:
