@@ -24,7 +24,6 @@ from constructs_lib.aws import (
     Secrets,
     site_provider,
 )
-from constructs_lib.aws.firewall import roles_of
 from constructs_lib.aws.images import machine_image
 from constructs_lib.plan.lock import read_lock
 from constructs_lib.plan.model import SitePlan
@@ -46,8 +45,8 @@ class PublicCloud(TerraformStack):
         network = Network(self, "network", plan=site)
         firewall = Firewall(self, "firewall", plan=site, network=network)
         backup = BackupBucket(self, "backup", plan=site)
-        secrets = Secrets(self, "secrets", plan=site, roles=roles_of(site))
-        access = NodeAccess(self, "access", plan=site, roles=roles_of(site), secrets=secrets, backup=backup)
+        secrets = Secrets(self, "secrets", plan=site, roles=site.roles)
+        access = NodeAccess(self, "access", plan=site, roles=site.roles, secrets=secrets, backup=backup)
         ground: dict[str, Any] = {
             "plan": site,
             "network": network,

@@ -11,12 +11,14 @@ from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.images import ROOT_DEVICE
 from constructs_lib.aws.machines import METADATA, Surroundings
 from constructs_lib.aws.network import Network
-from constructs_lib.aws.settings import aws_of, prefix
+from constructs_lib.aws.settings import aws_of
 from constructs_lib.aws.sizes import instance_type
 from constructs_lib.aws.tags import common_tags, tags
-from constructs_lib.aws.user_data import Late, compressed_one, user_data
+from constructs_lib.aws.user_data import user_data
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import PoolPlan, SitePlan
+from constructs_lib.sites.names import prefix
+from constructs_lib.sites.user_data import Late, compressed_one
 from constructs_lib.terraform import Construct, Resource, literal
 from constructs_lib.terraform.naming import place_of
 

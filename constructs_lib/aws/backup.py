@@ -13,10 +13,11 @@ from typing import Any
 
 from constructs import Construct as Scope
 
-from constructs_lib.aws.settings import aws_of, prefix
+from constructs_lib.aws.settings import aws_of
 from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.names import prefix
 from constructs_lib.terraform import Construct, Resource
 from constructs_lib.terraform.policy import accept
 

@@ -11,7 +11,7 @@ from constructs_lib.aws.agents import AgentPool
 from constructs_lib.aws.backup import BackupBucket
 from constructs_lib.aws.consul_node import ConsulNode
 from constructs_lib.aws.edge import Edge
-from constructs_lib.aws.firewall import Firewall, roles_of
+from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.gateway import Gateway
 from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.images import machine_image
@@ -53,7 +53,7 @@ class MesosCluster(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._plan = plan
-        roles = roles_of(plan)
+        roles = plan.roles
         self.network = network or Network(self, "network", plan=plan)
         self.backup = BackupBucket(self, "backup", plan=plan)
         firewall = Firewall(self, "firewall", plan=plan, network=self.network)

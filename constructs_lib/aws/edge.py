@@ -8,13 +8,13 @@ from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.machines import Machines, Surroundings
 from constructs_lib.aws.network import Network
-from constructs_lib.aws.settings import short_name
 from constructs_lib.aws.tags import tags
-from constructs_lib.aws.user_data import Late
 from constructs_lib.components.model import Component, HttpOk, Peer, Port, Role
 from constructs_lib.components.nginx import NGINX
 from constructs_lib.errors import SpecError
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.names import short_name
+from constructs_lib.sites.user_data import Late
 from constructs_lib.terraform import Construct, Expr, Resource
 from constructs_lib.terraform.policy import accept
 

@@ -6,9 +6,10 @@ import json
 
 from constructs import Construct as Scope
 
-from constructs_lib.aws.settings import aws_of, prefix
+from constructs_lib.aws.settings import aws_of
 from constructs_lib.aws.tags import tags
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.names import prefix
 from constructs_lib.terraform import Resource
 from constructs_lib.terraform.policy import accept
 

@@ -9,9 +9,9 @@ from constructs_lib.aws.firewall import Firewall
 from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.machines import Machines, Surroundings
 from constructs_lib.aws.network import Network
-from constructs_lib.aws.user_data import Late
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.user_data import Late
 from constructs_lib.terraform import Construct, Expr, Resource
 
 

@@ -15,12 +15,13 @@ from constructs import Construct as Scope
 from constructs_lib.aws.backup import BackupBucket
 from constructs_lib.aws.flow_logs import assume_role
 from constructs_lib.aws.secrets import Secrets
-from constructs_lib.aws.settings import aws_of, short_name
+from constructs_lib.aws.settings import aws_of
 from constructs_lib.aws.tags import tags
 from constructs_lib.components import components_of
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.names import short_name
 from constructs_lib.terraform import Construct, Expr, Resource, TerraformElement
 
 _LONGEST_ROLE_NAME = 64

@@ -20,9 +20,10 @@ from constructs_lib.aws.network import Network
 from constructs_lib.aws.settings import availability_zone, aws_of
 from constructs_lib.aws.sizes import instance_type
 from constructs_lib.aws.tags import tags
-from constructs_lib.aws.user_data import Late, compressed, user_data
+from constructs_lib.aws.user_data import user_data
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import NodePlan, SitePlan
+from constructs_lib.sites.user_data import Late, compressed
 from constructs_lib.spec.model import ConsulSpec, EdgeSpec, GatewaySpec, MastersSpec
 from constructs_lib.terraform import Expr, Resource, TerraformElement
 from constructs_lib.terraform.naming import place_of

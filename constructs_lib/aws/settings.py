@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from constructs_lib.errors import SpecError
@@ -20,21 +19,6 @@ def aws_of(plan: SitePlan) -> AwsSpec:
 def availability_zone(plan: SitePlan, zone: ZonePlan) -> str:
     """`eu-west-3a`: the region and the zone's letter, never looked up."""
     return f"{aws_of(plan).region}{zone.name}"
-
-
-def prefix(plan: SitePlan) -> str:
-    """`demo-eu`: what every name in the account starts with."""
-    return f"{plan.cluster}-{plan.name}"
-
-
-def short_name(plan: SitePlan, suffix: str, *, limit: int) -> str:
-    """`demo-eu-edge`, or with its middle replaced by six hex digits of its hash where it exceeds `limit`."""
-    name = f"{prefix(plan)}-{suffix}"
-    if len(name) <= limit:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
-    kept = name[: limit - len(digest) - len(suffix) - 2].rstrip("-")
-    return f"{kept}-{digest}-{suffix}"
 
 
 def plugin_generation(plan: SitePlan) -> int | None:

@@ -6,9 +6,9 @@ elastic IPs, launch templates and through them Auto Scaling groups).
 
 from __future__ import annotations
 
-from constructs_lib.aws.settings import prefix
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.names import prefix
 from constructs_lib.terraform import literal
 
 

@@ -196,6 +196,12 @@ class SitePlan:
     gateway_spec: GatewaySpec
     edge_spec: EdgeSpec | None
 
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles that the site has machines for, in the order of `Role`."""
+        present = {node.role for node in self.nodes} | ({Role.AGENT} if self.pools else set())
+        return tuple(role for role in Role if role in present)
+
     def nodes_of(self, role: Role) -> tuple[NodePlan, ...]:
         """Nodes of one role in number order; empty for agents."""
         return tuple(node for node in self.nodes if node.role is role)

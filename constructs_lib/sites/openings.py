@@ -1,0 +1,109 @@
+"""The plan's traffic table as the openings of each role's firewall, both ends of every line.
+
+A platform's firewall is a loop over these. Machines of the same firewall are named by their role, so that a
+platform can refer to their group; everyone else by range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from constructs_lib.components.model import Protocol, Role
+from constructs_lib.plan.model import EgressRule, SitePlan, TrafficRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """One opening of the firewall of `role`: `port` to `last`, to or from `peer`, else `networks`."""
+
+    role: Role
+    name: str
+    """Unique among the openings that one of the functions below gives for `role`."""
+    port: int
+    last: int
+    protocol: Protocol
+    why: str
+    peer: Role | None = None
+    networks: tuple[IPv4Network, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """`master/zookeeper-client-from-agent`."""
+        return f"{self.role}/{self.name}"
+
+
+def from_nodes(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
+    """Inwards, from nodes whose role is one of `roles` as well."""
+    for rule in plan.traffic:
+        if rule.to in roles and isinstance(rule.source, Role) and rule.source in roles:
+            yield _opening(rule.to, rule.name, rule, peer=rule.source)
+
+
+def to_nodes(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
+    """Outwards, to nodes whose role is one of `roles` as well."""
+    for rule in plan.traffic:
+        if rule.to in roles and isinstance(rule.source, Role) and rule.source in roles:
+            yield _opening(rule.source, _outward(rule), rule, peer=rule.to)
+
+
+def from_networks(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
+    """Inwards, from everyone else."""
+    for rule in plan.traffic:
+        networks = _foreign(plan, rule, roles)
+        if rule.to in roles and networks:
+            yield _opening(rule.to, rule.name, rule, networks=networks)
+
+
+def to_networks(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
+    """Outwards, to nodes that something else made, and to what is outside the site."""
+    for rule in plan.traffic:
+        if isinstance(rule.source, Role) and rule.source in roles and rule.to not in roles:
+            yield _opening(rule.source, _outward(rule), rule, networks=_where(plan, rule.to))
+    for role in roles:
+        for egress in plan.egress:
+            if role in egress.roles:
+                yield _opening(role, egress.name, egress, networks=egress.networks)
+
+
+def _opening(
+    role: Role,
+    name: str,
+    rule: TrafficRule | EgressRule,
+    *,
+    peer: Role | None = None,
+    networks: tuple[IPv4Network, ...] = (),
+) -> Opening:
+    why = f"{rule.component} {rule.port_name}: {rule.why}" if isinstance(rule, TrafficRule) else rule.why
+    return Opening(
+        role=role,
+        name=name,
+        port=rule.port,
+        last=rule.last,
+        protocol=rule.protocol,
+        why=why,
+        peer=peer,
+        networks=networks,
+    )
+
+
+def _foreign(plan: SitePlan, rule: TrafficRule, roles: Sequence[Role]) -> tuple[IPv4Network, ...]:
+    """The rule's ranges that no role among `roles` stands for."""
+    if not isinstance(rule.source, Role) or rule.source not in roles:
+        return rule.networks
+    here = {zone.roles[rule.source] for zone in plan.zones}
+    return tuple(network for network in rule.networks if network not in here)
+
+
+def _outward(rule: TrafficRule) -> str:
+    return f"{rule.component}-{rule.port_name}-to-{rule.to}"
+
+
+def _where(plan: SitePlan, role: Role) -> tuple[IPv4Network, ...]:
+    """Where the machines of a role are that something else made."""
+    if role is Role.MASTER and plan.masters:
+        return tuple(IPv4Network(address) for address in plan.masters)
+    if role is Role.CONSUL and plan.consul:
+        return tuple(IPv4Network(address) for address in plan.consul)
+    return tuple(zone.roles[role] for zone in plan.zones)
