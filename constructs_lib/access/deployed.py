@@ -35,13 +35,21 @@ class DeployedNode(_Read):
     instance_id: str | None = None
 
 
+class DeployedAgent(_Read):
+    """An agent with a planned address."""
+
+    id: str
+    address: str
+
+
 class DeployedPool(_Read):
-    """A pool of agents; `autoscaling_group` where the platform scales it as one."""
+    """A pool of agents; `autoscaling_group` where the platform scales it as one, else `agents` by name."""
 
     min: int
     max: int
     autoscaling_group: str | None = None
     launch_template: str | None = None
+    agents: dict[str, DeployedAgent] | None = None
 
 
 class DeployedGateway(_Read):

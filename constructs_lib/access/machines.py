@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,13 +12,21 @@ class Kinds:
     """A platform's own words: `machines` are the resource types that are a node, `kept` those that must
     outlive it.
 
-    `address` is the machine's attribute that holds its private address, `identity` the one that names it.
+    `address` is the machine's attribute that holds its private address, `identity` the one that names it; a
+    key inside of a map stands behind a slash, `metadata/address`.
     """
 
     machines: Collection[str]
     kept: Collection[str]
     address: str
     identity: str = "id"
+
+    def address_of(self, machine: Mapping[str, Any]) -> str | None:
+        """The private address in a machine's attributes, None where it is not known."""
+        value: Any = machine
+        for key in self.address.split("/"):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,8 @@ class SecretSource:
     files: tuple[NodeFile, ...] = ()
     packages: tuple[str, ...] = ()
     program: str = ""
+    renewal: str = "cdktf deploy brings the new one there"
+    """How another value of a secret gets to where `command` finds it."""
 
 
 def incoming(files: NodeFiles, source: SecretSource) -> tuple[NodeFile, ...]:

@@ -209,7 +209,7 @@ def judge(
             f"{machine}; expected it to be replaced and the old one to go first. Nothing was changed"
         )
     # A machine whose making was interrupted may have no address yet.
-    was, becomes = machine.before.get(kinds.address) or address, machine.after.get(kinds.address)
+    was, becomes = kinds.address_of(machine.before) or address, kinds.address_of(machine.after)
     if not was == becomes == address:
         raise RollError(
             f"{node}: its {kinds.address} is {was} and would be {becomes or 'known later'}, planned is "

@@ -143,7 +143,7 @@ class Rollout:
         if old:
             raise RollError(
                 f"{target.name}: the platform still hands out another value of {', '.join(old)} than the one "
-                "here: cdktf deploy brings the new one there"
+                f"here: {target.generation.renewal}"
             )
 
     def _signed(self, target: Target) -> dict[str, object]:

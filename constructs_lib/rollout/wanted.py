@@ -24,6 +24,8 @@ class Generation:
     manifest: str
     files: Mapping[str, str]
     """Path on the node → text."""
+    renewal: str = SecretSource.renewal
+    """How another value of a secret gets to where the node asks for it."""
 
     @cached_property
     def manifest_data(self) -> dict[str, Any]:
@@ -64,7 +66,9 @@ def wanted(
     }
     manifest = texts.pop("/manifest.json")
     return Generation(
-        manifest=manifest, files={path.removeprefix("/files"): text for path, text in texts.items()}
+        manifest=manifest,
+        files={path.removeprefix("/files"): text for path, text in texts.items()},
+        renewal=source.renewal,
     )
 
 
