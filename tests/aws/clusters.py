@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +9,25 @@ import yaml
 
 from constructs_lib.aws import MesosCluster, site_provider
 from constructs_lib.plan.model import SitePlan
-from constructs_lib.plan.plan import plan
-from constructs_lib.spec.load import from_dict
-from constructs_lib.terraform import App, TerraformStack, local_backend, synth_json
+from constructs_lib.terraform import TerraformStack
+from tests.synthesized import Json, only, plan_of, resources, synthesize, with_site
 
 GOLDEN = Path(__file__).with_name("golden")
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
-Json = dict[str, Any]
+
+__all__ = [
+    "CASES",
+    "GOLDEN",
+    "Json",
+    "cluster_stack",
+    "only",
+    "plan_of",
+    "resources",
+    "settings",
+    "site_plan",
+    "synthesize",
+    "with_site",
+]
 
 
 def settings(case: str) -> Json:
@@ -31,32 +41,6 @@ def site_plan(case: str = "demo", **site: Any) -> SitePlan:
     return plan_of(with_site(settings(case), **site))
 
 
-def with_site(given: Json, **site: Any) -> Json:
-    """A copy of `given` with other settings for its site; mappings are merged, None takes one away."""
-    changed = copy.deepcopy(given)
-    target = next(iter(changed["sites"].values()))
-    for key, value in site.items():
-        if value is None:
-            target.pop(key, None)
-        elif isinstance(value, Mapping) and key not in ("agents", "ranges"):
-            target[key] = {**target.get(key, {}), **value}
-        else:
-            target[key] = value
-    return changed
-
-
-def plan_of(given: Json) -> SitePlan:
-    return next(iter(plan(from_dict(given)).sites.values()))
-
-
-def synthesize(build: Callable[[TerraformStack], object]) -> Json:
-    """The stack that `build` fills, as cdk.tf.json has it."""
-    stack = TerraformStack(App(), "eu")
-    local_backend(stack, "eu.tfstate")
-    build(stack)
-    return synth_json(stack)
-
-
 def cluster_stack(site: SitePlan) -> Json:
     """A whole site's stack, as the synth command makes it."""
 
@@ -65,93 +49,3 @@ def cluster_stack(site: SitePlan) -> Json:
         MesosCluster(stack, site.cluster, plan=site)
 
     return synthesize(build)
-
-
-def resources(stack: Json) -> dict[str, Json]:
-    """Address without key → body, with `for_each` read back."""
-    return {
-        f"{kind}.{name}": _readable(body, stack.get("locals", {}))
-        for kind, named in stack.get("resource", {}).items()
-        for name, body in named.items()
-    }
-
-
-def only(stack: Json, kind: str, end: str = "") -> Json:
-    """The one resource of a type whose name ends so."""
-    found = [
-        body
-        for address, body in resources(stack).items()
-        if address.startswith(f"{kind}.") and address.endswith(end)
-    ]
-    assert len(found) == 1, f"{len(found)} of {kind} …{end}"
-    return found[0]
-
-
-def _readable(body: Json, local_values: Json) -> Json:
-    body = {key: value for key, value in body.items() if key != "//"}
-    text = body.get("for_each")
-    if isinstance(text, str) and text.startswith("${merge("):
-        return {**body, "for_each": _Reader(text[len("${merge(") :]).value()}
-    if isinstance(text, str) and text.startswith("${local."):
-        return {**body, "for_each": _bare(local_values[text[len("${local.") : -1]])}
-    return body
-
-
-def _bare(value: Any) -> Any:
-    """A local value in the form that `_Reader` gives: a whole expression without its `${}`."""
-    if isinstance(value, Mapping):
-        return {key: _bare(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_bare(item) for item in value]
-    if isinstance(value, str) and value.startswith("${") and value.endswith("}") and value.count("${") == 1:
-        return value[2:-1]
-    return value
-
-
-class _Reader:
-    """Reads `{"a" = {"b" = "text", "c" = aws_vpc.x.id}}`; expressions stay the text they are."""
-
-    def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
-
-    def value(self) -> Any:
-        if self._skips("{"):
-            found: Json = {}
-            while not self._skips("}"):
-                key = self._string()
-                assert self._skips("="), self.text[self.at :][:40]
-                found[key] = self.value()
-                self._skips(",")
-            return found
-        if self._skips("["):
-            items = []
-            while not self._skips("]"):
-                items.append(self.value())
-                self._skips(",")
-            return items
-        return self._string() if self.text[self.at] == '"' else self._expression()
-
-    def _skips(self, char: str) -> bool:
-        while self.text[self.at] == " ":
-            self.at += 1
-        if self.text[self.at] != char:
-            return False
-        self.at += 1
-        while self.at < len(self.text) and self.text[self.at] == " ":
-            self.at += 1
-        return True
-
-    def _string(self) -> str:
-        start = self.at = self.at + 1
-        while self.text[self.at] != '"':
-            self.at += 2 if self.text[self.at] == "\\" else 1
-        self.at += 1
-        return self.text[start : self.at - 1]
-
-    def _expression(self) -> Any:
-        start, depth = self.at, 0
-        while depth or self.text[self.at] not in ",]} )":
-            depth += {"[": 1, "]": -1}.get(self.text[self.at], 0)
-            self.at += 1
-        text = self.text[start : self.at]
-        return int(text) if text.isdigit() else text
