@@ -26,7 +26,7 @@ def test_rendering_loads_no_engine() -> None:
     assert not {"cdktf", "cdktn", "jsii", "constructs"} & _loaded("constructs_lib.nodes.render")
 
 
-@pytest.mark.parametrize("module", ["constructs_lib.synth", "constructs_lib.aws"])
+@pytest.mark.parametrize("module", ["constructs_lib.synth", "constructs_lib.aws", "constructs_lib.openstack"])
 def test_the_road_to_synth_loads_no_command_line_cloud_or_policy_library(module: str) -> None:
     assert not NOT_ON_THE_ROAD & _loaded(module)
 

@@ -32,8 +32,8 @@ def test_a_public_name_exists_and_says_what_it_is(module: ModuleType, name: str)
         assert (inspect.getdoc(thing) or "").strip()
 
 
-def test_every_public_name_of_aws_is_in_its_documentation() -> None:
-    from constructs_lib import aws
-
-    told = set(re.findall(r"\w+", (ROOT / "docs" / "aws.md").read_text(encoding="utf-8")))
-    assert not set(aws.__all__) - told
+@pytest.mark.parametrize("platform", ["aws", "openstack"])
+def test_every_public_name_of_a_platform_is_in_its_documentation(platform: str) -> None:
+    module = importlib.import_module(f"constructs_lib.{platform}")
+    told = set(re.findall(r"\w+", (ROOT / "docs" / f"{platform}.md").read_text(encoding="utf-8")))
+    assert not set(module.__all__) - told

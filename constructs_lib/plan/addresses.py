@@ -24,6 +24,10 @@ SMALLEST_SITE_PREFIX = 22
 FIRST_NODE_OFFSET = 10
 """Node number n of a role has address offset 10 + n; clouds keep the first four addresses for themselves."""
 
+SMALLEST_POOL_PREFIX = 28
+FIRST_AGENT_OFFSET = 4
+"""Agent number i of a pool, from 0, has address offset 4 + i / zones in its zone's part of the pool."""
+
 
 def cut(site: SiteSpec, zones: Sequence[str], *, path: str) -> tuple[ZonePlan, ...]:
     """The zones of a site with all their ranges; `path` names the site in errors."""
@@ -74,3 +78,34 @@ def node_address(zone: ZonePlan, role: Role, number: int, *, path: str) -> IPv4A
         room = slice_.num_addresses - FIRST_NODE_OFFSET - 1
         raise SpecError(path, number, f"at most {room} {role} nodes in {slice_}, or a larger network")
     return slice_[offset]
+
+
+def pool_range(zone: ZonePlan, slot: int, *, path: str) -> IPv4Network:
+    """The part of the zone's agents that the pool with `slot` has: half, a quarter, an eighth and so on.
+
+    So one pool can have thousands, further ones still find room, and none ever moves. SpecError when nothing
+    is left.
+    """
+    bits = slot + 1
+    if zone.agents.prefixlen + bits > SMALLEST_POOL_PREFIX:
+        most = SMALLEST_POOL_PREFIX - zone.agents.prefixlen
+        raise SpecError(
+            path,
+            f"pool number {slot + 1} of the site",
+            f"at most {most} pools in {zone.agents} of zone {zone.name}, or a larger network",
+        )
+    return _subnet(zone.agents, bits, 2**bits - 2)
+
+
+def require_room(ranges: Mapping[str, IPv4Network], agents: int, *, path: str) -> None:
+    """SpecError when a pool has more agents than addresses; each zone takes its turn."""
+    if not ranges:
+        return
+    room = min(network.num_addresses for network in ranges.values()) - FIRST_AGENT_OFFSET - 1
+    if agents > room * len(ranges):
+        raise SpecError(
+            f"{path}.count",
+            agents,
+            f"at most {room * len(ranges)}, {room} in each zone's {next(iter(ranges.values()))}: the pools "
+            "listed first have the most room; take a larger network or several pools",
+        )

@@ -46,6 +46,10 @@ class SiteLock(_Part):
     """Node name → zone, for every node with a planned address."""
     pools: dict[str, int]
     """Pool name → slot. A pool that cluster.yaml no longer names keeps its slot until its line is deleted."""
+    spread: dict[str, list[str]] = {}
+    """Pool name → the zones that its agents are spread over, where their addresses follow from that: a zone
+    that is added later is for later pools.
+    """
 
 
 class Lock(_Part):
@@ -184,7 +188,7 @@ def _forgotten_sites(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
 
 
 def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
-    region = _region(site)
+    region = site.region
     if lock.region is not None and region != lock.region:
         yield (
             f"{path}.{site.platform}.region: locked {lock.region}, cluster.yaml says {region}; "
@@ -257,7 +261,7 @@ def _complete_site(site: SiteSpec, lock: SiteLock | None) -> SiteLock:
     nodes = wanted_nodes(site)
     placed: Mapping[str, str] = lock.placed if lock else {}
     return SiteLock(
-        region=_region(site),
+        region=site.region,
         network=str(site.network),
         ranges=_ranges(site),
         zones=zones,
@@ -272,11 +276,8 @@ def _complete_site(site: SiteSpec, lock: SiteLock | None) -> SiteLock:
             },
         },
         pools=_slots(site, lock.pools if lock else {}),
+        spread=_spread(site, lock.spread if lock else {}, zones),
     )
-
-
-def _region(site: SiteSpec) -> str | None:
-    return site.aws.region if site.aws else None
 
 
 def _ranges(site: SiteSpec) -> dict[str, dict[str, str]]:
@@ -285,6 +286,11 @@ def _ranges(site: SiteSpec) -> dict[str, dict[str, str]]:
 
 def _cut(ranges: Mapping[str, str] | None) -> str:
     return "the network's own cut" if ranges is None else " ".join(ranges.values())
+
+
+def _spread(site: SiteSpec, known: Mapping[str, list[str]], zones: list[str]) -> dict[str, list[str]]:
+    wanted = dict.fromkeys(site.agents, zones) if site.facts.plans_agents else {}
+    return {**wanted, **known}
 
 
 def _slots(site: SiteSpec, taken: Mapping[str, int]) -> dict[str, int]:

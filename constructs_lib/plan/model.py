@@ -21,6 +21,7 @@ from constructs_lib.spec.model import (
     GatewaySpec,
     MastersSpec,
     NodesSpec,
+    OpenstackSpec,
     PoolSpec,
     RegistrySpec,
     StateSpec,
@@ -91,6 +92,10 @@ class PoolPlan:
     spec: PoolSpec
     min: int
     max: int
+    ranges: Mapping[str, IPv4Network]
+    """Zone → where its agents are, in the order in which they are spread; empty where the platform itself
+    chooses their addresses.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +170,9 @@ class SitePlan:
 
     cluster: str
     name: str
-    platform: Literal["aws"]
+    platform: Literal["aws", "openstack"]
     aws: AwsSpec | None
+    openstack: OpenstackSpec | None
     network: IPv4Network
     mtu: int
     protect_data: bool

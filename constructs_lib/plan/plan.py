@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ResolvedSoftware, Role, Secret
-from constructs_lib.plan.addresses import cut, node_address
+from constructs_lib.plan.addresses import cut, node_address, pool_range, require_room
 from constructs_lib.plan.lock import Lock, SiteLock, complete, wanted_nodes
 from constructs_lib.plan.model import (
     ClusterPlan,
@@ -83,12 +83,16 @@ def _site(
         name=name,
         platform=site.platform,
         aws=site.aws,
+        openstack=site.openstack,
         network=site.network,
-        mtu=site.mtu,
+        mtu=site.mtu or site.facts.mtu,
         protect_data=site.protect_data,
         zones=zones[name],
         nodes=nodes,
-        pools=tuple(_pool(pool, lock.pools[pool], shape) for pool, shape in site.agents.items()),
+        pools=tuple(
+            _pool(pool, lock, shape, zones[name], path=f"sites.{name}.agents.{pool}")
+            for pool, shape in site.agents.items()
+        ),
         masters=masters,
         consul=consul,
         quorum=len(masters) // 2 + 1,
@@ -158,10 +162,14 @@ def _late_values(site: str, nodes: tuple[NodePlan, ...]) -> tuple[LateValue, ...
     return (gateway, *(node.data_volume for node in nodes if node.data_volume))
 
 
-def _pool(name: str, slot: int, spec: PoolSpec) -> PoolPlan:
+def _pool(name: str, lock: SiteLock, spec: PoolSpec, zones: tuple[ZonePlan, ...], *, path: str) -> PoolPlan:
+    slot = lock.pools[name]
     least = spec.min if spec.min is not None else spec.count or 0
     most = spec.max if spec.max is not None else spec.count or 0
-    return PoolPlan(name=name, slot=slot, spec=spec, min=least, max=most)
+    spread = [zone for zone in zones if zone.name in lock.spread.get(name, ())]
+    ranges = {zone.name: pool_range(zone, slot, path=path) for zone in spread}
+    require_room(ranges, most, path=path)
+    return PoolPlan(name=name, slot=slot, spec=spec, min=least, max=most, ranges=ranges)
 
 
 def _secrets(

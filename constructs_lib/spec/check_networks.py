@@ -21,14 +21,12 @@ PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168
 """RFC 1918, and RFC 6598's shared range."""
 DOCKER = IPv4Network("172.17.0.0/16")
 """Docker's own bridge on every node."""
-AWS_RESERVED = 5
-"""Addresses of each subnet that AWS keeps: the first four and the last (VPC user guide, "Subnet sizing")."""
 PLANNED_BEFORE = 11
 """Node n of a role has address 10 + n of its part, so that many addresses are no node's."""
 SMALLEST_SITE = 22
 SMALLEST_ROLE_SUBNET = 26
 SMALLEST_AGENTS = 28
-LARGEST_VPC, SMALLEST_VPC = 16, 28
+SMALLEST_NETWORK = 28
 WIDEST_ADMIN = 8
 """No network of administrators is wider than a /8; two /1 would be the whole internet."""
 
@@ -55,10 +53,11 @@ def _private(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 path, f"got {network}, expected one apart from {DOCKER}, which Docker uses on every node"
             )
-        elif not LARGEST_VPC <= network.prefixlen <= SMALLEST_VPC:
+        elif not site.facts.widest_network <= network.prefixlen <= SMALLEST_NETWORK:
             yield Finding(
                 path,
-                f"got /{network.prefixlen}, expected /{LARGEST_VPC} to /{SMALLEST_VPC}: AWS takes no other",
+                f"got /{network.prefixlen}, expected /{site.facts.widest_network} to /{SMALLEST_NETWORK}: "
+                f"{site.facts.title} takes no other",
             )
 
 
@@ -105,7 +104,7 @@ def _large_enough(settings: Settings) -> Iterator[Finding]:
         if site.ranges:
             yield from _ranges(path, site)
         elif site.network.prefixlen > SMALLEST_SITE:
-            if site.network.prefixlen <= SMALLEST_VPC:
+            if site.network.prefixlen <= SMALLEST_NETWORK:
                 yield Finding(
                     (*path, "network"),
                     f"got /{site.network.prefixlen}, expected /{SMALLEST_SITE} or larger (a smaller number): "
@@ -135,7 +134,7 @@ def _room(settings: Settings, path: Path, site: SiteSpec, agents_range: int) -> 
         ceil((pool.count if pool.count is not None else pool.max or 0) / zones)
         for pool in site.agents.values()
     )
-    room = agents_range - AWS_RESERVED
+    room = agents_range - site.facts.kept_addresses
     if needed > room:
         where = "ranges" if site.ranges else "network"
         spread = f"each of {zones} zones" if zones > 1 else "the zone"
@@ -165,8 +164,9 @@ def _ranges(path: Path, site: SiteSpec) -> Iterator[Finding]:
             smallest = SMALLEST_AGENTS if part == "agents" else SMALLEST_ROLE_SUBNET
             if not network.subnet_of(site.network):
                 yield Finding(where, f"got {network}, expected a part of the site's network {site.network}")
-            if not LARGEST_VPC <= network.prefixlen <= smallest:
-                yield Finding(where, f"got /{network.prefixlen}, expected /{LARGEST_VPC} to /{smallest}")
+            widest = site.facts.widest_network
+            if not widest <= network.prefixlen <= smallest:
+                yield Finding(where, f"got /{network.prefixlen}, expected /{widest} to /{smallest}")
             for other, taken in seen:
                 if network.overlaps(taken):
                     yield Finding(where, f"got {network}, expected one apart from {taken}, which is {other}")
@@ -178,7 +178,7 @@ def _range_room(settings: Settings) -> Iterator[Finding]:
         path: Path = ("sites", name)
         if site.ranges and settings.intact(*path, "ranges") and settings.intact(*path, "zones"):
             smallest = min(ranges.agents.num_addresses for ranges in site.ranges.values())
-            if smallest > AWS_RESERVED:
+            if smallest > site.facts.kept_addresses:
                 yield from _room(settings, path, site, smallest)
             control = min(ranges.control.num_addresses for ranges in site.ranges.values())
             if control >= 2 ** (32 - SMALLEST_ROLE_SUBNET):

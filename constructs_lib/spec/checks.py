@@ -6,37 +6,32 @@ so that everything is told at once; a check that reads a value which was taken o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
-from constructs_lib.spec import check_cloud_config, check_networks, check_software
+from constructs_lib.spec import (
+    check_cloud_config,
+    check_networks,
+    check_openstack,
+    check_platforms,
+    check_software,
+)
 from constructs_lib.spec.fields import LONGEST_TOGETHER
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import show, show_path
 
 if TYPE_CHECKING:
-    from constructs_lib.spec.model import (
-        ClusterSpec,
-        ConsulSpec,
-        EdgeSpec,
-        GatewaySpec,
-        MastersSpec,
-        PoolSpec,
-        SiteSpec,
-    )
-
-    Sized: TypeAlias = MastersSpec | ConsulSpec | GatewaySpec | EdgeSpec | PoolSpec
+    from constructs_lib.spec.model import ClusterSpec, ConsulSpec, MastersSpec, PoolSpec
 
 
 def findings(settings: Settings) -> list[Finding]:
     """All that is wrong between settings, in the order of the checks."""
     checks: tuple[Check, ...] = (
         _sites,
-        _platform,
-        _sizes,
+        *check_platforms.CHECKS,
+        *check_openstack.CHECKS,
         _pools,
         _existing,
         _edge,
@@ -79,49 +74,6 @@ def _sites(settings: Settings) -> Iterator[Finding]:
                 f"got {together} characters in the cluster's and the site's name together, expected at most "
                 f"{LONGEST_TOGETHER}: AWS load balancers carry both in 32",
             )
-
-
-def _platform(settings: Settings) -> Iterator[Finding]:
-    for name, site in settings.cluster.sites.items():
-        if site.aws is None and settings.intact("sites", name, "aws"):
-            yield Finding(("sites", name, "aws"), "missing, expected the region: `aws: {region: eu-west-3}`")
-
-
-def _sized(site: SiteSpec) -> Iterator[tuple[Path, Sized]]:
-    yield ("masters",), site.masters
-    yield ("consul",), site.consul
-    yield ("gateway",), site.gateway
-    if site.edge:
-        yield ("edge",), site.edge
-    for name, pool in site.agents.items():
-        yield ("agents", name), pool
-
-
-def _sizes(settings: Settings) -> Iterator[Finding]:
-    for name, site in settings.cluster.sites.items():
-        for below, sized in _sized(site):
-            path: Path = ("sites", name, *below)
-            instance_type = sized.instance_type
-            if not instance_type:
-                continue
-            for other in ("cpus", "memory_gib"):
-                if other in sized.model_fields_set:
-                    yield Finding(
-                        (*path, other),
-                        f"got {getattr(sized, other)} beside instance_type, expected one or the other",
-                    )
-            own_image = (site.aws is not None and site.aws.image) or not settings.intact("sites", name, "aws")
-            if _is_arm(instance_type) and not own_image:
-                yield Finding(
-                    (*path, "instance_type"),
-                    f"got {show(instance_type)}, expected an x86 type: this one is ARM and the default image "
-                    "is x86; an ARM image goes under aws.image",
-                )
-
-
-def _is_arm(instance_type: str) -> bool:
-    """AWS marks its ARM families by a g after the generation: m7g, c6gn, t4g; and a1."""
-    return re.fullmatch(r"(a1|[a-z]+\d+g[a-z-]*)\..+", instance_type) is not None
 
 
 def _pools(settings: Settings) -> Iterator[Finding]:

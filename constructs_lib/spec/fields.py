@@ -40,10 +40,16 @@ Component = Annotated[str, ComponentName()]
 _QUORUM = "more than half must agree, so an even number survives no more failures than one fewer"
 MastersCount = Annotated[Literal[1, 3, 5], OneOf((1, 3, 5), even=_QUORUM)]
 ConsulCount = Annotated[Literal[1, 3], OneOf((1, 3), even=_QUORUM)]
-_NOT_BUILT = "openstack and libvirt are not built yet"
 Platform = Annotated[
-    Literal["aws"],
-    OneOf(("aws",), reasons=(("openstack", _NOT_BUILT), ("libvirt", _NOT_BUILT), ("AWS", "lower case"))),
+    Literal["aws", "openstack"],
+    OneOf(
+        ("aws", "openstack"),
+        reasons=(
+            ("libvirt", "libvirt is not built yet"),
+            ("AWS", "lower case"),
+            ("OpenStack", "lower case"),
+        ),
+    ),
 ]
 NatMode = Annotated[Literal["one", "per_zone"], OneOf(("one", "per_zone"))]
 Source = Annotated[Literal["image", "apt", "preinstalled"], OneOf(("image", "apt", "preinstalled"))]
@@ -65,6 +71,19 @@ InstanceType = Annotated[
 ]
 Region = Annotated[str, Text(r"[a-z]{2}(-[a-z]{3,12}){1,2}-\d{1,2}", "a region such as eu-west-3", 25)]
 Ami = Annotated[str, Text(r"ami-([0-9a-f]{8}|[0-9a-f]{17})", "an image id such as ami-0123456789abcdef0", 30)]
+# OpenStack lets names be anything; these are the ones that need no quoting on the way.
+_OPENSTACK_NAME = r"[A-Za-z0-9][A-Za-z0-9 ._:+()/@#-]*"
+Flavor = Annotated[str, Text(_OPENSTACK_NAME, "a flavor's name such as m1.medium", 255)]
+OpenstackImage = Annotated[str, Text(_OPENSTACK_NAME, "an image's name or id such as ubuntu-24.04", 255)]
+OpenstackNetwork = Annotated[str, Text(_OPENSTACK_NAME, "a network's name or id such as public", 255)]
+OpenstackZone = Annotated[str, Text(_OPENSTACK_NAME, "an availability zone's name such as nova", 255)]
+OpenstackRegion = Annotated[str, Text(_OPENSTACK_NAME, "a region such as RegionOne", 255)]
+VolumeType = Annotated[str, Text(_OPENSTACK_NAME, "a volume type's name such as ssd", 255)]
+KeyPair = Annotated[str, Text(_OPENSTACK_NAME, "a key pair's name", 255)]
+CloudName = Annotated[
+    str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a cloud in clouds.yaml such as dc1", 100)
+]
+Spread = Annotated[Literal["hard", "soft"], OneOf(("hard", "soft"))]
 VersionConstraint = Annotated[
     str,
     Text(

@@ -9,6 +9,7 @@ from constructs_lib.components import component_names
 from constructs_lib.spec.check_cloud_config import APPENDED, OURS
 from constructs_lib.spec.docstrings import descriptions
 from constructs_lib.spec.model import ClusterSpec
+from constructs_lib.spec.platforms import PLATFORMS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXAMPLE: dict[str, Any] = {
@@ -77,7 +78,7 @@ def _demand_what_checks_demand(schema: dict[str, Any], definitions: dict[str, An
     """The few rules between settings that JSON Schema can say as well."""
     schema["required"] = [*schema["required"], "admin"]
     schema["properties"]["sites"].update(minProperties=1, maxProperties=1)
-    definitions["SiteSpec"]["required"].append("aws")
+    definitions["SiteSpec"]["oneOf"] = [{"required": [name]} for name in PLATFORMS]
     definitions["AdminSpec"]["required"] = ["networks", "ssh_keys"]
     for name in ("networks", "ssh_keys"):
         definitions["AdminSpec"]["properties"][name]["minItems"] = 1

@@ -124,16 +124,21 @@ def _take_out(data: Any, path: Path) -> None:
         del chain[-2][path[depth - 1]]
 
 
+_STAND_INS: tuple[tuple[Path, object], ...] = (
+    (("name",), "x"),
+    (("sites",), {}),
+    (("sites", "*", "platform"), "aws"),
+    (("sites", "*", "network"), "10.0.0.0/16"),
+    (("sites", "*", "aws", "region"), "eu-west-3"),
+    (("sites", "*", "openstack", "external_network"), "x"),
+    (("sites", "*", "openstack", "image"), "x"),
+)
+"""What a cluster or a site can't be without → any value of it; `*` is a site's name."""
+
+
 def _stand_in(path: Path) -> object:
-    match path:
-        case ("name",):
-            return "x"
-        case ("sites",):
-            return {}
-        case ("sites", _, "platform"):
-            return "aws"
-        case ("sites", _, "network"):
-            return "10.0.0.0/16"
-        case ("sites", _, "aws", "region"):
-            return "eu-west-3"
+    for where, value in _STAND_INS:
+        same = (part in ("*", given) for part, given in zip(where, path, strict=False))
+        if len(where) == len(path) and all(same):
+            return copy.copy(value)
     return None

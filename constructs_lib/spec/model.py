@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 from constructs_lib.components.model import Role
 from constructs_lib.spec import checks
 from constructs_lib.spec import fields as f
+from constructs_lib.spec.platforms import PLATFORMS, Platform
 from constructs_lib.spec.rules import AlwaysTrue
 
 
@@ -35,7 +36,9 @@ class MastersSpec(_Settings):
     disk_gib: f.DiskGib = 50
     """The data volume in GiB; it outlives the machine."""
     instance_type: f.InstanceType | None = None
-    """The platform's own size name instead of cpus and memory_gib."""
+    """AWS: a type by its own name instead of cpus and memory_gib."""
+    flavor: f.Flavor | None = None
+    """OpenStack: a flavor by its own name instead of cpus and memory_gib."""
     existing: tuple[f.HostAddress, ...] = ()
     """Masters that run already, outside this definition: agents join them and none are created."""
 
@@ -52,7 +55,9 @@ class ConsulSpec(_Settings):
     disk_gib: f.DiskGib = 50
     """The data volume in GiB: Consul's state and the registry's images."""
     instance_type: f.InstanceType | None = None
-    """The platform's own size name instead of cpus and memory_gib."""
+    """AWS: a type by its own name instead of cpus and memory_gib."""
+    flavor: f.Flavor | None = None
+    """OpenStack: a flavor by its own name instead of cpus and memory_gib."""
     existing: tuple[f.HostAddress, ...] = ()
     """Consul servers that run already, outside this definition: none are created."""
 
@@ -95,7 +100,9 @@ class PoolSpec(_Settings):
     disk_gib: f.DiskGib = 100
     """The disk in GiB for images, sandboxes and logs; it dies with the agent."""
     instance_type: f.InstanceType | None = None
-    """The platform's own size name instead of cpus and memory_gib."""
+    """AWS: a type by its own name instead of cpus and memory_gib."""
+    flavor: f.Flavor | None = None
+    """OpenStack: a flavor by its own name instead of cpus and memory_gib."""
     attributes: dict[f.AttributeName, f.AttributeValue] = {}
     """Mesos attributes that applications can be constrained to."""
     labels: dict[f.TagKey, f.TagValue] = {}
@@ -114,7 +121,9 @@ class GatewaySpec(_Settings):
     memory_gib: f.MemoryGib = 2
     """Memory in GiB, at least."""
     instance_type: f.InstanceType | None = None
-    """The platform's own size name instead of cpus and memory_gib."""
+    """AWS: a type by its own name instead of cpus and memory_gib."""
+    flavor: f.Flavor | None = None
+    """OpenStack: a flavor by its own name instead of cpus and memory_gib."""
 
 
 class EdgeSpec(_Settings):
@@ -127,7 +136,9 @@ class EdgeSpec(_Settings):
     memory_gib: f.MemoryGib = 4
     """Memory of each edge node in GiB, at least."""
     instance_type: f.InstanceType | None = None
-    """The platform's own size name instead of cpus and memory_gib."""
+    """AWS: a type by its own name instead of cpus and memory_gib."""
+    flavor: f.Flavor | None = None
+    """OpenStack: a flavor by its own name instead of cpus and memory_gib."""
     public: f.Switch = False
     """True gives the load balancer a public address that the networks in `allow` may reach."""
     allow: tuple[f.Range, ...] = ()
@@ -164,13 +175,42 @@ class AwsSpec(_Settings):
     """The policy that bounds every IAM role, where your account demands one."""
 
 
+class OpenstackSpec(_Settings):
+    """OpenStack's own words for a site. Who you are stands in clouds.yaml or OS_… variables, never here."""
+
+    cloud: f.CloudName | None = None
+    """The cloud's name in clouds.yaml; without it the OS_… variables of the environment count."""
+    region: f.OpenstackRegion | None = None
+    """The cloud's region, where it has several."""
+    external_network: f.OpenstackNetwork
+    """The network that floating addresses come from, by name or id."""
+    image: f.OpenstackImage
+    """An x86-64 image of Ubuntu 24.04 or Debian 12 with cloud-init, by name (the newest of it) or id."""
+    availability_zones: tuple[f.OpenstackZone, ...] = ()
+    """Nova's zones, one for each of the site's; with one zone nova may choose."""
+    volume_zones: tuple[f.OpenstackZone, ...] = ()
+    """Cinder's zones, one for each of the site's, where volumes must be in the machine's own."""
+    volume_type: f.VolumeType | None = None
+    """The type of data volumes; the default is the cloud's. A running volume keeps its own."""
+    anti_affinity: f.Spread = "hard"
+    """hard: no two masters on one host, or no machine at all; soft: where hosts allow it."""
+    dns: tuple[f.HostAddress, ...] = ()
+    """Resolvers of the site's network; the default is the cloud's own."""
+    key_pair: f.KeyPair | None = None
+    """A key pair that exists, for the image's own user; administrators' keys need none."""
+    provider_version: f.VersionConstraint = "~> 3.4"
+    """The OpenStack provider's version constraint."""
+
+
 class SiteSpec(_Settings):
     """One platform in one place."""
 
     platform: f.Platform
-    """What runs the machines; openstack and libvirt are not built yet."""
+    """What runs the machines; libvirt is not built yet."""
     aws: AwsSpec | None = None
     """AWS's own words; the region is required."""
+    openstack: OpenstackSpec | None = None
+    """OpenStack's own words; the external network and the image are required."""
     network: f.Range
     """The site's private range; every zone and role gets a fixed part of it."""
     zones: f.ZoneList = 1
@@ -189,10 +229,23 @@ class SiteSpec(_Settings):
     """The SSH jump host."""
     edge: EdgeSpec | None = None
     """Where applications' visitors come in; without it there is no edge."""
-    mtu: f.Mtu = 1500
-    """The largest packet in bytes on the site's network and in its containers."""
+    mtu: f.Mtu | None = None
+    """The largest packet in bytes on the site's network and in its containers; the default is 1500 on AWS,
+    1400 on OpenStack.
+    """
     protect_data: f.Switch = True
     """False lets `cdktf destroy` delete data volumes and backups."""
+
+    @property
+    def facts(self) -> Platform:
+        """What the site's platform can."""
+        return PLATFORMS[self.platform]
+
+    @property
+    def region(self) -> str | None:
+        """The platform's region, None where it has none or cluster.yaml does not say it."""
+        own = self.aws or self.openstack
+        return own.region if own else None
 
 
 class AdminSpec(_Settings):
@@ -362,6 +415,7 @@ __all__ = [
     "IPv4Network",
     "LocalState",
     "MastersSpec",
+    "OpenstackSpec",
     "PoolSpec",
     "RegistrySpec",
     "S3State",

@@ -32,6 +32,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("", model.ClusterSpec),
     ("sites.SITE", model.SiteSpec),
     ("sites.SITE.aws", model.AwsSpec),
+    ("sites.SITE.openstack", model.OpenstackSpec),
     ("sites.SITE.masters", model.MastersSpec),
     ("sites.SITE.consul", model.ConsulSpec),
     ("sites.SITE.registry", model.RegistrySpec),

@@ -21,13 +21,15 @@ EXAMPLES: Mapping[str, str] = {
     "sites": "one site by name: `sites: {eu: {platform: aws, …}}`",
     "platform": "`platform: aws`",
     "network": "the site's private range: `network: 10.20.0.0/16`",
+    "external_network": "the network of floating addresses: `external_network: public`",
+    "image": "an image by name or id: `image: ubuntu-24.04`",
     "region": "a region such as `region: eu-west-3`",
     "encrypted": "`encrypted: true`, once your server encrypts what it keeps",
     "kind": one_of(_STATE_KINDS),
 }
 """What to write for a required setting that is missing."""
 
-_NOT_BUILT = ("openstack", "libvirt")
+_NOT_BUILT = ("libvirt",)
 
 _SHAPES = {
     "model_type": "a group of settings",
@@ -115,7 +117,7 @@ def _unknown_setting(details: ErrorDetails, root: type[BaseModel]) -> Mistake:
     near = did_you_mean(word, known)
     message = unknown("setting", word, known)
     if word in _NOT_BUILT and path[:1] == ("sites",):
-        message = f"unknown setting: the platform {word} is not built yet, today: aws"
+        message = f"unknown setting: the platform {word} is not built yet, today: aws or openstack"
     elif not near and names_a_secret(path[-1:]):
         message = (
             "unknown setting: a secret never stands in this file, which is committed; use the environment"

@@ -42,6 +42,7 @@ def test_a_first_lock_holds_only_what_cannot_be_recomputed() -> None:
                     "consul-1": "a",
                 },
                 "pools": {"general": 0},
+                "spread": {},
             }
         },
         "secrets": [],

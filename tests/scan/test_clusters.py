@@ -22,6 +22,11 @@ CLUSTERS = [NEWCOMERS, *sorted((CASES / "clusters").glob("*.yaml"))]
 pytestmark = pytest.mark.checkov
 
 
+def _least(cluster: Path) -> int:
+    """Checks that pass at least: checkov has hundreds for AWS, and five for OpenStack."""
+    return 8 if cluster.stem.startswith("openstack-") else 50
+
+
 def synthesized(cluster: Path, folder: Path) -> Path:
     """cdktf.out of a copy of `cluster`, made without secrets."""
     shutil.copyfile(cluster, folder / "cluster.yaml")
@@ -39,7 +44,7 @@ def test_every_failed_check_is_accepted_and_every_accepted_one_can_be_skipped(
     assert [(result.check, result.address) for result in stack.failed] == []
     assert [(stale.exception.check, stale.exception.address, stale.why) for stale in stack.stale] == []
     assert (report.unseen, report.still_failing, report.phantoms) == ((), (), 0)
-    assert len(stack.passed) > 50
+    assert len(stack.passed) > _least(cluster)
 
 
 def test_a_plain_checkov_typed_in_the_projects_folder_has_nothing_failed(

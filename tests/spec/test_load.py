@@ -76,7 +76,7 @@ def test_a_good_file_is_loaded(path: Path) -> None:
 
 def test_what_is_not_said_has_its_default() -> None:
     site = load(HERE / "good" / "smallest.yaml").sites["eu"]
-    assert (site.zones, site.masters.count, site.consul.count, site.edge, site.mtu) == (1, 3, 1, None, 1500)
+    assert (site.zones, site.masters.count, site.consul.count, site.edge, site.mtu) == (1, 3, 1, None, None)
 
 
 def test_every_setting_arrives_as_its_type() -> None:

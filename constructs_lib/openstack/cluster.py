@@ -1,0 +1,110 @@
+"""A whole site: every other construct, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from constructs import Construct as Scope
+
+from constructs_lib.components.model import Role
+from constructs_lib.openstack.agents import AgentPool
+from constructs_lib.openstack.consul_node import ConsulNode
+from constructs_lib.openstack.edge import Edge
+from constructs_lib.openstack.firewall import Firewall
+from constructs_lib.openstack.gateway import Gateway
+from constructs_lib.openstack.images import machine_image
+from constructs_lib.openstack.masters import Masters
+from constructs_lib.openstack.network import Network
+from constructs_lib.openstack.quota import quota
+from constructs_lib.openstack.secrets import Secrets
+from constructs_lib.openstack.settings import openstack_of
+from constructs_lib.plan.model import SitePlan
+from constructs_lib.terraform import Construct, Expr, Output
+
+
+class MesosCluster(Construct):
+    """One site of a cluster on OpenStack, with everything that its plan names.
+
+    `network` puts it into a network that is there already. `output` is the name of the stack's output,
+    `secret_values` gives expressions for secrets by name: a second cluster in the same stack needs both,
+    since names of outputs and variables are the stack's. The output is one JSON object, read by
+    `clustermesos` and by later stages:
+
+        cluster, site, platform ("openstack"), region, network (CIDR), network_id, subnet_id
+        nodes         name → {role, zone, address, instance_id}; agents are not listed, see pools
+        pools         name → {min, max, agents: name → {id, address}}
+        gateway       {name, address, public_address}
+        endpoints     name → URL: "edge_http" is the first edge, where there is one
+        edges         name → address for visitors, where there is an edge
+        login         {user, gateway}: `ssh -J user@gateway user@address`
+        late_values   name of a late value → its value
+        quota         what the site takes of the project's quota, so that `terraform plan` shows it
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        id: str,
+        *,
+        plan: SitePlan,
+        network: Network | None = None,
+        output: str = "cluster",
+        secret_values: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self._plan = plan
+        roles = plan.roles
+        self.network = network or Network(self, "network", plan=plan)
+        self.firewall = Firewall(self, "firewall", plan=plan)
+        shared: dict[str, Any] = {
+            "plan": plan,
+            "network": self.network,
+            "firewall": self.firewall,
+            "secrets": Secrets(self, "secrets", plan=plan, roles=roles, values=secret_values),
+            "image": machine_image(self, plan),
+        }
+        self.gateway = Gateway(self, "gateway", **shared) if Role.GATEWAY in roles else None
+        shared["late"] = self.gateway.late_values if self.gateway else {}
+        self.masters = Masters(self, "masters", **shared) if Role.MASTER in roles else None
+        self.consul = ConsulNode(self, "consul", **shared) if Role.CONSUL in roles else None
+        self.pools = {
+            pool.name: AgentPool(self, f"agents-{pool.name}", pool=pool.name, **shared) for pool in plan.pools
+        }
+        self.edge = Edge(self, "edge", **shared) if Role.EDGE in roles else None
+        Output(self, output, self._describe(), description=f"The cluster {plan.cluster}, site {plan.name}.")
+
+    def _describe(self) -> dict[str, Any]:
+        plan = self._plan
+        groups = [part.machines for part in (self.gateway, self.masters, self.consul, self.edge) if part]
+        late: dict[str, Expr] = dict(self.gateway.late_values) if self.gateway else {}
+        for machines in groups:
+            late |= machines.late_values
+        return {
+            "cluster": plan.cluster,
+            "site": plan.name,
+            "platform": plan.platform,
+            "region": openstack_of(plan).region,
+            "network": str(plan.network),
+            "network_id": self.network.network_id,
+            "subnet_id": self.network.subnet_id,
+            "nodes": {name: node for machines in groups for name, node in machines.outputs().items()},
+            "pools": {name: pool.outputs() for name, pool in self.pools.items()},
+            "endpoints": {f"edge_{name}": url for name, url in self.edge.endpoints.items()}
+            if self.edge
+            else {},
+            **({"edges": self.edge.addresses} if self.edge else {}),
+            **self._way_in(),
+            "late_values": late,
+            "quota": quota(plan, rules=self.firewall.rule_count),
+        }
+
+    def _way_in(self) -> dict[str, Any]:
+        if self.gateway is None:
+            return {}
+        node = self.gateway.machines.nodes[0]
+        public = self.gateway.public_address
+        return {
+            "gateway": {"name": node.name, "address": str(node.address), "public_address": public},
+            "login": {"user": self._plan.admin.user, "gateway": public},
+        }

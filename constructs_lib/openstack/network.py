@@ -1,0 +1,139 @@
+"""The site's network: one subnet over all zones, cut as the plan says, behind a router to the outside.
+
+    network 10.20.0.0/16 ── router ── external network
+      .1        the router
+      frontend  where neutron itself chooses addresses: DHCP, load balancers
+      the rest  planned, each machine on a port with its own fixed address
+
+Zones are no networks of their own on OpenStack; every role still has its range in each of them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from ipaddress import IPv4Network
+from typing import Any
+
+from constructs import Construct as Scope
+
+from constructs_lib.errors import SpecError
+from constructs_lib.openstack.settings import is_id, openstack_of
+from constructs_lib.openstack.tags import neutron_tags
+from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.names import prefix
+from constructs_lib.terraform import Construct, DataSource, Resource, TerraformElement, TerraformStack
+
+
+class Network(Construct):
+    """A new network with subnet and router; `Network.existing` stands for one that is there already.
+
+    `network_id` and `subnet_id` are what the other constructs need, and `road`, what has to exist before a
+    machine finds its way out.
+    """
+
+    network_id: str
+    subnet_id: str
+    road: tuple[TerraformElement, ...]
+
+    def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
+        super().__init__(scope, id)
+        self._plan = plan
+        network = Resource(
+            self,
+            "Resource",
+            "openstack_networking_network_v2",
+            name=prefix(plan),
+            admin_state_up=True,
+            # The nodes and their containers are told the same number.
+            mtu=plan.mtu,
+            tags=neutron_tags(plan),
+        )
+        self.network_id = network.ref("id")
+        self.subnet_id = self._subnet(plan).ref("id")
+        self.road = self._router(plan)
+
+    @staticmethod
+    def existing(
+        scope: Scope, id: str, *, plan: SitePlan, network_id: str, subnet_id: str, range: IPv4Network
+    ) -> Network:
+        """A network that something else made: ids *and* range are given, nothing is looked up.
+
+        SpecError when the site's network does not lie inside the subnet's `range`. Its DHCP must not give
+        away the plan's addresses: an allocation pool apart from them.
+        """
+        return _ExistingNetwork(scope, id, plan=plan, network_id=network_id, subnet_id=subnet_id, range=range)
+
+    @cached_property
+    def pool(self) -> str:
+        """The name of the network that floating addresses come from, as an expression."""
+        return self._external.ref("name")
+
+    @cached_property
+    def _external(self) -> DataSource:
+        word = openstack_of(self._plan).external_network
+        search: dict[str, Any] = {"network_id": word} if is_id(word) else {"name": word}
+        return DataSource(self, "external", "openstack_networking_network_v2", external=True, **search)
+
+    def _subnet(self, plan: SitePlan) -> Resource:
+        return Resource(
+            self,
+            "subnet",
+            "openstack_networking_subnet_v2",
+            name=prefix(plan),
+            network_id=self.network_id,
+            cidr=str(plan.network),
+            ip_version=4,
+            gateway_ip=str(plan.network[1]),
+            enable_dhcp=True,
+            allocation_pool=[
+                {"start": str(zone.frontend[1]), "end": str(zone.frontend[-2])} for zone in plan.zones
+            ],
+            dns_nameservers=[str(server) for server in openstack_of(plan).dns] or None,
+            tags=neutron_tags(plan),
+        )
+
+    def _router(self, plan: SitePlan) -> tuple[TerraformElement, ...]:
+        router = Resource(
+            self,
+            "router",
+            "openstack_networking_router_v2",
+            name=prefix(plan),
+            admin_state_up=True,
+            external_network_id=self._external.ref("id"),
+            tags=neutron_tags(plan),
+        )
+        interface = Resource(
+            self,
+            "interface",
+            "openstack_networking_router_interface_v2",
+            router_id=router.ref("id"),
+            subnet_id=self.subnet_id,
+        )
+        return (interface,)
+
+
+class _ExistingNetwork(Network):
+    """Holds the ids; makes no resource."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        id: str,
+        *,
+        plan: SitePlan,
+        network_id: str,
+        subnet_id: str,
+        range: IPv4Network,
+    ) -> None:
+        Construct.__init__(self, scope, id)
+        TerraformStack.of(self)  # fails here and not later where `scope` is in no stack
+        if not plan.network.subnet_of(range):
+            raise SpecError(
+                f"sites.{plan.name}.network",
+                f"{subnet_id} with {range}",
+                f"a subnet that holds {plan.network}, or a smaller network in cluster.yaml",
+            )
+        self._plan = plan
+        self.network_id = network_id
+        self.subnet_id = subnet_id
+        self.road = ()

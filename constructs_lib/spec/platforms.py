@@ -1,0 +1,58 @@
+"""What a platform can and another can't, for checks and plan: data, so that nothing asks which it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """A platform as cluster.yaml sees it. Its own settings stand under its name: `sites.eu.aws`."""
+
+    title: str
+    """As its own people write it."""
+    example: str
+    """The least of its own settings."""
+    size: str
+    """Its word for a machine's size by name."""
+    mtu: int
+    """Of a site's network where cluster.yaml gives none."""
+    widest_network: int
+    """Prefix length of the largest network that a site may have."""
+    kept_addresses: int
+    """Addresses that it keeps for itself where agents are."""
+    plans_agents: bool
+    """Whether agents have planned addresses; else the platform gives them some."""
+    not_here: Mapping[str, str] = field(default_factory=dict)
+    """Settings of a pool or role that make no sense there → what is expected instead."""
+
+
+PLATFORMS: Mapping[str, Platform] = {
+    "aws": Platform(
+        title="AWS",
+        example="the region: `aws: {region: eu-west-3}`",
+        size="instance_type",
+        mtu=1500,
+        widest_network=16,
+        kept_addresses=5,
+        plans_agents=False,
+        not_here={"flavor": "instance_type: AWS has no flavors"},
+    ),
+    "openstack": Platform(
+        title="OpenStack",
+        example="the cloud's own words: `openstack: {external_network: public, image: ubuntu-24.04}`",
+        size="flavor",
+        # What is left on a network of VXLAN or Geneve over 1500, with room for the link between sites.
+        mtu=1400,
+        widest_network=8,
+        kept_addresses=5,
+        plans_agents=True,
+        not_here={
+            "instance_type": "flavor: instance types are AWS'",
+            "spot": "no spot: OpenStack has no cheaper machines",
+            "min": "count: nothing scales machines on OpenStack",
+            "max": "count: nothing scales machines on OpenStack",
+        },
+    ),
+}

@@ -1,0 +1,213 @@
+"""What applied cleanly or failed with the real plugin 3.4.0: one test for each trap, named after it."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from constructs_lib.errors import RenderError
+from constructs_lib.openstack import user_data
+from constructs_lib.terraform.schema import bodies
+from tests.openstack.clusters import CASES, Json, cluster_stack, resources, site_plan
+from tests.openstack.test_machines import MACHINE, PORT, VOLUME, of_kind
+
+RULE = "openstack_networking_secgroup_rule_v2."
+GONE = (
+    "openstack_compute_floatingip_v2",
+    "openstack_compute_floatingip_associate_v2",
+    "openstack_compute_secgroup_v2",
+    "openstack_blockstorage_volume_v2",
+    "openstack_networking_router_routes_v2",
+)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def stack(request: pytest.FixtureRequest) -> Json:
+    return cluster_stack(site_plan(request.param))
+
+
+def test_user_data_over_49149_bytes_which_nova_prints_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert user_data.LIMIT == 65_535 // 4 * 3 == 49_149
+    monkeypatch.setattr(user_data, "LIMIT", 9_000)
+
+    with pytest.raises(
+        RenderError, match=r"user data of small/dc1/\S+: \d+,\d+ bytes compressed, .* at most 9,000"
+    ):
+        cluster_stack(site_plan("small"))
+
+
+def test_a_secret_in_user_data_which_novas_refusal_would_print(stack: Json) -> None:
+    assert "var." not in json.dumps(stack["locals"])
+
+
+def test_text_that_is_by_chance_base64_is_passed_on_raw(stack: Json) -> None:
+    for body in of_kind(stack, MACHINE).values():
+        assert body["user_data"].startswith("${base64gzip(")
+
+
+def test_rule_keys_that_are_not_derived_from_their_content(stack: Json) -> None:
+    for body in of_kind(stack, RULE).values():
+        for key, rule in body["for_each"].items():
+            role, protocol, ports, peer = key.split("/", 3)
+            assert f'["{role}"]' in rule["group"]
+            assert protocol == rule["protocol"]
+            assert ports in (str(rule["port"]), f"{rule['port']}-{rule['last']}")
+            assert peer in rule["peer"]
+
+
+def test_two_equal_rules_which_neutron_refuses(stack: Json) -> None:
+    said = [
+        (body["direction"], *(rule[key] for key in ("group", "protocol", "port", "last", "peer")))
+        for body in of_kind(stack, RULE).values()
+        for rule in body["for_each"].values()
+    ]
+    assert len(said) == len(set(said)) > 50
+
+
+def test_a_rules_description_that_replaces_it(stack: Json) -> None:
+    for body in of_kind(stack, RULE).values():
+        assert body["lifecycle"] == {"ignore_changes": ["description"]}
+
+
+def test_prefixes_that_are_not_canonical(stack: Json) -> None:
+    ranges = [
+        rule["peer"]
+        for body in of_kind(stack, RULE).values()
+        if "remote_ip_prefix" in body
+        for rule in body["for_each"].values()
+    ]
+    assert ranges
+    for text in ranges:
+        assert str(IPv4Network(text)) == text
+
+
+def test_neutrons_own_rules_that_let_everything_out(stack: Json) -> None:
+    for body in of_kind(stack, "openstack_networking_secgroup_v2.").values():
+        assert body["delete_default_rules"] is True
+
+
+def test_protocols_and_ethertypes_in_the_words_that_the_plugin_takes(stack: Json) -> None:
+    for body in of_kind(stack, RULE).values():
+        assert body["ethertype"] == "IPv4"
+        assert {rule["protocol"] for rule in body["for_each"].values()} <= {"tcp", "udp"}
+
+
+def test_create_before_destroy_with_a_port(stack: Json) -> None:
+    for address, body in resources(stack).items():
+        assert "create_before_destroy" not in body.get("lifecycle", {}), address
+
+
+def test_a_port_without_a_group_which_gets_the_projects_default_one(stack: Json) -> None:
+    for body in of_kind(stack, PORT).values():
+        assert len(body["security_group_ids"]) == 1
+
+
+def test_groups_on_a_machine_that_has_a_port_which_differ_for_ever(stack: Json) -> None:
+    for body in of_kind(stack, MACHINE).values():
+        assert "security_groups" not in body
+        assert [network.keys() for network in body["network"]] == [{"port"}]
+
+
+def test_a_rebuild_or_resize_of_all_masters_at_once(stack: Json) -> None:
+    forbidden = {"flavor_id", "flavor_name", "block_device", "image_id", "image_name", "personality"}
+    for body in of_kind(stack, MACHINE).values():
+        assert forbidden <= set(body["lifecycle"]["ignore_changes"])
+        # A rebuild happens by these two alone: a root volume is copied from the image once.
+        assert not {"image_id", "image_name"} & body.keys()
+        assert body["block_device"][0]["destination_type"] == "volume"
+
+
+def test_a_change_that_replaces_all_masters_at_once(stack: Json) -> None:
+    replaces = {"user_data", "key_pair", "scheduler_hints", "availability_zone"}
+    for body in of_kind(stack, MACHINE).values():
+        assert replaces <= set(body["lifecycle"]["ignore_changes"])
+
+
+def test_image_names_that_become_ambiguous() -> None:
+    stack = cluster_stack(site_plan("private"))
+
+    (image,) = stack["data"]["openstack_images_image_v2"].values()
+    assert image == {"name": "ubuntu-24.04", "most_recent": True}
+
+
+def test_key_pair_names_that_collide(stack: Json) -> None:
+    """They belong to a user and not to a project: another operator would neither see nor keep it."""
+    assert "openstack_compute_keypair_v2" not in stack["resource"]
+
+
+def test_a_device_name_which_nova_does_not_keep(stack: Json) -> None:
+    assert "openstack_compute_volume_attach_v2" not in stack["resource"]
+    assert '"device"' not in json.dumps(stack["resource"])
+
+
+def test_a_data_volume_that_comes_after_the_first_boot(stack: Json) -> None:
+    for name, volume in of_kind(stack, VOLUME).items():
+        disks = of_kind(stack, MACHINE)[name.removesuffix("_data")]["block_device"]
+        assert f"{VOLUME}{name}[each.key].id" in disks[1]["uuid"]
+        assert volume["enable_online_resize"] is True
+
+
+def test_a_data_volume_that_another_zone_or_type_would_make_anew(stack: Json) -> None:
+    for body in of_kind(stack, VOLUME).values():
+        assert body["lifecycle"]["ignore_changes"] == ["availability_zone", "volume_type"]
+
+
+def test_power_that_is_cut_while_a_data_volume_is_mounted(stack: Json) -> None:
+    for body in of_kind(stack, MACHINE).values():
+        assert body["stop_before_destroy"] is True
+
+
+def test_a_floating_address_before_the_routers_interface(stack: Json) -> None:
+    for body in of_kind(stack, "openstack_networking_floatingip_v2.").values():
+        assert [each.split(".")[0] for each in body["depends_on"]] == [
+            "openstack_networking_router_interface_v2"
+        ]
+
+
+def test_an_mtu_that_nodes_and_network_do_not_agree_on() -> None:
+    site = site_plan("whole")
+
+    (network,) = of_kind(cluster_stack(site), "openstack_networking_network_v2.").values()
+
+    assert network["mtu"] == site.mtu == 1442
+
+
+def test_fixed_addresses_that_dhcp_gives_away(stack: Json) -> None:
+    (subnet,) = of_kind(stack, "openstack_networking_subnet_v2.").values()
+    for pool in subnet["allocation_pool"]:
+        first, last = IPv4Address(pool["start"]), IPv4Address(pool["end"])
+        for body in of_kind(stack, PORT).values():
+            if isinstance(body["for_each"], dict):
+                assert not any(first <= IPv4Address(one) <= last for one in body["for_each"].values())
+
+
+def test_versions_of_novas_api_that_take_no_file_for_the_config_drive(stack: Json) -> None:
+    """From 2.57 on; the plugin asks for a newer one where it sees any of these."""
+    for body in of_kind(stack, MACHINE).values():
+        assert body["config_drive"] is True and body["personality"]
+        assert "hypervisor_hostname" not in body
+        for disk in body["block_device"]:
+            assert not {"volume_type", "multiattach"} & disk.keys()
+
+
+def test_metadata_that_nova_refuses_to_take(stack: Json) -> None:
+    for body in of_kind(stack, MACHINE).values():
+        assert all(len(key) <= 255 and len(value) <= 255 for key, value in body["metadata"].items())
+
+
+@pytest.mark.parametrize("kind", GONE)
+def test_resource_types_that_are_gone_or_bite_each_other(kind: str, stack: Json) -> None:
+    assert kind not in stack["resource"]
+
+
+def test_every_attribute_is_one_of_the_real_plugins(stack: Json) -> None:
+    """Checked when each resource is made; here, that there is a schema for each type."""
+    for kind in stack["resource"]:
+        assert bodies(("openstack-3.4.0",), "resources", kind)
+
+
+def test_a_password_in_a_generated_file(stack: Json) -> None:
+    (provider,) = stack["provider"]["openstack"]
+    assert provider.keys() <= {"cloud", "region"}
