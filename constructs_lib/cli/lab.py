@@ -111,8 +111,7 @@ def _status(args: argparse.Namespace) -> int:
     else:
         width = max(len(state.name) for state in states)
         for state in states:
-            about = state.wrong if state.word == "unhealthy" else "; ".join(state.errors)
-            print(f"{state.name:<{width}}  {state.address:<15}  {state.word:<9}  {about}".rstrip())
+            print(f"{state.name:<{width}}  {state.address:<15}  {state.word:<9}  {state.about}".rstrip())
     return 0 if all(state.healthy for state in states) else 1
 
 
