@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import secrets
+import time
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 LOCKS = Path("/run/lock")
 PREFIX = "clustermesos-lab"
 V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "unified")
+GOING_SECONDS = 10
+"""A group is busy until the last of its processes is gone for good."""
 PERIOD = 100_000
 """Microseconds of the period that a CPU quota is counted over."""
 
@@ -47,8 +51,12 @@ class Cgroups:
 
     def processes(self, machine: str) -> list[int]:
         """Every process of the machine, its systemd-nspawn included."""
-        top = _hierarchies()[0] / self._top / machine
-        return [int(pid) for file in top.rglob("cgroup.procs") for pid in file.read_text().split()]
+        found: list[int] = []
+        # Both know that a group may go while it is looked at.
+        for folder, _, _ in os.walk(_hierarchies()[0] / self._top / machine):
+            with contextlib.suppress(OSError):
+                found += map(int, Path(folder, "cgroup.procs").read_text().split())
+        return found
 
     def cpu_seconds(self, machine: str) -> float:
         """CPU time that the machine has used since its groups were made."""
@@ -58,9 +66,15 @@ class Cgroups:
         return int((ROOT / "cpuacct" / self._top / machine / "cpuacct.usage").read_text()) / 1e9
 
     def remove(self) -> None:
-        """Takes away all groups of this lab that hold no process any more."""
-        for hierarchy in _hierarchies():
-            _remove(hierarchy / self._top)
+        """Takes away all groups of this lab that hold no process any more, or end within a moment."""
+        tops = [hierarchy / self._top for hierarchy in _hierarchies()]
+        end = time.monotonic() + GOING_SECONDS
+        while True:
+            for top in tops:
+                _remove(top)
+            if not any(top.exists() for top in tops) or time.monotonic() > end:
+                break
+            time.sleep(0.1)
         (LOCKS / self._top).unlink(missing_ok=True)
         self._lock.close()
 
@@ -92,8 +106,7 @@ def _inherit_cpuset(group: Path) -> None:
 
 
 def _remove(top: Path) -> None:
-    folders = sorted((p for p in top.rglob("*") if p.is_dir()), key=lambda path: -len(path.parts))
-    for folder in [*folders, top]:
+    for folder, _, _ in os.walk(top, topdown=False):
         # Busy: another lab runs in it.
         with contextlib.suppress(OSError):
-            folder.rmdir()
+            Path(folder).rmdir()

@@ -167,20 +167,25 @@ class Lab:
         return self._each(list(self._machines), look)
 
     def wait(self, seconds: float, *names: str) -> float:
-        """Until these machines (or all) have booted and are healthy; returns the seconds that it took.
+        """Until these machines (or all) have booted and are healthy at once; returns the seconds it took.
 
         LabError at once where a first boot ended in an error, and after `seconds` with what was waited for;
         either way the journals are in the log folder then.
         """
-        began, waiting = time.monotonic(), list(names or self._machines)
+        everybody = list(names or self._machines)
+        began, waiting = time.monotonic(), everybody
         while True:
-            states = self._each(waiting, look)
+            asked, states = waiting, self._each(waiting, look)
             broken = [state for state in states if state.broken]
             if broken:
                 raise LabError(self._told(broken, "the boot failed"))
             waiting = [state.name for state in states if not state.healthy]
-            if not waiting:
+            if not waiting and asked == everybody:
                 return time.monotonic() - began
+            if not waiting:
+                # All were healthy once; whoever was so first may not be any more.
+                waiting = everybody
+                continue
             if time.monotonic() - began > seconds:
                 late = [state for state in states if not state.healthy]
                 raise LabError(self._told(late, f"not healthy after {seconds:g} s"))

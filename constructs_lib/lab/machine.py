@@ -26,7 +26,8 @@ ROOT_DISK, DATA_DISK = 6 * GIB, 2 * GIB
 """Sparse: they take room only for what is written."""
 REBOOT_ASKED = 133
 """How systemd-nspawn ends when the machine asked for a reboot (with --keep-unit)."""
-START_SECONDS, STOP_SECONDS = 60, 90
+START_SECONDS, STOP_SECONDS = 180, 90
+UNMOUNT_SECONDS = 20
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME=/root",
@@ -136,11 +137,15 @@ class Machine:
         """What the machine gets from now on when it asks for a secret."""
         folder = self.folder / "secrets"
         folder.chmod(0o700)
-        for old in folder.iterdir():
-            old.unlink()
+        # Each in one step: the machine may ask just now.
         for name, value in secrets.items():
-            with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            fresh = self.folder / "secret"
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(value)
+            fresh.replace(folder / name)
+        for old in folder.iterdir():
+            if old.name not in secrets:
+                old.unlink()
 
     def start(self) -> None:
         """Power on, and return when systemd runs; LabError where it is on already, or does not start."""
@@ -224,16 +229,20 @@ class Machine:
         """The power goes, without a word to anything in the machine."""
         self._wanted = False
         end = time.monotonic() + START_SECONDS
-        while self._keeper and self._keeper.is_alive():
+        # systemd-nspawn may be gone before what it ran, which still holds the machine's disks.
+        while (self._keeper and self._keeper.is_alive()) or self.cgroups.processes(self.name):
             for pid in self.cgroups.processes(self.name):
                 kill(pid)
             if time.monotonic() > end:
                 raise LabError(f"{self.name}: still there {START_SECONDS} s after its power was cut")
-            self._keeper.join(0.2)
+            if self._keeper:
+                self._keeper.join(0.2)
+            time.sleep(0.02)
 
     def remove(self, *, keep_data: bool = True) -> None:
         """Destroy the machine that is off: root disk, seed, and the data volume unless it is kept."""
-        try_run([("umount", self.root), ("umount", self.folder / "disk")])
+        for place in (self.root, self.folder / "disk"):
+            unmount(place)
         if self._root:
             self._root.detach()
         if self.data and not keep_data:
@@ -253,9 +262,11 @@ class Machine:
             return None
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            # While it starts, systemd-nspawn has a child that still is in the namespaces of the lab.
+            inside = [pid for pid in children if _pid_namespace(pid) != _pid_namespace("self")]
         except OSError:
             return None
-        return int(children[0]) if children else None
+        return int(inside[0]) if inside else None
 
     def run(self, *command: str, timeout: float = 60, stdin: str | None = None) -> Done:
         """Runs a command in the machine, as root; LabError where it is off or nothing came in `timeout`."""
@@ -281,6 +292,21 @@ class Machine:
         """The machine's file at `path` while it is on, what it mounted itself included."""
         leader = self.leader()
         return (Path(f"/proc/{leader}/root") if leader else self.root) / path.lstrip("/")
+
+
+def _pid_namespace(pid: str) -> str:
+    return str(Path(f"/proc/{pid}/ns/pid").readlink())
+
+
+def unmount(place: Path) -> None:
+    """Unmount what is mounted there; whoever dies and still has it gets a moment, then only its name goes."""
+    end = time.monotonic() + UNMOUNT_SECONDS
+    while place.is_mount() and time.monotonic() < end:
+        try_run([("umount", place)])
+        if place.is_mount():
+            time.sleep(0.2)
+    if place.is_mount():
+        try_run([("umount", "--lazy", place)])
 
 
 def kill(pid: int) -> None:

@@ -13,6 +13,8 @@ from constructs_lib.errors import LabError
 from constructs_lib.lab.commands import SEARCH
 from constructs_lib.lab.network import ROUTER
 
+START_SECONDS = 60
+
 
 @dataclass
 class Mirror:
@@ -28,7 +30,7 @@ class Mirror:
         return f"deb [trusted=yes] http://{self.address}/ ./\n"
 
     def start(self) -> None:
-        """Serve, and return when it answers; LabError when it does not within 10 s."""
+        """Serve, and return when it answers; LabError when it does not within 60 s."""
         if self._server is not None:
             return
         server = (sys.executable, "-m", "http.server", "80", "--bind", str(self.address))
@@ -40,7 +42,8 @@ class Mirror:
             env={"PATH": SEARCH},
         )
         probe = f"exec 3<>/dev/tcp/{self.address}/80"
-        for _ in range(50):
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
             command = ("nsenter", f"--net=/run/netns/{ROUTER}", "bash", "-c", probe)
             if subprocess.run(command, capture_output=True, check=False).returncode == 0:
                 return

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from constructs_lib.access.deployed import Deployed, DeployedGateway, DeployedNode, Login
@@ -31,9 +32,10 @@ from constructs_lib.rollout.wanted import Generation, wanted
 from constructs_lib.secrets.values import new_value
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
+from tests.lab.asking import LONG, says, seen
 
 ADMIN_ADDRESS = "203.0.113.5"
-GATE_SECONDS = 120
+GATE_SECONDS = 300
 SSH = """#!/bin/sh
 # ssh from the lab's router, where an admin network begins.
 exec nsenter --target {keeper} --mount nsenter --net=/run/netns/{router} ssh "$@"
@@ -91,7 +93,7 @@ class Operator:
 
     def _gateway_key(self) -> str:
         path = "/etc/ssh/clustermesos_host_ed25519_key"
-        return self.lab.run("gateway-1", "ssh-keygen", "-y", "-f", path).out.strip()
+        return seen(path, LONG, partial(says, self.lab, "gateway-1", "ssh-keygen", "-y", "-f", path))
 
     def _agents(self) -> dict[str, str]:
         agents = [name for name in self.lab.names() if self.lab.identity(name).role == Role.AGENT]
@@ -150,7 +152,13 @@ class Operator:
         return NodeShell(ssh=self.ssh, login=target.machine.login, patience=self.patience)
 
     def states(self, targets: Sequence[Target]) -> tuple[NodeState, ...]:
-        return survey(targets, self.shell, self.values)
+        """How all of them are; waits until each of them answers."""
+        return seen(
+            "every node answers over SSH",
+            LONG,
+            lambda: survey(targets, self.shell, self.values),
+            lambda states: not any(state.trouble for state in states),
+        )
 
     def apply(self, targets: Sequence[Target]) -> tuple[str, ...]:
         behind = [state for state in self.states(targets) if state.changes]

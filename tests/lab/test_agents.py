@@ -6,7 +6,7 @@ import pytest
 
 from constructs_lib.lab.keeper import KeptLab
 from constructs_lib.lab.network import STRANGER
-from tests.lab.asking import address, consul_members, reaches, says, until
+from tests.lab.asking import LONG, address, consul_members, reaches, says, until
 from tests.lab.conftest import BOOT_SECONDS
 from tests.lab.drill import Drill
 
@@ -27,12 +27,13 @@ def test_package_mirror_down_during_first_boot_and_back(lab: KeptLab, drill: Dri
         lab.rebuild(AGENT, lacking=["unattended-upgrades"])
         log = "/var/log/cloud-init-output.log"
         waiting = "waiting at most"
-        until("it says that it waits", 180, lambda: waiting in lab.run(AGENT, "cat", log).out)
+        until("it says that it waits", BOOT_SECONDS, lambda: waiting in lab.run(AGENT, "cat", log).out)
         drill.saw("it waits, and says for what")
     finally:
         lab.mirror(up=True)
     until("it is healthy", BOOT_SECONDS, lambda: lab.run(AGENT, "clustermesos-health", "--brief").code == 0)
-    assert lab.run(AGENT, "dpkg", "-s", "unattended-upgrades").code == 0
+    installed = "Status: install ok installed"
+    until("it is installed", LONG, lambda: installed in says(lab, AGENT, "dpkg", "-s", "unattended-upgrades"))
     drill.saw("the mirror is back: installed and healthy")
     # cloud-init remembers the failed installation as an error of this boot; a new agent has none.
     lab.destroy(AGENT, keep_data=False)
@@ -85,7 +86,7 @@ def test_wrong_secret(lab: KeptLab, drill: Drill) -> None:
 
 
 def _serves(lab: KeptLab) -> bool:
-    inside = f"timeout 3 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{PORT}'"
+    inside = f"timeout 10 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{PORT}'"
     return lab.run(AGENT, "sh", "-c", inside).code == 0
 
 
@@ -96,7 +97,7 @@ def test_published_ports_filtered_before_and_after_a_docker_restart(lab: KeptLab
     says(lab, AGENT, "sh", "-c", "tar -c -C / bin/busybox | docker import - drill")
     try:
         says(lab, AGENT, "sh", "-c", run)
-        until("the container serves", 60, lambda: _serves(lab))
+        until("the container serves", LONG, lambda: _serves(lab))
         drill.breaks(
             f"a container publishes port {PORT}, which nobody declared; then Docker is restarted",
             "the node firewall filters the port before and after; the container comes back",
@@ -104,15 +105,15 @@ def test_published_ports_filtered_before_and_after_a_docker_restart(lab: KeptLab
         assert not reaches(lab, "master-1", here, PORT)
         assert not reaches(lab, STRANGER, here, PORT)
         drill.saw("filtered before: the node reaches it, a master and a stranger do not")
-        says(lab, AGENT, "systemctl", "restart", "docker.service", timeout=120)
-        until("the container serves again", 120, lambda: _serves(lab))
+        says(lab, AGENT, "systemctl", "restart", "docker.service")
+        until("the container serves again", LONG, lambda: _serves(lab))
         assert not reaches(lab, "master-1", here, PORT)
         assert not reaches(lab, STRANGER, here, PORT)
         drill.saw("filtered after the restart, and the container serves again")
         # The control: it is this chain that filters, and nothing else.
         says(lab, AGENT, "nft", "flush", "chain", "inet", "clustermesos", "forward")
         says(lab, AGENT, "nft", "chain", "inet", "clustermesos", "forward", "{ policy accept; }")
-        assert reaches(lab, "master-1", here, PORT)
+        until("a master reaches it", LONG, lambda: reaches(lab, "master-1", here, PORT))
         drill.saw("with the chain taken away a master reaches it: nothing else filters")
         says(lab, AGENT, "systemctl", "restart", "clustermesos-firewall.service")
         assert not reaches(lab, "master-1", here, PORT)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from constructs_lib.lab.keeper import KeptLab
 from tests.lab.asking import (
+    LONG,
     MASTERS,
     address,
+    all_members_alive,
     consul_members,
-    has_quorum,
     leader,
+    members_of,
+    not_alive,
+    quorum,
     reaches,
+    resolves,
     says,
+    seen,
+    stays,
     until,
     zookeeper_mode,
 )
@@ -33,13 +42,14 @@ def test_leading_master_partitioned_and_healed(lab: KeptLab, drill: Drill) -> No
     )
     lab.cut(old)
     try:
-        until("the other two have a leader", 90, lambda: has_quorum(lab, others))
+        quorum(lab, others)
         drill.saw("the others have a new leader")
-        until("the one cut off serves nobody", 60, lambda: not zookeeper_mode(lab, old))
+        until("the one cut off serves nobody", LONG, lambda: not zookeeper_mode(lab, old))
+        stays("the one cut off serves nobody", lambda: zookeeper_mode(lab, old), lambda mode: not mode)
         drill.saw(f"{old} serves nobody")
     finally:
         lab.heal(old)
-    until("the old leader follows", 120, lambda: zookeeper_mode(lab, old) == "follower")
+    until("the old leader follows", LONG, lambda: zookeeper_mode(lab, old) == "follower")
     drill.saw(f"healed, {old} follows")
 
 
@@ -50,13 +60,20 @@ def test_agent_partitioned_and_healed(lab: KeptLab, drill: Drill) -> None:
     )
     lab.cut(AGENT)
     try:
-        until("Consul says that it failed", 120, lambda: consul_members(lab)[AGENT] == "failed")
-        others = {name: state for name, state in consul_members(lab).items() if name != AGENT}
-        assert set(others.values()) == {"alive"}
+        failed = {AGENT: "failed"}
+        seen(
+            "Consul says that it failed, and no other",
+            LONG,
+            partial(not_alive, lab),
+            lambda found: found == failed,
+        )
+        stays(
+            "Consul says that it failed, and no other", partial(not_alive, lab), lambda found: found == failed
+        )
         drill.saw("failed in Consul, all others alive")
     finally:
         lab.heal(AGENT)
-    until("Consul says that it is alive", 180, lambda: consul_members(lab)[AGENT] == "alive")
+    all_members_alive(lab)
     drill.saw("alive again")
 
 
@@ -66,18 +83,20 @@ def test_name_and_address_of_an_agent_changed(lab: KeptLab, drill: Drill) -> Non
         "the agent comes up with another name and another address",
         "its files are completed anew at that boot, and it is a member under its new name and address",
     )
-    says(lab, AGENT, "hostnamectl", "set-hostname", "renamed-1")
-    lab.stop(AGENT)
-    lab.address(AGENT, NEW_ADDRESS)
-    lab.start(AGENT)
     try:
+        says(lab, AGENT, "hostnamectl", "set-hostname", "renamed-1")
+        lab.stop(AGENT)
+        lab.address(AGENT, NEW_ADDRESS)
+        lab.start(AGENT)
         lab.wait(BOOT_SECONDS, AGENT)
         files = f"NODE_NAME=renamed-1\nNODE_ADDRESS={NEW_ADDRESS}"
-        until("its files know", 60, lambda: says(lab, AGENT, "cat", "/etc/clustermesos/node.env") == files)
-        assert f"{NEW_ADDRESS} renamed-1" in says(lab, AGENT, "cat", "/etc/hosts")
+        here = partial(says, lab, AGENT, "cat")
+        seen("its files know", LONG, partial(here, "/etc/clustermesos/node.env"), lambda text: text == files)
+        until("its names know", LONG, lambda: f"{NEW_ADDRESS} renamed-1" in here("/etc/hosts"))
         drill.saw("its files have the new name and address")
-        until("Consul knows it", 120, lambda: consul_members(lab).get("renamed-1") == "alive")
-        assert reaches(lab, AGENT, address(lab, "master-1"), 2181)
+        members = partial(consul_members, lab)
+        seen("Consul knows it", LONG, members, lambda found: found.get("renamed-1") == "alive")
+        until("a master lets it in", LONG, lambda: reaches(lab, AGENT, address(lab, "master-1"), 2181))
         drill.saw("a member of Consul under its new name, and let in by the masters")
     finally:
         # Agents are replaced, never repaired.
@@ -89,7 +108,6 @@ def test_name_and_address_of_an_agent_changed(lab: KeptLab, drill: Drill) -> Non
 
 
 def test_consul_names_resolve_on_every_member(lab: KeptLab) -> None:
-    for name in ("master-1", "consul-1", AGENT):
-        found = says(lab, name, "getent", "ahostsv4", "consul.service.consul")
-        assert address(lab, "consul-1") in found
+    for name in members_of(lab):
+        resolves(lab, name, "consul.service.consul")
     lab.wait(HEALTHY_SECONDS)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from constructs_lib.lab.keeper import KeptLab
-from tests.lab.asking import says, until
+from tests.lab.asking import LONG, says, stays, until
 from tests.lab.conftest import HEALTHY_SECONDS
 from tests.lab.drill import Drill
 
@@ -36,20 +36,20 @@ PROPERTIES = (
     "--property=ExecStop=/usr/bin/docker stop --time 2 drill",
 )
 """As the platform's own units that run a container."""
-PULL_SECONDS = 180
+PULL_SECONDS = LONG
 
 
 @pytest.fixture
 def pushed(lab: KeptLab) -> Iterator[str]:
     """The layers of an image that the agent has pushed; in the end no puller has it any more."""
-    says(lab, AGENT, "sh", "-c", MAKE, timeout=300)
+    until("a push", PULL_SECONDS, lambda: says(lab, AGENT, "sh", "-c", MAKE))
     yield _layers(lab, AGENT)
     lab.run(REGISTRY, "systemctl", "start", SERVICE)
     for name in PULLERS:
-        lab.run(name, "systemctl", "stop", LOOP, UNIT)
+        lab.run(name, "systemctl", "stop", LOOP, UNIT, timeout=LONG)
         lab.run(name, "systemctl", "reset-failed", LOOP, UNIT)
-        lab.run(name, "docker", "rm", "--force", "drill")
-        lab.run(name, "docker", "rmi", "--force", IMAGE)
+        lab.run(name, "docker", "rm", "--force", "drill", timeout=LONG)
+        _lacks(lab, name)
 
 
 def _count(lab: KeptLab, name: str, word: str) -> int:
@@ -60,6 +60,17 @@ def _count(lab: KeptLab, name: str, word: str) -> int:
 
 def _layers(lab: KeptLab, name: str) -> str:
     return says(lab, name, "docker", "image", "inspect", "--format", "{{.RootFS.Layers}}", IMAGE)
+
+
+def _lacks(lab: KeptLab, name: str) -> None:
+    """Take the image away; a pull that was under way when its client ended may still have finished."""
+
+    def gone() -> bool:
+        lab.run(name, "docker", "rmi", "--force", IMAGE, timeout=LONG)
+        return says(lab, name, "docker", "images", "--quiet", IMAGE) == ""
+
+    until(f"{name} has the image no more", PULL_SECONDS, gone)
+    stays(f"{name} has the image no more", gone)
 
 
 def _pulled_more(lab: KeptLab, name: str, than: int) -> bool:
@@ -95,7 +106,7 @@ def test_registry_restarted_during_pulls(lab: KeptLab, drill: Drill, pushed: str
         says(lab, name, "systemctl", "stop", LOOP)
     says(lab, REGISTRY, "systemctl", "stop", SERVICE)
     for name in PULLERS:
-        lab.run(name, "docker", "rmi", "--force", IMAGE)
+        _lacks(lab, name)
         run = ("docker", "run", "--rm", "--name", "drill", IMAGE, "/bin/busybox", "sleep", "3600")
         says(lab, name, "systemd-run", f"--unit={UNIT}", *PROPERTIES, *run)
     for name in PULLERS:

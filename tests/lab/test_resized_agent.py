@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.lab.keeper import KeptLab
-from tests.lab.asking import MASTERS, address, reboot, says, until
+from tests.lab.asking import LONG, MASTERS, address, reboot, says, seen, until
 from tests.lab.conftest import BOOT_SECONDS
 from tests.lab.drill import Drill
 
@@ -31,7 +31,7 @@ WantedBy=sysinit.target
 RESERVED = 0.25
 """CPUs of every agent that it does not offer."""
 ANEW, REFUSED = "registers as a new agent", "Mesos would refuse this agent"
-REGISTERED_SECONDS = 120
+REGISTERED_SECONDS = LONG
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def _reboot(lab: KeptLab, cpus: int) -> None:
 def test_agent_resized_so_that_its_resources_differ(resizable: KeptLab, drill: Drill) -> None:
     lab, size = resizable, _cpus(resizable)
     more, less, least = size + 2, size + 1, size
-    first = _id(lab)
+    first = seen("it has an id", REGISTERED_SECONDS, lambda: _id(lab))
     until("it is registered", REGISTERED_SECONDS, lambda: _registered(lab, first, size))
     drill.breaks(
         f"an agent's machine of {size} CPUs comes back with {more}, then with {less}, and then has {least} "
@@ -105,8 +105,9 @@ def test_agent_resized_so_that_its_resources_differ(resizable: KeptLab, drill: D
     assert _id(lab) == first
     drill.saw(f"rebooted with {more}: the same agent, offers {more - RESERVED} CPUs")
     _reboot(lab, less)
-    until("it has another id", REGISTERED_SECONDS, lambda: _id(lab) not in ("", first))
-    second = _id(lab)
+    second = seen(
+        "it has another id", REGISTERED_SECONDS, lambda: _id(lab), lambda found: found not in ("", first)
+    )
     until("it is registered with less", REGISTERED_SECONDS, lambda: _registered(lab, second, less))
     drill.saw(
         f"rebooted with {less}: a new agent, offers {less - RESERVED} CPUs; it says: {_said(lab, ANEW)}"
