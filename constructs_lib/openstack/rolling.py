@@ -12,7 +12,7 @@ from constructs_lib.plan.model import SitePlan
 
 KINDS = Kinds(
     machines=("openstack_compute_instance_v2",),
-    kept=("openstack_blockstorage_volume_v3", "openstack_networking_port_v2"),
+    kept=("openstack_blockstorage_volume_v3",),
     # The machine's own addresses are known only after it was made.
     address=f"metadata/{ADDRESS}",
 )

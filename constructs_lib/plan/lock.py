@@ -1,9 +1,9 @@
 """cluster.lock.json: what can't be recomputed. Committed, without secrets, never silently changed.
 
 {"version": 1, "cluster": "demo",
- "sites": {"eu": {"region": "eu-west-3", "network": "10.20.0.0/16", "ranges": {}, "zones": ["a", "b", "c"],
-                  "masters": 3, "consul": 1,
-                  "placed": {"master-1": "a", …}, "pools": {"general": 0, "batch": 1}}},
+ "sites": {"eu": {"platform": "aws", "region": "eu-west-3", "network": "10.20.0.0/16", "ranges": {},
+                  "zones": ["a", "b", "c"], "masters": 3, "consul": 1, "placed": {"master-1": "a", …},
+                  "pools": {"general": 0, "batch": 1}, "spread": {}}},
  "secrets": ["zookeeper_super_password", …]}
 """
 
@@ -33,6 +33,8 @@ class _Part(BaseModel):
 class SiteLock(_Part):
     """What is fixed of one site."""
 
+    platform: str = "aws"
+    """What runs the site's machines; older locks did not say it, and knew only AWS."""
     region: str | None = None
     """The platform's region; None where it has none, or where an older lock did not say it."""
     network: str
@@ -188,6 +190,12 @@ def _forgotten_sites(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
 
 
 def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
+    if site.platform != lock.platform:
+        yield (
+            f"{path}.platform: locked {lock.platform}, cluster.yaml says {site.platform}; nothing moves between "
+            f"platforms: put {lock.platform} back, or build a new site and move the applications"
+        )
+        return
     region = site.region
     if lock.region is not None and region != lock.region:
         yield (
@@ -261,6 +269,7 @@ def _complete_site(site: SiteSpec, lock: SiteLock | None) -> SiteLock:
     nodes = wanted_nodes(site)
     placed: Mapping[str, str] = lock.placed if lock else {}
     return SiteLock(
+        platform=site.platform,
         region=site.region,
         network=str(site.network),
         ranges=_ranges(site),

@@ -7,7 +7,13 @@ import pytest
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
-from constructs_lib.plan.addresses import cut, node_address
+from constructs_lib.plan.addresses import (
+    SMALLEST_POOL_PREFIX,
+    cut,
+    node_address,
+    pool_range,
+    require_room,
+)
 from tests.plan.clusters import cluster
 
 
@@ -62,3 +68,32 @@ def test_fails_when_a_role_has_more_nodes_than_its_range() -> None:
     zone = cut(cluster(network="10.0.0.0/22").sites["eu"], ["a"], path="")[0]
     with pytest.raises(SpecError, match=r"at most 5 edge nodes in 10.0.0.96/28, or a larger network"):
         node_address(zone, Role.EDGE, 6, path="sites.eu.edge.count")
+
+
+@pytest.mark.parametrize("network", ["10.20.0.0/16", "192.168.4.0/22"])
+def test_the_parts_of_pools_share_nothing_and_none_depends_on_how_many_there_are(network: str) -> None:
+    zone = cut(cluster(network=network).sites["eu"], ["a"], path="")[0]
+    most = SMALLEST_POOL_PREFIX - zone.agents.prefixlen
+    parts = [pool_range(zone, slot, path="p") for slot in range(most)]
+    assert all(part.subnet_of(zone.agents) for part in parts)
+    assert not any(one.overlaps(other) for one, other in combinations(parts, 2))
+    assert [part.num_addresses for part in parts[:3]] == [
+        zone.agents.num_addresses // 2,
+        zone.agents.num_addresses // 4,
+        zone.agents.num_addresses // 8,
+    ]
+
+
+def test_fails_when_a_site_has_more_pools_than_its_network_has_parts() -> None:
+    zone = cut(cluster(network="192.168.4.0/22").sites["eu"], ["a"], path="")[0]
+    with pytest.raises(SpecError, match=r"p: got 'pool number 4 of the site', expected at most 3 pools in"):
+        pool_range(zone, 3, path="p")
+
+
+def test_fails_when_a_pool_has_more_agents_than_its_parts_hold() -> None:
+    ranges = {"a": IPv4Network("10.0.0.0/28"), "b": IPv4Network("10.0.1.0/28")}
+    require_room(ranges, 22, path="p")
+    with pytest.raises(
+        SpecError, match=r"p\.count: got 23, expected at most 22, 11 in each zone's 10\.0\.0\.0/28"
+    ):
+        require_room(ranges, 23, path="p")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.errors import LockError
-from constructs_lib.plan.lock import Lock, additions, complete, read_lock, write_lock
+from constructs_lib.plan.lock import IF_NEVER_DEPLOYED, Lock, additions, complete, read_lock, write_lock
 from tests.plan.clusters import cluster
 
 THREE_POOLS = {"general": {"count": 3}, "batch": {"count": 1}, "gpu": {"count": 1}}
@@ -28,6 +28,7 @@ def test_a_first_lock_holds_only_what_cannot_be_recomputed() -> None:
         "cluster": "demo",
         "sites": {
             "eu": {
+                "platform": "aws",
                 "region": "eu-west-3",
                 "network": "10.20.0.0/16",
                 "ranges": {},
@@ -119,6 +120,38 @@ def test_fails_with_what_to_do_when_the_lock_does_not_fit(change: dict[str, Any]
     with pytest.raises(LockError) as error:
         complete(cluster(**change), lock)
     assert str(error.value).startswith(f"cluster.lock.json: {says}")
+
+
+ON_OPENSTACK: dict[str, Any] = {
+    "platform": "openstack",
+    "aws": None,
+    "openstack": {
+        "external_network": "public",
+        "image": "ubuntu-24.04",
+        "availability_zones": ["az1", "az2", "az3"],
+    },
+}
+
+
+def test_a_site_does_not_move_to_another_platform() -> None:
+    lock = complete(cluster(), None)
+    with pytest.raises(LockError) as error:
+        complete(cluster(**ON_OPENSTACK), lock)
+    first, *more = str(error.value).splitlines()
+    assert first.startswith("cluster.lock.json: sites.eu.platform: locked aws, cluster.yaml says openstack;")
+    # No further line tells of a region that was lost.
+    assert more == [f"cluster.lock.json: {IF_NEVER_DEPLOYED}"]
+
+
+def test_the_zones_of_a_pool_are_kept_where_its_agents_have_planned_addresses() -> None:
+    pools = {"general": {"count": 3}}
+    two = ON_OPENSTACK | {"openstack": ON_OPENSTACK["openstack"] | {"availability_zones": ["az1", "az2"]}}
+    lock = complete(cluster(**two, zones=2, agents=pools), None)
+    assert lock.sites["eu"].spread == {"general": ["a", "b"]}
+
+    grown = complete(cluster(**ON_OPENSTACK, agents=pools | {"batch": {"count": 1}}), lock)
+
+    assert grown.sites["eu"].spread == {"general": ["a", "b"], "batch": ["a", "b", "c"]}
 
 
 def test_ranges_that_were_locked_fit_themselves_and_no_others() -> None:
