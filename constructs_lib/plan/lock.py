@@ -192,8 +192,8 @@ def _forgotten_sites(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
 def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
     if site.platform != lock.platform:
         yield (
-            f"{path}.platform: locked {lock.platform}, cluster.yaml says {site.platform}; nothing moves between "
-            f"platforms: put {lock.platform} back, or build a new site and move the applications"
+            f"{path}.platform: locked {lock.platform}, cluster.yaml says {site.platform}; nothing moves "
+            f"between platforms: put {lock.platform} back, or build a new site and move the applications"
         )
         return
     region = site.region

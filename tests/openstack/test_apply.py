@@ -1,0 +1,206 @@
+"""The life of a site with the real terraform and the real plugin, against the double of the APIs."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from constructs_lib.errors import RollError
+from constructs_lib.openstack.rolling import KINDS
+from constructs_lib.plan.plan import plan
+from constructs_lib.roll.reading import ReadPlan, half_done, judge
+from constructs_lib.secrets.ensure import ensure
+from constructs_lib.spec.load import from_dict
+from tests.openstack.clusters import Json, cluster_stack, plan_of, settings
+from tests.openstack.conftest import Terraform
+from tests.openstack.double import IMAGE, OpenstackDouble, running
+
+pytestmark = pytest.mark.terraform
+MASTER = 'openstack_compute_instance_v2.demo_masters["{}"]'
+
+
+def given(**agents: int) -> Json:
+    """The private cluster with few agents, on the cloud that the environment names."""
+    changed = settings("private")
+    site = changed["sites"]["dc1"]
+    del site["openstack"]["cloud"]
+    for pool, count in {"general": 3, "batch": 1, **agents}.items():
+        site["agents"][pool]["count"] = count
+    site["edge"] = {"count": 1, "public": True, "allow": ["198.51.100.0/24"]}
+    return changed
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A site that was deployed once."""
+
+    terraform: Terraform
+    double: OpenstackDouble
+    secrets: dict[str, str]
+
+    def planned(self, changed: Json, *arguments: str) -> ReadPlan:
+        """What a deploy of other settings would do; it is not done."""
+        self.terraform.write(cluster_stack(plan_of(changed)))
+        self.terraform("plan", "-input=false", "-out=plan", *arguments)
+        return ReadPlan.of(json.loads(self.terraform("show", "-json", "plan")))
+
+    def changes(self, changed: Json, *arguments: str) -> dict[str, str]:
+        """Address → what happens to it."""
+        return {change.address: change.verb for change in self.planned(changed, *arguments).loud()}
+
+
+@pytest.fixture(scope="module")
+def site(openstack_terraform: Terraform) -> Iterator[Site]:
+    planned = plan(from_dict(given()))
+    folder = openstack_terraform.folder
+    with running() as double:
+        terraform = dataclasses.replace(
+            openstack_terraform, environ=openstack_terraform.environ | double.environment
+        )
+        stack = cluster_stack(planned.site("dc1"))
+        made = ensure(planned.secrets, (), folder / "secrets.json", {})
+        secrets = {name: made[name] for name in stack["variable"]}
+        (folder / "secrets.auto.tfvars.json").write_text(json.dumps(secrets))
+        terraform.write(stack)
+        terraform("init", "-input=false")
+        terraform("apply", "-auto-approve", "-input=false")
+        yield Site(terraform, double, secrets)
+
+
+def test_a_second_plan_is_empty(site: Site) -> None:
+    assert site.changes(given()) == {}
+
+
+def test_every_machine_is_there_with_its_address_and_its_volume(site: Site) -> None:
+    planned = plan_of(given())
+
+    for node in planned.nodes:
+        server = site.double.named("servers", f"demo-dc1-{node.name}")
+        ((address,),) = server["addresses"].values()
+        assert address["addr"] == str(node.address)
+        if node.data_volume:
+            volume = site.double.named("volumes", f"demo-dc1-{node.name}-data")
+            assert volume["attachments"][0]["server_id"] == server["id"]
+
+
+def test_a_node_gets_its_text_its_secrets_and_the_id_of_its_volume(site: Site) -> None:
+    text = gzip.decompress(base64.b64decode(site.double.user_data["demo-dc1-master-2"])).decode()
+    (file,) = site.double.files["demo-dc1-master-2"]
+    told = json.loads(base64.b64decode(file["contents"]))
+
+    assert text.startswith("#cloud-config\n# master master-2")
+    assert site.double.named("volumes", "demo-dc1-master-2-data")["id"] in text
+    assert file["path"] == "/var/lib/clustermesos/secrets.json"
+    assert told == {name: site.secrets[name] for name in told}
+    assert {"mesos_operator_password", "zookeeper_super_password"} <= told.keys()
+    assert not [name for name, value in site.secrets.items() if value in text]
+
+
+def test_no_plan_shows_a_secret(site: Site) -> None:
+    shown = site.terraform("plan", "-input=false", "-no-color", f"-replace={MASTER.format('master-1')}")
+
+    assert not [name for name, value in site.secrets.items() if value.strip().splitlines()[-1] in shown]
+
+
+def test_two_more_agents_are_two_ports_and_two_machines(site: Site) -> None:
+    assert site.changes(given(general=5)) == {
+        f'openstack_{kind}["general-{number}"]': "created"
+        for kind in (
+            "networking_port_v2.demo_agents-general_port",
+            "compute_instance_v2.demo_agents-general",
+        )
+        for number in (4, 5)
+    }
+
+
+def test_a_pool_less_takes_nothing_but_its_own(site: Site) -> None:
+    less = given()
+    del less["sites"]["dc1"]["agents"]["general"]
+    # As the lock would have it: batch keeps its place.
+    whole = plan(from_dict(given()))
+    site.terraform.write(cluster_stack(plan(from_dict(less), whole.lock).site("dc1")))
+    site.terraform("plan", "-input=false", "-out=plan")
+    found = ReadPlan.of(json.loads(site.terraform("show", "-json", "plan"))).loud()
+
+    assert {change.verb for change in found} == {"destroyed"}
+    assert all("agents-general" in change.address for change in found)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"masters": {"count": 3, "cpus": 4, "memory_gib": 16}},
+        {"openstack": {"image": "11111111-2222-3333-4444-555555555555"}},
+        {"openstack": {"availability_zones": ["other1", "other2", "other3"]}},
+        {"openstack": {"anti_affinity": "soft", "key_pair": "mine", "volume_type": "ssd"}},
+        {"registry": {"cache": True}},
+    ],
+    ids=["size", "image", "zone-names", "hints", "texts"],
+)
+def test_a_plain_deploy_leaves_what_runs_alone(site: Site, other: dict[str, Any]) -> None:
+    changed = given()
+    target = changed["sites"]["dc1"]
+    for key, value in other.items():
+        target[key] = {**target.get(key, {}), **value}
+
+    found = site.planned(changed).loud()
+
+    kinds = ("openstack_compute_instance_v2", "openstack_blockstorage_volume_v3")
+    assert [change.address for change in found if change.type in kinds] == []
+
+
+def test_another_value_of_a_secret_leaves_what_runs_alone(site: Site) -> None:
+    site.terraform.write(cluster_stack(plan_of(given())))
+
+    shown = site.terraform("plan", "-input=false", "-no-color", "-var=registry_password=another")
+
+    assert "No changes." in shown
+
+
+def test_a_roll_replaces_one_master_on_its_port_with_its_volume_and_nothing_else(site: Site) -> None:
+    changed = given()
+    changed["sites"]["dc1"]["masters"] = {"count": 3, "cpus": 4, "memory_gib": 16}
+
+    found = judge(
+        site.planned(changed, f"-replace={MASTER.format('master-2')}"), "master-2", "10.20.80.12", KINDS
+    )
+
+    assert (found.machine.address, found.parts) == (MASTER.format("master-2"), ())
+    assert "flavor_id: f-2-8 → f-4-16" in found.differences
+
+
+def test_a_roll_of_a_master_that_is_up_to_date_finds_no_difference(site: Site) -> None:
+    found = judge(
+        site.planned(given(), f"-replace={MASTER.format('master-1')}"), "master-1", "10.20.16.11", KINDS
+    )
+
+    assert found.differences == ()
+
+
+def test_a_roll_is_refused_while_anything_else_waits_for_a_deploy(site: Site) -> None:
+    found = site.planned(given(general=4), f"-replace={MASTER.format('master-2')}")
+
+    with pytest.raises(RollError, match=r"more than the replacement of one node:\n.*general-4"):
+        judge(found, "master-2", "10.20.80.12", KINDS)
+
+
+def test_a_whole_cluster_is_not_taken_for_a_half_replaced_one(site: Site) -> None:
+    assert half_done(site.planned(given()), ["master-1", "master-2", "master-3"], KINDS) is None
+
+
+def test_at_last_the_image_is_found_by_name_and_a_destroy_leaves_nothing(site: Site) -> None:
+    state = json.loads((site.terraform.folder / "terraform.tfstate").read_text())
+    images = [each for each in state["resources"] if each["type"] == "openstack_images_image_v2"]
+    assert images[0]["instances"][0]["attributes"]["id"] == IMAGE
+    site.terraform.write(cluster_stack(plan_of(given())))
+
+    site.terraform("destroy", "-auto-approve", "-input=false")
+
+    left = {kind: len(kept) for kind, kept in site.double.kept.items() if kept}
+    assert left == {"networks": 1}
