@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -27,11 +28,17 @@ from scripts.progress import ROOT, STATE, StepError, already, one_line_errors, s
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5566
 WHAT = "moto, an AWS API double"
-_READY_WITHIN = 60.0
-_STOPPED_WITHIN = 10.0
+PORTS = range(20_000, 30_000)
+"""Below net.ipv4.ip_local_port_range, as it is unless somebody changed it."""
+_READY_WITHIN = 180.0
+_STOPPED_WITHIN = 60.0
 _SERVER = ROOT / "scripts" / "repaired_moto.py"
 _IMAGES = ROOT / "scripts" / "embedded_images.json"
 """Machine images that the double offers: its own list has no Ubuntu 24.04."""
+
+
+_ports = iter(random.sample(PORTS, len(PORTS)))
+"""Another order in each process: several run side by side."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +164,19 @@ def answers(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody has right now, and that this process gets but once.
+
+    It is used a moment later. So it is none of those that Linux hands out by itself, to any connection.
+    """
+    for port in _ports:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind((HOST, port))
+                udp.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"no free port among {PORTS.start} to {PORTS.stop - 1}")
 
 
 def _start_time(pid: int) -> int | None:

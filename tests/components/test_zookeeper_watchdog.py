@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.embedded_aws import free_port
 from tests.components.test_zookeeper import masters
 
 SYSTEMCTL = """#!/bin/sh
@@ -102,18 +103,12 @@ def test_one_that_serves_nobody_is_restarted(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_even_answer_is_restarted(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-
-    assert look(tmp_path, port) == RESTART
+    assert look(tmp_path, free_port()) == RESTART
 
 
 def test_one_that_does_not_answer_may_still_be_on_its_way_for_half_an_hour(tmp_path: Path) -> None:
     """`docker run` downloads the image while its unit is active already."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-
-    assert look(tmp_path, port, up_seconds=1790) == []
+    assert look(tmp_path, free_port(), up_seconds=1790) == []
 
 
 @pytest.mark.parametrize(
