@@ -111,7 +111,7 @@ class Node:
             text=True,
             env=self.environment(),
             check=False,
-            timeout=60,
+            timeout=180,
         )
 
     def command(self, command: str, *, patience: int = 1) -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from constructs_lib.access.host_keys import public_host_key
 from constructs_lib.access.ssh import Ssh
 from constructs_lib.access.ssh_config import Folder, Host, write
 from constructs_lib.components.model import Role
+from constructs_lib.errors import RollError
 from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.roll.gate import Machine
 from constructs_lib.rollout.remote import NodeShell
@@ -33,6 +35,8 @@ HEALTH_DOUBLE = """#!/bin/sh
 exec {python} {script} health --root {root} "$@"
 """
 TOOLS = {"/usr/local/sbin/clustermesos-apply": PROGRAM}
+LONG = 120
+"""Seconds: a bound for what a machine with nothing else to do has done in two."""
 UNIT = "web.service"
 CONF = "/etc/web/web.conf"
 
@@ -127,9 +131,27 @@ def behind_sshd(program: Path, folder: Path, *names: str, patience: int = 2) -> 
                 login=f"{one.name}.eu",
                 root=str(one.node.root),
                 patience=patience,
-                confirm_seconds=20,
+                confirm_seconds=LONG,
             )
         yield found
+
+
+def until(what: str, happened: Callable[[], object]) -> None:
+    """Ask until it is so; a node that is not reached says nothing about it."""
+    end = time.monotonic() + LONG
+    while True:
+        try:
+            if last := happened():
+                return
+        except RollError as error:
+            last = str(error)
+        assert time.monotonic() < end, f"waited {LONG} s for {what}; seen last: {last!r}"
+        time.sleep(0.2)
+
+
+def ended(one: Behind, wanted: Generation) -> bool:
+    """Whether what was started on the node is over."""
+    return (one.shell.look(wanted, {}).result or {}).get("state") == "ended"
 
 
 def _more_doubles(node: Node) -> None:

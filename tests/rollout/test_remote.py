@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -15,10 +16,17 @@ from constructs_lib.access.ssh import Ssh
 from constructs_lib.errors import RollError
 from constructs_lib.rollout.changes import changes
 from constructs_lib.rollout.remote import asking
-from tests.nodes.node import OWNER
+from tests.nodes.node import OWNER, SYSTEMCTL_DOUBLE
 from tests.rollout.conftest import CHECKS, ONE
-from tests.rollout.nodes import CONF, UNIT, Behind, generation
+from tests.rollout.nodes import CONF, UNIT, Behind, ended, generation, until
 
+HELD_SECONDS = 60
+HELD_SYSTEMCTL = """#!/bin/sh
+# Double of systemctl: a restart waits until the test has cut the connection.
+if [ "$1" = restart ]; then
+    for _ in $(seq {seconds}0); do [ -e "$DOUBLES/cut" ] && break; sleep 0.1; done
+fi
+{double}"""
 TWO = generation({CONF: "two\n", "/etc/extra": "x\n"}, checks=CHECKS)
 ROLLOUT = {"id": "abc", "who": "alice@laptop", "at": "2026-11-26T03:00:00Z"}
 
@@ -144,17 +152,12 @@ def test_a_node_that_changed_meanwhile_is_refused(node: Behind) -> None:
 
 def test_a_running_apply_is_seen_and_nothing_is_sent(node: Behind) -> None:
     lock = node.node.state / "lock"
-    holder = subprocess.Popen(["flock", str(lock), "sleep", "60"])
-    try:
-        end = time.monotonic() + 20
-        while not node.shell.look(TWO, {}).busy:
-            assert time.monotonic() < end
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        until("the lock", lambda: node.shell.look(TWO, {}).busy)
         with pytest.raises(RollError, match="another clustermesos-apply runs"):
             node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
         assert not (node.node.state / "incoming").exists()
-    finally:
-        holder.kill()
-        holder.wait()
 
 
 def test_a_boot_that_is_tried_again_and_again_steps_aside(node: Behind) -> None:
@@ -191,12 +194,10 @@ def test_a_node_that_no_operator_reaches_again_goes_back_by_itself(node: Behind)
     }
     request |= {"files": {p: {"text": t, "sha256": TWO.digests()[p]} for p, t in TWO.files.items()}}
     said = shell.ssh.run(
-        shell.login, asking("start", request)[0], timeout=30, stdin=asking("start", request)[1]
+        shell.login, asking("start", request)[0], timeout=120, stdin=asking("start", request)[1]
     )
     assert '"state": "unconfirmed"' in said.out
-    end = time.monotonic() + 30
-    while (shell.look(ONE, {}).result or {}).get("state") != "ended":
-        assert time.monotonic() < end
+    until("its end", lambda: ended(node, ONE))
     assert node.conf() == "one\n"
     assert (shell.look(ONE, {}).result or {})["went_back"] is True
 
@@ -217,19 +218,22 @@ def test_a_connection_that_is_lost_meanwhile_is_made_again_and_the_change_is_kep
     ssh = Cut(folder=node.shell.ssh.folder, environ=node.shell.ssh.environ)
     shell = replace(node.shell, ssh=ssh, sleep=lambda seconds: time.sleep(0.1))
     heard: list[str] = []
+    # Were all of it done and said already, no connection could be lost any more.
+    cut = node.node.doubles / "cut"
+    node.node.double("systemctl", HELD_SYSTEMCTL.format(seconds=HELD_SECONDS, double=SYSTEMCTL_DOUBLE))
 
     def hear(line: str) -> None:
-        if "generation 2" in line and not heard:
+        if "generation 2" in line and not cut.exists():
             ssh.processes[-1].kill()
+            ssh.processes[-1].wait()
+            cut.touch()
         heard.append(line)
 
     outcome = shell.apply(TWO, shell.look(TWO, {}), ROLLOUT, hear)
 
     assert any("the connection was lost" in line for line in heard)
     assert (outcome.code, outcome.went_back) == (0, False)
-    end = time.monotonic() + 30
-    while (shell.look(TWO, {}).result or {}).get("state") != "ended":
-        assert time.monotonic() < end
+    until("its end", lambda: ended(node, TWO))
     assert node.conf() == "two\n"
     assert changes(TWO, shell.look(TWO, {})) == ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from constructs_lib.rollout.targets import Target, in_order
 from constructs_lib.rollout.wanted import Generation
 from tests.nodes.node import OWNER
 from tests.rollout.conftest import CHECKS, ONE
-from tests.rollout.nodes import CONF, UNIT, Behind, generation
+from tests.rollout.nodes import CONF, UNIT, Behind, ended, generation, until
 
 pytestmark = pytest.mark.slow
 
@@ -245,7 +245,7 @@ def test_a_run_that_dies_leaves_the_node_with_its_former_generation_and_the_next
         assert process.stdout
         assert b"generation 2" in process.stdout.readline()
         end(process)
-    until(lambda: (node.shell.look(ONE, {}).result or {}).get("state") == "ended")
+    until("its end", lambda: ended(node, ONE))
     assert node.conf() == "one\n"
     node.shell = replace(node.shell, confirm_seconds=CONFIRM_SECONDS)
     assert len(cluster.apply(TWO)) == 3
@@ -259,7 +259,7 @@ def test_a_confirmation_that_comes_too_late_is_no_success(cluster: Cluster) -> N
     with pytest.raises(RollError, match="master-2: could not be reached any more, and went back by itself"):
         cluster.apply(TWO)
 
-    until(lambda: (node.shell.look(ONE, {}).result or {}).get("state") == "ended")
+    until("its end", lambda: ended(node, ONE))
     assert node.conf() == "one\n"
 
 
@@ -282,13 +282,6 @@ def started(node: Behind, seen: Seen) -> subprocess.Popen[bytes]:
     process.stdin.write(stdin)
     process.stdin.close()
     return process
-
-
-def until(happened: Callable[[], bool]) -> None:
-    end_of_patience = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < end_of_patience
-        time.sleep(0.2)
 
 
 def test_what_waits_for_an_operator_is_kept_by_the_next_run(cluster: Cluster) -> None:
