@@ -128,7 +128,7 @@ class AwsDouble:
     def reset(self) -> None:
         """Make it forget everything."""
         request = Request(f"{self.endpoint}/moto-api/reset", method="POST")
-        with build_opener(ProxyHandler({})).open(request, timeout=30) as reply:
+        with build_opener(ProxyHandler({})).open(request, timeout=180) as reply:
             assert reply.status == 200
 
 

@@ -130,7 +130,7 @@ def mode_command(port: int, word: str) -> str:
 
 def read_mode(text: str) -> str | None:
     """`leader` of ZooKeeper's line `Mode: leader`; None when there is no such line."""
-    return next((line.split()[1] for line in text.splitlines() if line.startswith("Mode: ")), None)
+    return next((line[6:].strip() for line in text.splitlines() if line.startswith("Mode: ")), None) or None
 
 
 def read_health(text: str, trouble: str | None) -> str | None:

@@ -21,7 +21,7 @@ from constructs_lib.secrets.values import new_value
 from scripts.embedded_aws import free_port
 from tests.conftest import need
 
-ENOUGH = 30.0
+ENOUGH = 120.0
 """Seconds for one login on a busy machine."""
 
 

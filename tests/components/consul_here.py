@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from constructs_lib.plan.model import PlannedSecret
 from constructs_lib.secrets.values import new_secret
 from scripts.embedded_aws import free_port
 
+LONGEST = 180
+"""Seconds."""
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -89,7 +92,7 @@ class Agent:
             text=True,
             check=check,
             env=environment,
-            timeout=60,
+            timeout=LONGEST,
         )
 
     def config_files(self) -> list[str]:
@@ -107,10 +110,10 @@ class Agent:
             return
         self.process.terminate()
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
         self.process = None
 
     def ask(
@@ -121,7 +124,7 @@ class Agent:
         )
         request.add_header("X-Consul-Token", token)
         try:
-            with OPENER.open(request, timeout=10) as answer:
+            with OPENER.open(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -132,7 +135,7 @@ class Agent:
     def secret(self, name: str) -> str:
         return self.at(f"/etc/consul.d/secrets/{name}").read_text()
 
-    def acl(self, word: int | str = 60) -> subprocess.CompletedProcess[str]:
+    def acl(self, word: int | str = 120) -> subprocess.CompletedProcess[str]:
         """Run the node's own consul-acl."""
         script = self.folder / "consul-acl"
         script.write_text(shipped("consul-acl", self.files.file("/usr/local/libexec/consul-acl").content))
@@ -142,14 +145,28 @@ class Agent:
         }
         command = [sys.executable, str(script), str(word)]
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=90, env=os.environ | places
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST,
+            env=os.environ | places,
         )
 
     def wait(self, what: str, happened: Callable[[], bool]) -> None:
-        end = time.monotonic() + 60
-        while not happened():
+        """Ask until it is so; no answer, or half of one, is none."""
+        end = time.monotonic() + LONGEST
+        while True:
+            try:
+                if happened():
+                    return
+                last = "no"
+            except (OSError, LookupError, ValueError, struct.error) as error:
+                last = f"{type(error).__name__}: {error}"
             log = (self.folder / "log").read_text()[-2500:]
-            assert time.monotonic() < end, f"{self.files.name}: waited 60 s for {what}\n{log}"
+            assert time.monotonic() < end, (
+                f"{self.files.name}: waited {LONGEST} s for {what}; seen last: {last}\n{log}"
+            )
             time.sleep(0.2)
 
     def has_leader(self) -> bool:

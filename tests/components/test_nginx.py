@@ -43,7 +43,7 @@ class Edge:
     def get(self, port: int, path: str) -> tuple[int, str]:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with opener.open(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -54,13 +54,13 @@ class Edge:
 def edge(tmp_path: Path) -> Iterator[Edge]:
     edge = Edge(tmp_path)
     server = subprocess.Popen(edge.command("-g", "daemon off;"), stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not (tmp_path / "nginx.pid").exists():
         assert server.poll() is None and time.monotonic() < end, (tmp_path / "start.log").read_text()
         time.sleep(0.05)
     yield edge
     server.terminate()
-    server.wait(timeout=10)
+    server.wait(timeout=60)
 
 
 def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:

@@ -90,15 +90,16 @@ class Registry:
         command = [str(need("docker-registry")), "serve", str(self.folder / "run/registry/registry.yml")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        end = time.monotonic() + 30
-        while self.health() != 200:
+        end = time.monotonic() + 180
+        # The port of its health is open before that of the images.
+        while self.health() != 200 or not self.listens():
             assert self.process.poll() is None and time.monotonic() < end, (self.folder / "log").read_text()
             time.sleep(0.1)
 
     def stop(self) -> None:
         if self.process:
             self.process.terminate()
-            self.process.wait(timeout=15)
+            self.process.wait(timeout=60)
 
     def health(self) -> int:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -107,6 +108,12 @@ class Registry:
                 return int(answer.status)
         except OSError:
             return 0
+
+    def listens(self) -> bool:
+        try:
+            return self.ask("GET", "/v2/", password=None)[0] == 401
+        except OSError:
+            return False
 
     def ask(
         self,
@@ -126,7 +133,7 @@ class Registry:
             request.add_header(name.replace("_", "-"), value)
         handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context))
         try:
-            with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
+            with urllib.request.build_opener(*handlers).open(request, timeout=60) as answer:
                 return answer.status, answer.headers
         except urllib.error.HTTPError as error:
             with error:
@@ -320,7 +327,7 @@ def test_the_cache_starts_from_its_file_and_answers_without_login(tmp_path: Path
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", tmp_path / "cache.yml"], stdout=log, stderr=log)
     try:
-        end, status = time.monotonic() + 30, 0
+        end, status = time.monotonic() + 180, 0
         while status != 200:
             assert process.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
             with contextlib.suppress(OSError), opener.open(f"https://127.0.0.1:{port}/v2/", timeout=5) as got:
@@ -328,7 +335,7 @@ def test_the_cache_starts_from_its_file_and_answers_without_login(tmp_path: Path
             time.sleep(0.1)
     finally:
         process.terminate()
-        process.wait(timeout=15)
+        process.wait(timeout=60)
         hub.shutdown()
         hub.server_close()
 

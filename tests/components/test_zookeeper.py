@@ -30,6 +30,8 @@ from tests.nodes.node import Node
 
 JARS = Path(__file__).parents[2] / ".tools" / "zookeeper"
 PASSWORD = "not-a-real-password"
+PATIENCE = 180
+"""Seconds that three servers may take on a busy machine."""
 
 
 def masters(case: str = "whole") -> list[NodeFiles]:
@@ -125,10 +127,10 @@ class Ensemble:
         server = self.servers.pop(number)
         server.terminate()
         try:
-            server.wait(timeout=10)
+            server.wait(timeout=60)
         except subprocess.TimeoutExpired:
             server.kill()
-            server.wait(timeout=10)
+            server.wait(timeout=60)
 
     def mode(self, number: int) -> str | None:
         try:
@@ -143,10 +145,10 @@ class Ensemble:
         return sorted(mode for number in self.servers if (mode := self.mode(number)))
 
     def wait(self, what: str, happened: Callable[[], bool]) -> None:
-        end = time.monotonic() + 90
+        end = time.monotonic() + PATIENCE
         while not happened():
             logs = "\n".join((self.folder / f"{n}.log").read_text()[-1500:] for n in self.servers)
-            assert time.monotonic() < end, f"waited 90 s for {what}; modes {self.modes()}\n{logs}"
+            assert time.monotonic() < end, f"waited {PATIENCE} s for {what}; modes {self.modes()}\n{logs}"
             time.sleep(0.3)
 
 
@@ -182,14 +184,13 @@ def health(ensemble: Ensemble, number: int) -> subprocess.CompletedProcess[str]:
 
 def test_the_quorum_forms_and_the_nodes_own_health_check_says_so(ensemble: Ensemble) -> None:
     for number in (1, 2, 3):
-        done = health(ensemble, number)
-        assert done.returncode == 0, done.stdout
-        assert '"healthy": true' in done.stdout
+        ensemble.wait("health", lambda: '"healthy": true' in health(ensemble, number).stdout)  # noqa: B023
+        assert health(ensemble, number).returncode == 0
 
 
 def test_prometheus_finds_the_metrics(ensemble: Ensemble) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{ensemble.metrics[0]}/metrics", timeout=10) as answer:
+    with opener.open(f"http://127.0.0.1:{ensemble.metrics[0]}/metrics", timeout=60) as answer:
         assert b"\nznode_count " in answer.read()
 
 
@@ -208,11 +209,14 @@ def client(ensemble: Ensemble, commands: str) -> str:
     main = "org.apache.zookeeper.ZooKeeperMain"
     server = f"127.0.0.1:{ensemble.clients[0]}"
     command = ["java", "-cp", ensemble.classpath, main, "-server", server]
-    done = subprocess.run(command, input=commands, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, input=commands, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     return done.stdout + done.stderr
 
 
 def test_the_quorum_survives_its_leader_and_takes_it_back(ensemble: Ensemble) -> None:
+    ensemble.wait("a leader", lambda: "leader" in ensemble.modes())
     leader = next(number for number in (1, 2, 3) if ensemble.mode(number) == "leader")
     ensemble.stop(leader)
     ensemble.wait("a new leader", lambda: ensemble.modes() == ["follower", "leader"])
@@ -226,12 +230,10 @@ def test_without_a_quorum_the_health_check_fails_and_says_why(ensemble: Ensemble
     alone, *others = sorted(ensemble.servers)
     for number in others:
         ensemble.stop(number)
-    ensemble.wait("the last server to stop serving", lambda: ensemble.mode(alone) is None)
+    # While it gives up its part in the quorum it may not even answer.
+    ensemble.wait("its own word", lambda: "not currently serving requests" in health(ensemble, alone).stdout)
 
-    done = health(ensemble, alone)
-
-    assert done.returncode == 1
-    assert "not currently serving requests" in done.stdout
+    assert health(ensemble, alone).returncode == 1
     for number in others:
         ensemble.start(number)
     ensemble.wait("the quorum", lambda: ensemble.modes() == ["follower", "follower", "leader"])

@@ -132,6 +132,10 @@ def test_the_mode_is_asked_over_tcp_by_bash_alone() -> None:
             with client:
                 asked.append(client.recv(4))
                 client.sendall(b"Mode: follower\n")
+                # Whoever closes with something unread takes the answer back.
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(16):
+                    pass
 
         thread = Thread(target=answer)
         thread.start()

@@ -144,6 +144,6 @@ def test_ctrl_c_waits_until_the_program_has_written_its_state(tmp_path: Path) ->
     assert process.stdout.readline() == "started\n"
     # As a terminal does: to the whole group.
     subprocess.run(["kill", "-INT", "--", f"-{process.pid}"], check=True)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=120) == 130
     assert (tmp_path / "state").read_text() == "written\n"
     process.stdout.close()

@@ -187,7 +187,7 @@ class TestRunning:
 
 def _ends(pid: int) -> bool:
     """Whether the process is gone soon; a zombie that nobody waits for counts as gone."""
-    for _ in range(50):
+    for _ in range(600):
         try:
             state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
         except FileNotFoundError:

@@ -111,7 +111,7 @@ def test_terraform_is_found_below_cdktf_and_no_other_process_is(tmp_path: Path) 
         assert len(found) == 1
         assert stranger.pid in terraforms_below(os.getpid())
         os.kill(found[0], 9)
-        assert cdktf.wait(timeout=20) == 0
+        assert cdktf.wait(timeout=60) == 0
         assert terraforms_below(cdktf.pid) == []
     finally:
         for process in (cdktf, stranger):

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.terraform
 SLEEPER = """
 resource "terraform_data" "sleeper" {
   provisioner "local-exec" {
-    command = "echo CTYPE=[$LC_CTYPE]; yes | head -n 1; sleep 30"
+    command = "echo CTYPE=[$LC_CTYPE]; yes | head -n 1; sleep 600"
   }
 }
 """
@@ -136,7 +136,7 @@ def test_an_interrupt_stops_an_apply_and_the_state_is_unlocked(tf: Terraform, ti
     for _ in range(times):
         child.send_signal(signal.SIGINT)
         time.sleep(0.2)
-    rest, _ = child.communicate(timeout=25)
+    rest, _ = child.communicate(timeout=300)
     assert child.returncode == 1
     assert "Gracefully shutting down" in rest
     # The interpreter's own locale and signal settings do not reach Terraform's children.

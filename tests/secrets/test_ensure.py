@@ -133,9 +133,9 @@ def test_runs_at_the_same_time_agree_and_lose_no_secret(store: Path) -> None:
     runs = [context.Process(target=_ensure, args=(store, number, results)) for number in range(6)]
     for run in runs:
         run.start()
-    values = [results.get(timeout=30) for _ in runs]
+    values = [results.get(timeout=180) for _ in runs]
     for run in runs:
-        run.join(timeout=30)
+        run.join(timeout=180)
 
     assert len({value["alpha"] for value in values}) == 1
     assert set(read_store(store)) == {"alpha", "beta", *(f"own-{number}" for number in range(6))}

@@ -126,6 +126,6 @@ def test_a_store_that_somebody_else_holds_is_waited_for_and_then_reported(store:
         ):
             pass
     finally:
-        holder.communicate(timeout=10)
+        holder.communicate(timeout=60)
     with locked(store, patience=0.1):
         pass

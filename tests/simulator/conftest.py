@@ -23,7 +23,7 @@ class ZooKeeper:
         self.servers = f"127.0.0.1:{self.port}"
         self._paths = 0
         (folder / "zoo.cfg").write_text(
-            f"tickTime=200\nminSessionTimeout=1000\ndataDir={folder}\nclientPortAddress=127.0.0.1\n"
+            f"tickTime=200\nminSessionTimeout=1000\nmaxSessionTimeout=20000\ndataDir={folder}\nclientPortAddress=127.0.0.1\n"
             f"clientPort={self.port}\nadmin.enableServer=false\n4lw.commands.whitelist=srvr\nmaxClientCnxns=0\n"
         )
         main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
@@ -43,7 +43,7 @@ class ZooKeeper:
     def path(self) -> str:
         self._paths += 1
         client = KazooClient(self.servers)
-        client.start(timeout=20)
+        client.start(timeout=60)
         try:
             client.create(f"/test{self._paths}")
         finally:
@@ -53,7 +53,7 @@ class ZooKeeper:
 
     def stop(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def zookeeper(zookeeper_jars: str, tmp_path_factory: pytest.TempPathFactory) -> 
 def zk(zookeeper: ZooKeeper) -> Iterator[KazooClient]:
     """Somebody without a login."""
     client = KazooClient(zookeeper.servers)
-    client.start(timeout=20)
+    client.start(timeout=60)
     yield client
     client.stop()
     client.close()

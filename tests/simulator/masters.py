@@ -40,7 +40,7 @@ def master(
         "--ip=127.0.0.1",
         f"--port={port}",
         "--hostname=127.0.0.1",
-        "--zk_session_timeout=2secs",
+        "--zk_session_timeout=8secs",
         *flags,
         port=port,
     )

@@ -13,7 +13,7 @@ from typing import Any
 from constructs_lib.simulator.web import ask
 
 ROOT = Path(__file__).parents[2]
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 180.0
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -72,23 +72,31 @@ class Double:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=LONGEST_WAIT)
 
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            return self.process.wait(timeout=15)
+            return self.process.wait(timeout=LONGEST_WAIT)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
 
 
 def wait_for(what: str, happened: Callable[[], Any], *doubles: Double) -> Any:
-    """The first true answer; fails after a minute with what the doubles logged."""
+    """The first true answer; fails after some minutes with what was seen last and what the doubles logged.
+
+    No answer, or one in which something is not there yet, is none.
+    """
     end = time.monotonic() + LONGEST_WAIT
-    while not (answer := happened()):
+    while True:
+        try:
+            if answer := happened():
+                return answer
+            last = repr(answer)
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            last = f"{type(error).__name__}: {error}"
         logs = "\n".join(double.log()[-1500:] for double in doubles)
-        assert time.monotonic() < end, f"waited {LONGEST_WAIT:g} s for {what}\n{logs}"
+        assert time.monotonic() < end, f"waited {LONGEST_WAIT:g} s for {what}; seen last: {last}\n{logs}"
         time.sleep(0.1)
-    return answer

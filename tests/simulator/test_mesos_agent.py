@@ -38,7 +38,7 @@ def agent(start: Start, master: str, work: Path, *flags: str, port: int | None =
         f"--port={port}",
         "--hostname=127.0.0.1",
         "--systemd_enable_support=false",
-        "--zk_session_timeout=2secs",
+        "--zk_session_timeout=8secs",
         *flags,
         port=port,
     )
@@ -63,7 +63,7 @@ def test_an_agent_registers_and_does_so_again_with_the_next_leader_under_its_own
         "--attributes=rack:r1;zone:a",
     )
     wait_for("the registration", lambda: registered(double), double, leader)
-    before = leader.get("/slaves")["slaves"][0]
+    before = wait_for("the agent", lambda: leader.get("/slaves")["slaves"], double, leader)[0]
 
     leader.kill()
     new = leader_of([other for other in masters if other is not leader])
@@ -78,7 +78,7 @@ def test_an_agent_registers_and_does_so_again_with_the_next_leader_under_its_own
     }
     assert before["attributes"] == {"rack": "r1", "zone": "a"}
     assert after["id"] == before["id"]
-    assert double.get("/state")["id"] == before["id"]
+    wait_for("its own word", lambda: double.get("/state")["id"] == before["id"], double)
     assert double.ask("/health")[0] == 200
 
 

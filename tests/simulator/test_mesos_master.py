@@ -30,6 +30,10 @@ ONLY_AGENTS = {
 }
 
 
+def healthy(double: Double) -> bool:
+    return double.ask("/health")[0] == 200
+
+
 def redirects(double: Double) -> bool:
     return double.ask("/master/state")[0] == 307
 
@@ -42,7 +46,7 @@ def test_one_of_three_masters_leads_and_the_others_redirect_to_it(
     leader = leader_of(masters)
 
     for other in masters:
-        assert other.ask("/health")[0] == 200
+        wait_for("its health", partial(healthy, other), *masters)
         if other is not leader:
             wait_for("a redirect", partial(redirects, other), *masters)
             status, _ = other.ask("/redirect")
@@ -86,9 +90,7 @@ def test_another_master_takes_over_and_the_old_one_comes_back_as_a_follower(
     masters.append(master(start, zookeeper, path, tmp_path, quorum=2))
 
     assert new is not leader
-    wait_for(
-        "a follower", lambda: masters[-1].ask("/state")[0] == 307 if masters[-1].get("/version") else False
-    )
+    wait_for("a follower", lambda: masters[-1].ask("/state")[0] == 307, *masters[-2:])
     assert leads(new)
 
 
@@ -99,7 +101,7 @@ def test_a_master_that_loses_its_session_while_it_leads_ends_itself(
     double = master(start, zookeeper, path, tmp_path)
     leader_of([double])
     operator = KazooClient(zookeeper.servers, auth_data=[("digest", "mesos:top")])
-    operator.start(timeout=20)
+    operator.start(timeout=60)
     name = next(name for name in zk.get_children(path) if name.startswith("json.info_"))
     operator.create(f"{path}/json.info_", b'{"pid": "master@127.0.0.1:1"}', ephemeral=True, sequence=True)
     operator.delete(f"{path}/{name}")
@@ -129,7 +131,7 @@ def test_with_fewer_masters_than_its_quorum_the_leader_never_recovers_its_regist
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
     alone = master(
-        start, zookeeper, f"{zookeeper.path()}/mesos", tmp_path, "--registry_fetch_timeout=3secs", quorum=2
+        start, zookeeper, f"{zookeeper.path()}/mesos", tmp_path, "--registry_fetch_timeout=15secs", quorum=2
     )
     wait_for("the election", lambda: metrics(alone).get("master/elected") == 1.0, alone)
 
@@ -141,6 +143,9 @@ def test_with_fewer_masters_than_its_quorum_the_leader_never_recovers_its_regist
 
 class Rebuilt:
     """Three masters that have recovered once, each to be started again with its log or an empty one."""
+
+    fetch = "60secs"
+    """Within which a leader has to recover its registry, or ends."""
 
     def __init__(self, start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> None:
         self.start = start
@@ -155,7 +160,7 @@ class Rebuilt:
 
     def master(self, keeps: Double | None = None) -> Double:
         port = keeps.port if keeps else None
-        flags = ("--registry_fetch_timeout=4secs",)
+        flags = (f"--registry_fetch_timeout={self.fetch}",)
         return master(self.start, self.zookeeper, self.path, self.work, *flags, quorum=2, port=port)
 
 
@@ -178,6 +183,7 @@ def test_two_masters_with_their_logs_go_on_and_one_without_copies_from_them(rebu
 
 
 def test_two_masters_that_lost_their_logs_at_once_never_recover(rebuilt: Rebuilt) -> None:
+    rebuilt.fetch = "8secs"
     masters = [rebuilt.master(keeps=rebuilt.masters[0]), rebuilt.master(), rebuilt.master()]
     gone = wait_for(
         "the leader's end", lambda: [d for d in masters if d.process.poll() is not None], *masters
