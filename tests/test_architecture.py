@@ -31,6 +31,13 @@ def test_the_road_to_synth_loads_no_command_line_cloud_or_policy_library(module:
     assert not NOT_ON_THE_ROAD & _loaded(module)
 
 
+@pytest.mark.parametrize("folder", ["bench", "cloud-init", "scripts", "tests"])
+def test_no_file_hides_a_module_of_python_from_a_script_that_is_started_beside_it(folder: str) -> None:
+    names = {path.stem: path for path in (ROOT / folder).rglob("*.py")}
+
+    assert not names.keys() & sys.stdlib_module_names
+
+
 def _loaded(module: str) -> set[str]:
     """Top-level modules that a fresh interpreter holds after importing `module`."""
     code = f"import json, sys, {module}; print(json.dumps([name.split('.')[0] for name in sys.modules]))"

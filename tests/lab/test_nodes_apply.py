@@ -11,10 +11,10 @@ from constructs_lib.lab.keeper import KeptLab
 from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
+from tests.lab.admin import GATE_SECONDS, Operator
 from tests.lab.asking import MASTERS, leader, quorum
 from tests.lab.conftest import HEALTHY_SECONDS
 from tests.lab.drill import Drill
-from tests.lab.operator import GATE_SECONDS, Operator
 
 SICK_SECONDS = 30
 """How long a master that can't become healthy is waited for."""
