@@ -317,6 +317,39 @@ def test_docker_29_is_asked_in_an_older_version_of_its_api(node: Node, version: 
     assert node.read("docker.env") == wanted
 
 
+def test_a_docker_that_hangs_is_asked_for_three_minutes_and_then_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    docker_api = runpy.run_path(str(TEMPLATE_FOLDER / "mesos_agent" / "mesos-agent-config"))["docker_api"]
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def hang(command: tuple[str, ...], *, timeout: float, **_: object) -> None:
+        sleep(timeout)
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: now[0])
+    monkeypatch.setitem(docker_api.__globals__, "time", clock)
+    monkeypatch.setattr(subprocess, "run", hang)
+
+    with pytest.raises(SystemExit) as ended:
+        docker_api()
+    said = "docker does not answer: docker version said nothing for 60 s; restart docker"
+    assert ended.value.code == said
+    assert 180 <= now[0] <= 250
+
+
+def test_a_docker_that_refuses_at_first_is_asked_again(node: Node) -> None:
+    ready = node.root.at("/ready")
+    refuse = f"{{ touch {ready}; echo no daemon >&2; exit 1; }}"
+    node.root.double("docker", f"[ -e {ready} ] || {refuse}; echo 1.52")
+
+    assert node.configure() == (0, "")
+    assert node.read("docker.env") == "DOCKER_API_VERSION=1.44\n"
+
+
 def test_no_secret_of_the_node_is_in_the_line_in_which_the_agent_logs_its_flags(
     node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
