@@ -1,4 +1,4 @@
-"""The process that holds a lab: PID 1 of a namespace, so that whatever ends it ends every machine with it.
+"""The process that holds a lab, below PID 1 of a namespace: whatever ends it ends every machine with it.
 
 `launch` starts it as `unshare --pid --mount --kill-child`, and `Connection` talks to it over a socket in the
 lab's folder.
@@ -24,6 +24,7 @@ from constructs_lib.lab.cgroups import remove_leftovers
 from constructs_lib.lab.cluster import Lab
 from constructs_lib.lab.commands import SEARCH, missing, run
 from constructs_lib.lab.image import Image
+from constructs_lib.lab.init import continue_as_child
 from constructs_lib.lab.overrides import OVERRIDES_FILE, read_overrides
 from constructs_lib.plan.lock import read_lock
 from constructs_lib.plan.plan import plan
@@ -250,6 +251,7 @@ def _end_with_parent() -> None:
 
 def main() -> int:
     """Run as PID 1 of the lab's namespace."""
+    continue_as_child()
     settings = json.loads(sys.argv[1])
     if settings["tied"]:
         threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -17,7 +17,7 @@ from pathlib import Path
 from constructs_lib.components.model import SystemUser
 from constructs_lib.errors import LabError
 from constructs_lib.lab.cgroups import Cgroups
-from constructs_lib.lab.commands import SEARCH, run, try_run, which
+from constructs_lib.lab.commands import SEARCH, bounded, run, try_run, which
 from constructs_lib.lab.disks import Disk, new_disk
 from constructs_lib.lab.network import namespace
 
@@ -269,21 +269,16 @@ class Machine:
         return int(inside[0]) if inside else None
 
     def run(self, *command: str, timeout: float = 60, stdin: str | None = None) -> Done:
-        """Runs a command in the machine, as root; LabError where it is off or nothing came in `timeout`."""
+        """Runs a command in the machine, as root; LabError where it is off.
+
+        Also where it has not ended after `timeout` seconds: then it is ended, and all that it started.
+        """
         leader = self.leader()
         if leader is None:
             raise LabError(f"{self.name} is off")
         inside = ["nsenter", "-t", str(leader), "-a", "-r", "-w", "env", "-i", *ENVIRONMENT, *command]
         try:
-            done = subprocess.run(
-                inside,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=timeout,
-                input=stdin if stdin is not None else "",
-            )
+            done = bounded(inside, timeout=timeout, stdin=stdin)
         except subprocess.TimeoutExpired:
             raise LabError(f"{self.name}: {_line(command)}: has not ended after {timeout:g} s") from None
         return Done(code=done.returncode, out=done.stdout, err=done.stderr)
