@@ -22,7 +22,9 @@ from constructs_lib.components.model import AptPackages
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
+from constructs_lib.spec.platforms import PLATFORMS
 from scripts.progress import ROOT
 from tests.conftest import need, tool
 from tests.nodes.clusters import SMALL, WHOLE, nodes
@@ -58,10 +60,19 @@ def every_node() -> tuple[NodeFiles, ...]:
     return tuple(found)
 
 
+@cache
+def nodes_of_every_platform() -> tuple[NodeFiles, ...]:
+    """Of the clusters that each platform's golden stacks are made of."""
+    specs = (load(path) for path in sorted(ROOT.glob("tests/*/golden/*/cluster.yaml")))
+    sites = [planned for spec in specs for planned in plan(spec).sites.values()]
+    assert {planned.platform for planned in sites} == set(PLATFORMS)
+    return tuple(render(planned, node) for planned in sites for node in nodes(planned))
+
+
 def texts() -> dict[str, set[str]]:
     """Path → every text that stands there on some node."""
     found: dict[str, set[str]] = {}
-    for files in every_node():
+    for files in (*every_node(), *nodes_of_every_platform()):
         for file in files.files:
             found.setdefault(file.path, set()).add(file.content)
     return found
