@@ -28,7 +28,7 @@ def fetch(endpoint: str, name: str, *more: str, **environ: str) -> subprocess.Co
         env=own | environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -56,7 +56,7 @@ def test_it_waits_for_a_parameter_that_is_still_on_its_way(embedded_aws: AwsDoub
     assert "ParameterNotFound" in process.stderr.readline()
     embedded_aws.client("ssm").put_parameter(Name="/demo/eu/late", Value="at last", Type="SecureString")
 
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
 
     assert (process.returncode, output) == (0, "at last")
 

@@ -55,7 +55,7 @@ class Root:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
             env=environment,
         )
 

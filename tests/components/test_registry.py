@@ -99,7 +99,7 @@ class Registry:
     def stop(self) -> None:
         if self.process:
             self.process.terminate()
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=180)
 
     def health(self) -> int:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -133,7 +133,7 @@ class Registry:
             request.add_header(name.replace("_", "-"), value)
         handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context))
         try:
-            with urllib.request.build_opener(*handlers).open(request, timeout=60) as answer:
+            with urllib.request.build_opener(*handlers).open(request, timeout=180) as answer:
                 return answer.status, answer.headers
         except urllib.error.HTTPError as error:
             with error:
@@ -209,7 +209,7 @@ def test_an_image_survives_a_restart_and_the_metrics_are_there(registry: Registr
 
     assert registry.ask("GET", f"/v2/shop/web/blobs/{layer}")[0] == 200
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{registry.metrics}/metrics", timeout=10) as answer:
+    with opener.open(f"http://127.0.0.1:{registry.metrics}/metrics", timeout=60) as answer:
         assert b"registry_" in answer.read()
 
 
@@ -239,7 +239,7 @@ def collect(registry: Registry) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PATH": f"{registry.folder / 'doubles'}:{os.environ['PATH']}"}
     script = registry.text("/usr/local/sbin/registry-gc")
     return subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=False, env=environment, timeout=60
+        ["sh", "-c", script], capture_output=True, text=True, check=False, env=environment, timeout=180
     )
 
 
@@ -335,7 +335,7 @@ def test_the_cache_starts_from_its_file_and_answers_without_login(tmp_path: Path
             time.sleep(0.1)
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=180)
         hub.shutdown()
         hub.server_close()
 

@@ -84,7 +84,7 @@ def look(
         text=True,
         check=False,
         env=os.environ | variables | {"PATH": f"{folder}:{os.environ['PATH']}"},
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     calls = folder / "calls"

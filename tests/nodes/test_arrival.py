@@ -48,7 +48,7 @@ def arrive(folder: Path, program: str, content: str, digest_of: str = "") -> sub
         text=True,
         check=False,
         env=os.environ | variables | {"PATH": f"{folder}:{os.environ['PATH']}"},
-        timeout=60,
+        timeout=180,
     )
 
 

@@ -84,6 +84,9 @@ def test_nftables_itself_accepts_every_nodes_rules(tmp_path: Path) -> None:
             assert done.returncode == 0, f"{case}/{node.name}: {done.stderr}"
 
 
+ATTEMPTS = 20
+
+
 class Network:
     """A node's namespace with the firewall, one beside it that takes any address, and one of a container."""
 
@@ -138,7 +141,7 @@ class Network:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
         )
 
     def load(self) -> None:
@@ -150,6 +153,14 @@ class Network:
         self.ip("-n", self.other, "address", "flush", "dev", "eth0")
         self.ip("-n", self.other, "address", "add", f"{source}/8", "dev", "eth0")
         return self.answers(self.other, port)
+
+    def lets_in(self, source: str, port: int) -> bool:
+        """Whether one of some attempts is answered: on a busy machine the first may take too long."""
+        return any(self.reaches(source, port) for _ in range(ATTEMPTS))
+
+    def lets_in_from(self, space: str, port: int) -> bool:
+        """The same for whoever is in that namespace."""
+        return any(self.answers(space, port) for _ in range(ATTEMPTS))
 
     def answers(self, space: str, port: int) -> bool:
         """Whether the node answers whoever is in that namespace."""
@@ -180,28 +191,28 @@ def network(tmp_path: Path) -> Iterator[Network]:
 @pytest.mark.root
 def test_only_the_tables_sources_reach_a_port(network: Network) -> None:
     master, agent, consul, gateway = "10.20.80.12", "10.20.32.9", "10.20.20.11", "10.20.0.11"
-    assert network.reaches("10.99.0.1", 22), "without the firewall everything answers"
+    assert network.lets_in("10.99.0.1", 22), "without the firewall everything answers"
     network.load()
 
-    assert network.reaches(gateway, 22)
+    assert network.lets_in(gateway, 22)
     assert not network.reaches("10.99.0.1", 22)
     assert not network.reaches(agent, 22)
-    assert network.reaches(agent, 2181)
-    assert network.reaches(master, 3888)
+    assert network.lets_in(agent, 2181)
+    assert network.lets_in(master, 3888)
     assert not network.reaches(agent, 3888)
-    assert network.reaches(consul, 7000)
+    assert network.lets_in(consul, 7000)
     assert not network.reaches(consul, 8081)
 
 
 @pytest.mark.root
 def test_containers_and_the_node_itself_reach_what_tasks_on_the_node_offer(network: Network) -> None:
     network.rules.write_text(firewall("whole", "general"))
-    assert network.answers(network.container, 5051), "without the firewall everything answers"
+    assert network.lets_in_from(network.container, 5051), "without the firewall everything answers"
     network.load()
 
     for port in (31000, 31500, 32000):
-        assert network.answers(network.container, port)
-        assert network.answers(network.node, port)
+        assert network.lets_in_from(network.container, port)
+        assert network.lets_in_from(network.node, port)
     assert not network.answers(network.container, 30999)
     assert not network.answers(network.container, 32001)
     assert not network.answers(network.container, 5051)

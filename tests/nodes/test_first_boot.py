@@ -54,7 +54,7 @@ def run_commands(folder: Path, *, code: int) -> tuple[int, list[str], str]:
     done = subprocess.run(
         ["sh", "-c", lines],
         check=False,
-        timeout=60,
+        timeout=180,
         env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(calls), "CODE": str(code)},
     )
     return done.returncode, calls.read_text().splitlines(), (folder / f"root{UNIT}").read_text()

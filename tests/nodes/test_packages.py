@@ -51,7 +51,7 @@ class Machine:
             text=True,
             check=False,
             env=environment,
-            timeout=60,
+            timeout=180,
         )
 
     def calls(self) -> list[str]:

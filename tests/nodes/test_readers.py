@@ -80,7 +80,7 @@ def texts() -> dict[str, set[str]]:
 
 def reads(*command: str | Path) -> None:
     done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, check=False, timeout=60
+        [str(word) for word in command], capture_output=True, text=True, check=False, timeout=180
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -291,7 +291,7 @@ def test_systemd_finds_nothing_wrong_with_all_units_of_a_node_together(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     said = [line for line in done.stderr.splitlines() if any(unit in line for unit in units)]
 

@@ -74,7 +74,7 @@ class Machine:
             text=True,
             check=False,
             env=self.node.environment() | {"ROOT": str(self.root), "DEVICE": self.device},
-            timeout=60,
+            timeout=180,
         )
 
 

@@ -75,7 +75,7 @@ def fetch(file: Path, name: str) -> subprocess.CompletedProcess[str]:
         env={"PATH": os.defpath},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
