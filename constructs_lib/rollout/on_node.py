@@ -28,6 +28,7 @@ from typing import Any
 
 Data = dict[str, Any]
 BUSY = "another clustermesos-apply runs on this node; wait until it has ended"
+HELD = "another clustermesos-apply runs"
 STAGING, SIGNED = "sending", "rollouts.json"
 UNIT = "clustermesos-apply.service"
 """Tries again after a boot that failed, and would take the lock between an apply and its rollback."""
@@ -266,7 +267,7 @@ def reached(node: Node, request: Data, result: Data) -> bool:
     return False
 
 
-def run(node: Node, command: str, patience: int) -> int:
+def run(node: Node, command: str, patience: int, tries: int = 5) -> int:
     """clustermesos-apply of the generation that is to come, else the one that is here."""
     script = "files/usr/local/sbin/clustermesos-apply"
     places = [node.state / "incoming" / script, node.folder(node.pointer("wanted")) / script]
@@ -274,9 +275,22 @@ def run(node: Node, command: str, patience: int) -> int:
         (place for place in places if place.is_file()), node.at("/usr/local/sbin/clustermesos-apply")
     )
     options = ("--root", str(node.root), "--patience", str(patience))
-    return subprocess.run(
-        [sys.executable, str(found), command, *options], stdin=subprocess.DEVNULL, check=False
-    ).returncode
+    while True:
+        code = subprocess.run(
+            [sys.executable, str(found), command, *options], stdin=subprocess.DEVNULL, check=False
+        ).returncode
+        tries -= 1
+        if code == 0 or not tries or not was_busy(node):
+            return code
+        time.sleep(1)
+
+
+def was_busy(node: Node) -> bool:
+    """Whether clustermesos-apply gave up at once: whoever looks at a node has its lock for a moment."""
+    try:
+        return HELD in (node.state / LOG).read_text(errors="replace").splitlines()[-1]
+    except (OSError, IndexError):
+        return False
 
 
 def follow(node: Node, run_id: str, child: int) -> Data:

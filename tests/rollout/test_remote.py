@@ -16,10 +16,19 @@ from constructs_lib.access.ssh import Ssh
 from constructs_lib.errors import RollError
 from constructs_lib.rollout.changes import changes
 from constructs_lib.rollout.remote import asking
-from tests.nodes.node import OWNER, SYSTEMCTL_DOUBLE
+from constructs_lib.rollout.wanted import Generation
+from tests.nodes.node import OWNER, PROGRAM, SYSTEMCTL_DOUBLE
 from tests.rollout.conftest import CHECKS, ONE
 from tests.rollout.nodes import CONF, UNIT, Behind, ended, generation, until
 
+LOCKED_ONCE = """
+import pathlib, runpy, sys
+mark = pathlib.Path({mark!r})
+if sys.argv[1] == {command!r} and not mark.exists():
+    mark.touch()
+    sys.exit("clustermesos-apply: error: another clustermesos-apply runs; wait until it has ended")
+runpy.run_path({program!r}, run_name="__main__")
+"""
 HELD_SECONDS = 60
 HELD_SYSTEMCTL = """#!/bin/sh
 # Double of systemctl: a restart waits until the test has cut the connection.
@@ -182,24 +191,44 @@ def test_a_first_boot_that_an_operator_could_not_heal_either_is_tried_again(node
 
 
 def test_a_node_that_no_operator_reaches_again_goes_back_by_itself(node: Behind) -> None:
-    shell = replace(node.shell, confirm_seconds=1)
-    seen = shell.look(TWO, {})
-    request: dict[str, object] = {"root": str(node.node.root), "expected": seen.wanted, "id": "x"}
-    request |= {
-        "manifest": TWO.manifest,
+    nobody_confirms(node, TWO)
+    until("its end", lambda: ended(node, ONE))
+    assert node.conf() == "one\n"
+    assert (node.shell.look(ONE, {}).result or {})["went_back"] is True
+
+
+@pytest.mark.parametrize("command", ["apply", "rollback"])
+def test_who_looks_at_the_very_moment_keeps_no_node_from_changing_and_going_back(
+    node: Behind, command: str
+) -> None:
+    """A look has the lock for a moment; here a double of clustermesos-apply finds it taken the first time."""
+    path = "/usr/local/sbin/clustermesos-apply"
+    script = LOCKED_ONCE.format(command=command, mark=str(node.node.doubles / "mark"), program=str(PROGRAM))
+    locked = replace(TWO, files={**TWO.files, path: script})
+    nobody_confirms(node, locked)
+    until("its end", lambda: ended(node, ONE))
+    assert (node.node.doubles / "mark").exists()
+    assert node.conf() == "one\n"
+    assert (node.shell.look(ONE, {}).result or {})["went_back"] is True
+
+
+def nobody_confirms(node: Behind, wanted: Generation) -> None:
+    """Start an apply as an operator does whose connection is lost for good after it."""
+    seen = node.shell.look(wanted, {})
+    request: dict[str, object] = {
+        "root": str(node.node.root),
+        "expected": seen.wanted,
+        "id": "x",
+        "manifest": wanted.manifest,
         "rollout": ROLLOUT,
         "command": "apply",
         "patience": 2,
         "confirm_seconds": 1,
+        "files": {p: {"text": t, "sha256": wanted.digests()[p]} for p, t in wanted.files.items()},
     }
-    request |= {"files": {p: {"text": t, "sha256": TWO.digests()[p]} for p, t in TWO.files.items()}}
-    said = shell.ssh.run(
-        shell.login, asking("start", request)[0], timeout=120, stdin=asking("start", request)[1]
-    )
-    assert '"state": "unconfirmed"' in said.out
-    until("its end", lambda: ended(node, ONE))
-    assert node.conf() == "one\n"
-    assert (shell.look(ONE, {}).result or {})["went_back"] is True
+    words, stdin = asking("start", request)
+    said = node.shell.ssh.run(node.shell.login, words, timeout=120, stdin=stdin)
+    assert '"code": 0' in said.out, said.out + said.err
 
 
 @dataclass(frozen=True, kw_only=True)
