@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
         )
     site = _site(args)
     gate = _gate(args, site)
-    if args.what == "agents":
+    # Where a platform scales a pool by itself, Terraform knows none of its machines.
+    if args.pool is not None and not site.plan.pool(args.pool).ranges:
         _roll_agents(args, site, gate)
     else:
         _roll_nodes(args, site, gate)
@@ -81,16 +82,18 @@ def run(args: argparse.Namespace) -> int:
 def _roll_nodes(args: argparse.Namespace, site: Site, gate: Gate) -> None:
     from constructs_lib.roll.nodes import NodeRoll
 
-    if args.all:
+    if args.all and args.pool is None:
         raise SpecError("roll --all", args.what, "agents; of nodes with a name, --only replaces one again")
     NodeRoll(
         site=site,
-        role=ROLES[args.what],
+        role=Role.AGENT if args.pool else ROLES[args.what],
         gate=gate,
         gate_timeout=args.gate_timeout,
         say=_say,
         confirm=_yes if args.yes else ask,
+        pool=args.pool,
         only=args.only,
+        everyone=args.all,
         dry_run=args.dry_run,
     ).run()
 

@@ -49,16 +49,14 @@ class DeployedPool:
         return tuple(sorted(self._agents, key=lambda agent: (len(agent.id), agent.id)))
 
     def newest(self) -> str:
-        """RollError: whether an agent is behind is known to Terraform alone."""
-        raise self._not_built()
+        """RollError: which agents are behind is known to Terraform alone."""
+        raise self._by_terraform()
 
     def replace(self, agent: Agent) -> None:
         """RollError, as of `newest`."""
-        raise self._not_built()
+        raise self._by_terraform()
 
-    def _not_built(self) -> RollError:
+    def _by_terraform(self) -> RollError:
         return RollError(
-            f"{self.name}: rolling a pool on OpenStack is not built yet; drain an agent, then replace it in "
-            "the stack's folder below cdktf.out/stacks: terraform apply "
-            f"""-replace='openstack_compute_instance_v2.…_agents-{self.name}["{self.name}-1"]'"""
+            f"{self.name}: Terraform keeps its agents by name: clustermesos roll agents {self.name}"
         )

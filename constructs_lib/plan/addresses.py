@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
-from constructs_lib.plan.model import ZonePlan
+from constructs_lib.plan.model import NodePlan, PoolPlan, ZonePlan
 from constructs_lib.spec.model import SiteSpec, ZoneRanges
 
 MAX_ZONES = 3
@@ -109,3 +109,25 @@ def require_room(ranges: Mapping[str, IPv4Network], agents: int, *, path: str) -
             f"at most {room * len(ranges)}, {room} in each zone's {next(iter(ranges.values()))}: the pools "
             "listed first have the most room; take a larger network or several pools",
         )
+
+
+def planned_agents(pool: PoolPlan, zones: Sequence[ZonePlan]) -> tuple[NodePlan, ...]:
+    """The agents of a pool whose addresses are planned, in the order of their numbers; none elsewhere.
+
+    The same sum as the platforms leave to Terraform, so that a stack does not grow with the pool.
+    """
+    by_name = {zone.name: zone for zone in zones}
+    spread = [(by_name[name], network) for name, network in pool.ranges.items()]
+    if not spread:
+        return ()
+    return tuple(
+        NodePlan(
+            name=f"{pool.name}-{index + 1}",
+            role=Role.AGENT,
+            number=index + 1,
+            zone=spread[index % len(spread)][0],
+            address=spread[index % len(spread)][1][FIRST_AGENT_OFFSET + index // len(spread)],
+            data_volume=None,
+        )
+        for index in range(pool.max)
+    )

@@ -7,18 +7,19 @@ that was interrupted goes on with those that are left: docs/decisions/2026-11-25
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from constructs_lib.access.machines import Kinds
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError, ToolError
+from constructs_lib.plan.addresses import planned_agents
 from constructs_lib.plan.model import NodePlan
 from constructs_lib.roll.gate import Gate, Machine, wait_until_healthy
 from constructs_lib.roll.platform import rolling
 from constructs_lib.roll.quorum import quorum, why_not
-from constructs_lib.roll.reading import ReadPlan, Replacement, half_done, judge
+from constructs_lib.roll.reading import ReadPlan, Replacement, differences, half_done, judge
 from constructs_lib.roll.site import Say, Site
 
 VOTERS = (Role.MASTER, Role.CONSUL)
@@ -31,10 +32,11 @@ roll.
 
 @dataclass(kw_only=True)
 class NodeRoll:
-    """A roll of one role in one site.
+    """A roll of one role in one site, or of one pool whose agents have planned addresses.
 
-    `only` names the node to replace, up to date or not; without it all that are behind are. `confirm` is
-    asked with what will happen, before anything does. `gate_timeout` is in seconds, for each node.
+    `only` names the node to replace, up to date or not; without it all that are behind are, and with
+    `everyone` all. `confirm` is asked with what will happen, before anything does. `gate_timeout` is in
+    seconds, for each node.
     """
 
     site: Site
@@ -43,7 +45,9 @@ class NodeRoll:
     gate_timeout: float
     say: Say
     confirm: Callable[[str], bool]
+    pool: str | None = None
     only: str | None = None
+    everyone: bool = False
     dry_run: bool = False
     _addresses: dict[str, str] = field(default_factory=dict, init=False)
     """Node name → Terraform address of its machine."""
@@ -75,23 +79,35 @@ class NodeRoll:
         return rolling(self.site.plan.platform).KINDS
 
     @property
+    def _members(self) -> tuple[NodePlan, ...]:
+        plan = self.site.plan
+        if self.pool is None:
+            return plan.nodes_of(self.role)
+        return planned_agents(plan.pool(self.pool), plan.zones)
+
+    @property
     def _machines(self) -> tuple[Machine, ...]:
-        return self.site.machines(self.role)
+        return self.site.machines_of(self._members)
+
+    def _refresh(self) -> None:
+        """Agents are in no list of the site's nodes, so SSH has to be told of them."""
+        agents = {node.name: str(node.address) for node in self._members} if self.pool else None
+        self.site.refresh(agents)
 
     def _nodes(self) -> tuple[NodePlan, ...]:
-        nodes = self.site.plan.nodes_of(self.role)
+        nodes = self._members
         chosen = tuple(node for node in nodes if self.only in (None, node.name))
         if not chosen:
             names = (
                 ", ".join(node.name for node in nodes)
-                or f"nothing: {self.site.plan.name} has no {self.role.value}"
+                or f"nothing: {self.site.plan.name} has no {self.pool or self.role.value}"
             )
             raise RollError(f"--only: got {self.only!r}, expected one of {names}")
         return chosen
 
     def _incomplete(self, nodes: Sequence[NodePlan]) -> NodePlan | None:
         """The node that a plain deploy would complete; RollError when anything else waits for a deploy."""
-        names = [node.name for node in self.site.plan.nodes_of(self.role)]
+        names = [node.name for node in self._members]
         with self.site.plan_file() as file:
             plan = ReadPlan.of(self.site.terraform.plan(file))
         self._addresses = {name: plan.machine(self._kinds, name).address for name in names}
@@ -106,18 +122,29 @@ class NodeRoll:
     def _survey(self, nodes: Sequence[NodePlan]) -> list[NodePlan]:
         """The nodes that are behind, each told with what is different."""
         behind = []
-        for node in nodes:
-            # The platform was asked about the whole stack just now, and is again before each apply.
-            with self.site.plan_file() as file:
-                found = self._planned(node, file, refresh=False)
-            if found.differences or self.only:
+        differ = self._all_at_once(nodes) if self.pool else self._one_by_one(nodes)
+        for node, found in differ:
+            if found or self.only or self.everyone:
                 behind.append(node)
-                self.say(
-                    f"{node.name}: {'; '.join(found.differences) or 'the same again, since --only names it'}"
-                )
+                self.say(f"{node.name}: {'; '.join(found) or 'the same again, since it is asked for'}")
             else:
                 self.say(f"{node.name}: up to date")
         return behind
+
+    def _one_by_one(self, nodes: Sequence[NodePlan]) -> Iterator[tuple[NodePlan, tuple[str, ...]]]:
+        """What differs, by a judged plan for each: what would refuse one later does before all."""
+        for node in nodes:
+            # The platform was asked about the whole stack just now, and is again before each apply.
+            with self.site.plan_file() as file:
+                yield node, self._planned(node, file, refresh=False).differences
+
+    def _all_at_once(self, nodes: Sequence[NodePlan]) -> Iterator[tuple[NodePlan, tuple[str, ...]]]:
+        """What differs, by one plan that replaces all and is never applied: a pool may have thousands."""
+        replace = [self._addresses[node.name] for node in nodes]
+        with self.site.plan_file() as file:
+            plan = ReadPlan.of(self.site.terraform.plan(file, replace=replace, refresh=False))
+        for node in nodes:
+            yield node, differences(plan, node.name, self._kinds)
 
     def _all(self, behind: Sequence[NodePlan], done: list[str]) -> None:
         if not behind or self.dry_run:
@@ -153,7 +180,7 @@ class NodeRoll:
             parts = "".join(f", with {part.address}" for part in found.parts)
             self.say(f"{node.name}: replacing {found.machine.address}{parts}")
             self.site.terraform.apply(file)
-        self.site.refresh()
+        self._refresh()
         self.say(
             f"{node.name}: replaced; waiting at most {self.gate_timeout:g} seconds for all to be healthy"
         )
@@ -166,7 +193,7 @@ class NodeRoll:
             )
 
     def _require_the_others(self, node: NodePlan) -> None:
-        self.site.refresh()
+        self._refresh()
         self.say(f"{node.name}: asking all {len(self._machines)} before anything changes")
         patience = min(PATIENCE_BEFORE, self.gate_timeout)
         answers = wait_until_healthy(self.gate, self._machines, timeout=patience, say=self.say)

@@ -225,6 +225,11 @@ def judge(
     )
 
 
+def differences(plan: ReadPlan, node: str, kinds: Kinds) -> tuple[str, ...]:
+    """What a new machine of `node` would have that the running one has not, by a plan that replaces it."""
+    return tuple(_differences(plan.machine(kinds, node)))
+
+
 def more_than_one_node(start: str, others: Sequence[Change]) -> str:
     """The refusal of a plan that holds `others` beside the replacement of one node."""
     listed = "\n".join(f"  {change}" for change in others)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from constructs_lib.access.ssh import Ssh
 from constructs_lib.access.ssh_config import Folder, hosts_of, write
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError
-from constructs_lib.plan.model import ClusterPlan, SitePlan
+from constructs_lib.plan.model import ClusterPlan, NodePlan, SitePlan
 from constructs_lib.roll.gate import Machine
 from constructs_lib.roll.terraform_cli import Terraform
 from constructs_lib.spec.workspace import Workspace
@@ -87,7 +87,11 @@ class Site:
 
     def machines(self, role: Role) -> tuple[Machine, ...]:
         """The planned nodes of a role, as gates know them."""
-        return tuple(self._machine(node.name, str(node.address), role) for node in self.plan.nodes_of(role))
+        return self.machines_of(self.plan.nodes_of(role))
+
+    def machines_of(self, nodes: Iterable[NodePlan]) -> tuple[Machine, ...]:
+        """Nodes with a planned address, as gates know them."""
+        return tuple(self._machine(node.name, str(node.address), node.role) for node in nodes)
 
     def agent(self, agent: Agent) -> Machine:
         """An agent, as gates know it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.errors import SpecError
+from constructs_lib.plan.addresses import planned_agents
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import from_dict
 from tests.openstack.clusters import Json, cluster_stack, plan_of, resources, settings, site_plan, with_site
@@ -79,7 +80,7 @@ def test_the_stack_of_ten_thousand_agents_is_no_larger() -> None:
 
 
 @pytest.mark.terraform
-def test_terraform_gives_each_agent_its_own_address_in_the_plans_range(
+def test_terraform_gives_each_agent_the_address_that_the_plan_gives_it(
     terraform: Path, tool_environment: dict[str, str], tmp_path: Path
 ) -> None:
     site = site_plan()
@@ -98,10 +99,10 @@ def test_terraform_gives_each_agent_its_own_address_in_the_plans_range(
 
     state = json.loads((tmp_path / "terraform.tfstate").read_text())
     found = state["outputs"]["members"]["value"]
-    assert sorted(found) == sorted(f"batch-{number}" for number in range(1, 21))
-    ranges = list(site.pool("batch").ranges.values())
-    assert found["batch-1"] == {"address": "10.20.48.4", "zone": "az1"}
+    zones = {"a": "az1", "b": "az2", "c": "az3"}
+    assert found == {
+        agent.name: {"address": str(agent.address), "zone": zones[agent.zone.name]}
+        for agent in planned_agents(site.pool("batch"), site.zones)
+    }
     assert found["batch-5"] == {"address": "10.20.112.5", "zone": "az2"}
     assert len({agent["address"] for agent in found.values()}) == 20
-    for number in range(20):
-        assert IPv4Address(found[f"batch-{number + 1}"]["address"]) in ranges[number % 3]

@@ -38,10 +38,10 @@ def test_a_pool_that_is_not_deployed_is_named() -> None:
         agent_group(site_plan(), deployed({}), "batch")
 
 
-def test_rolling_a_pool_is_refused_with_the_way_to_do_it() -> None:
+def test_what_only_a_scaler_could_tell_is_refused_with_the_way_to_do_it() -> None:
     pools = {"general": {"min": 11, "max": 11, "agents": AGENTS}}
     group = agent_group(site_plan(), deployed(pools), "general")
 
     for asked in (group.newest, lambda: group.replace(group.agents()[0])):
-        with pytest.raises(RollError, match=r"not built yet.*terraform apply -replace="):
+        with pytest.raises(RollError, match=r"general: .*: clustermesos roll agents general"):
             asked()

@@ -1,0 +1,114 @@
+"""Pools whose agents have planned addresses are rolled as nodes are, by the same doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from constructs_lib.access.deployed import Deployed
+from constructs_lib.aws import rolling as words
+from constructs_lib.components.model import Role
+from constructs_lib.errors import RollError
+from constructs_lib.plan.plan import plan
+from constructs_lib.roll import nodes as nodes_module
+from constructs_lib.roll.nodes import NodeRoll
+from constructs_lib.spec.load import from_dict
+from constructs_lib.spec.workspace import Workspace
+from tests.roll.test_nodes import FAKES, KEY, FakeSite, FakeTerraform, Gate
+
+AGENTS = ("general-1", "general-2", "general-3")
+ADDRESSES = ("10.20.32.4", "10.20.32.5", "10.20.32.6")
+
+
+class PoolSite(FakeSite):
+    told: Mapping[str, str] | None = None
+
+    def refresh(self, agents: Mapping[str, str] | None = None) -> Deployed:
+        object.__setattr__(self, "told", agents)
+        return cast(Deployed, None)
+
+
+@pytest.fixture
+def terraform() -> FakeTerraform:
+    addresses = dict(zip(AGENTS, ADDRESSES, strict=True))
+    return FakeTerraform({name: [f"i-{name}", "small", address] for name, address in addresses.items()})
+
+
+def roll(
+    terraform: FakeTerraform, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: object
+) -> tuple[NodeRoll, list[str]]:
+    monkeypatch.setattr(nodes_module, "PATIENCE_BEFORE", 0.0)
+    # The double of Terraform has AWS' machines.
+    monkeypatch.setattr(nodes_module, "rolling", lambda platform: words)
+    openstack = {"external_network": "public", "image": "ubuntu-24.04"}
+    site = {"platform": "openstack", "openstack": openstack, "network": "10.20.0.0/16"}
+    given = {
+        "name": "demo",
+        "sites": {"dc1": site | {"agents": {"general": {"count": 3}, "batch": {"count": 2}}}},
+        "admin": {"networks": ["203.0.113.0/24"], "ssh_keys": [KEY]},
+    }
+    cluster = plan(from_dict(given))
+    workspace = Workspace(folder / "cluster.yaml")
+    FAKES[id(workspace)] = terraform
+    said: list[str] = []
+
+    def confirm(question: str) -> bool:
+        said.append(question)
+        return True
+
+    made = NodeRoll(
+        site=PoolSite(
+            cluster=cluster, plan=cluster.site("dc1"), workspace=workspace, stacks={}, say=said.append
+        ),
+        role=Role.AGENT,
+        gate=Gate(terraform),
+        gate_timeout=0.01,
+        say=said.append,
+        confirm=confirm,
+        pool="general",
+        **options,  # type: ignore[arg-type]
+    )
+    return made, said
+
+
+def test_agents_go_one_after_the_other_each_between_two_gates(
+    terraform: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, said = roll(terraform, tmp_path, monkeypatch)
+
+    assert made.run() == AGENTS
+    assert terraform.log == ["init", *(w for name in AGENTS for w in ("gate", f"apply {name}", "gate"))]
+    assert "Replace general-1, general-2, general-3, one at a time?" in said
+
+
+def test_ssh_is_told_of_every_agent_of_the_pool(
+    terraform: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = roll(terraform, tmp_path, monkeypatch)
+
+    made.run()
+
+    assert cast(PoolSite, made.site).told == dict(zip(AGENTS, ADDRESSES, strict=True))
+
+
+def test_those_that_are_up_to_date_stay_unless_all_are_asked_for(
+    terraform: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terraform.machines["general-2"][1] = "large"
+
+    made, said = roll(terraform, tmp_path, monkeypatch)
+    assert made.run() == ("general-1", "general-3")
+    assert "general-2: up to date" in said
+
+    made, _ = roll(terraform, tmp_path, monkeypatch, everyone=True)
+    assert made.run() == AGENTS
+
+
+def test_an_agent_that_is_not_in_the_pool_is_named(
+    terraform: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RollError, match="got 'batch-1', expected one of general-1, general-2, general-3"):
+        roll(terraform, tmp_path, monkeypatch, only="batch-1")[0].run()
