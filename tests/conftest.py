@@ -16,6 +16,7 @@ from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from scripts import cdktf
 from scripts.embedded_aws import HOST, EmbeddedAws, free_port
@@ -23,6 +24,11 @@ from scripts.tools import TOOLS
 from tests.skip_policy import SkipPolicy
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+# Neither an example nor making ten of them has to be fast: what is slow is the machine.
+settings.register_profile(
+    "any machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 _LOOPBACK = ("127.", "::1", "localhost")
 
 

@@ -62,7 +62,7 @@ def evaluate(terraform: Terraform, texts: list[str]) -> tuple[dict[str, str], di
 
 @pytest.mark.terraform
 @example(texts=["$\r", "%\r", "$$\r\r${", "$TfToken[TOKEN.0]", "$${TfToken[TOKEN.0]}\r$$${x}"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(texts=st.lists(TEXTS, min_size=1, max_size=40))
 def test_any_text_survives(run_terraform: Terraform, texts: list[str]) -> None:
     wanted = {str(number): text for number, text in enumerate(texts)}
