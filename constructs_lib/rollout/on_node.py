@@ -245,11 +245,11 @@ def detached(node: Node, request: Data) -> None:
             node.note(RESULT, result | {"state": "going back"})
             back = run(node, "rollback", request["patience"])
             result |= {"went_back": back == 0, "wanted": node.pointer("wanted")}
-        # A later start may be under way already: what it notes is not ours to overwrite.
+        # A later start may be under way already: its lock and what it notes are not ours to take.
         if node.read(node.state / RESULT, {}).get("id") == request["id"]:
+            if node.pointer("applied") is None:
+                subprocess.run(["systemctl", "start", "--no-block", UNIT], check=False)
             node.note(RESULT, result | {"state": "ended"})
-        if node.pointer("applied") is None:
-            subprocess.run(["systemctl", "start", "--no-block", UNIT], check=False)
     finally:
         os._exit(code)
 
