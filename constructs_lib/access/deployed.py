@@ -79,6 +79,11 @@ class Deployed(_Read):
     login: Login | None = None
     late_values: dict[str, str] = {}
 
+    @property
+    def agents(self) -> dict[str, DeployedAgent]:
+        """Name → agent, of all pools whose agents have planned addresses."""
+        return {name: one for pool in self.pools.values() for name, one in (pool.agents or {}).items()}
+
 
 def read_outputs(outputs: Mapping[str, Any], *, stack: str) -> Deployed | None:
     """The site that the outputs of `stack` describe, None before its first deploy; ToolError for another

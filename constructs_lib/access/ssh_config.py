@@ -86,9 +86,10 @@ def hosts_of(
     name.
 
     `gateway_keys` gives each site's planned public host key, `machines` more of a site's machines as id →
-    address (agents, which no output lists). A site without a gateway has none that can be reached.
+    address (agents that a platform scales, which no output lists). A site without a gateway has none that can
+    be reached.
     """
-    names = [name for site in deployed for name in site.nodes]
+    names = [name for site in deployed for name in (*site.nodes, *site.agents)]
     found: list[Host] = []
     for site in deployed:
         if site.gateway is None or site.login is None:
@@ -96,6 +97,8 @@ def hosts_of(
         gateway = f"{site.gateway.name}.{site.site}"
         behind = {name: (node.address, node.instance_id) for name, node in site.nodes.items()}
         behind |= {name: (address, name) for name, address in (machines or {}).get(site.site, {}).items()}
+        # Last: an agent's name outlives its machine, and each machine has a host key of its own.
+        behind |= {name: (agent.address, agent.id) for name, agent in site.agents.items()}
         for name, (address, machine) in behind.items():
             full = f"{name}.{site.site}"
             first = full == gateway

@@ -89,11 +89,6 @@ class NodeRoll:
     def _machines(self) -> tuple[Machine, ...]:
         return self.site.machines_of(self._members)
 
-    def _refresh(self) -> None:
-        """Agents are in no list of the site's nodes, so SSH has to be told of them."""
-        agents = {node.name: str(node.address) for node in self._members} if self.pool else None
-        self.site.refresh(agents)
-
     def _nodes(self) -> tuple[NodePlan, ...]:
         nodes = self._members
         chosen = tuple(node for node in nodes if self.only in (None, node.name))
@@ -180,7 +175,7 @@ class NodeRoll:
             parts = "".join(f", with {part.address}" for part in found.parts)
             self.say(f"{node.name}: replacing {found.machine.address}{parts}")
             self.site.terraform.apply(file)
-        self._refresh()
+        self.site.refresh()
         self.say(
             f"{node.name}: replaced; waiting at most {self.gate_timeout:g} seconds for all to be healthy"
         )
@@ -193,7 +188,7 @@ class NodeRoll:
             )
 
     def _require_the_others(self, node: NodePlan) -> None:
-        self._refresh()
+        self.site.refresh()
         self.say(f"{node.name}: asking all {len(self._machines)} before anything changes")
         patience = min(PATIENCE_BEFORE, self.gate_timeout)
         answers = wait_until_healthy(self.gate, self._machines, timeout=patience, say=self.say)

@@ -54,6 +54,30 @@ def test_a_replaced_machine_is_another_one_and_a_replaced_gateway_the_same() -> 
     assert before[1].identity != after[1].identity
 
 
+def with_agent(machine: str, site: str = "dc1") -> Deployed:
+    agents = {"general-1": {"id": machine, "address": "10.0.32.4"}}
+    pools = {"general": {"min": 1, "max": 1, "agents": agents}}
+    return Deployed.model_validate(deployed(site).model_dump() | {"pools": pools})
+
+
+def test_agents_with_a_name_are_known_by_it_and_a_replaced_one_is_another() -> None:
+    """`nodes apply` tells of them by name as well, which must not hide that the machine is another one."""
+    told = {"dc1": {"general-1": "10.0.32.4"}}
+    *_, before = hosts_of([with_agent("i-1")], {}, told)
+    *_, after = hosts_of([with_agent("i-2")], {}, told)
+
+    assert (before.names, before.address) == (("general-1.dc1", "general-1"), "10.0.32.4")
+    assert before.identity != after.identity
+
+
+def test_agents_of_one_name_in_two_sites_are_only_known_with_their_site() -> None:
+    hosts = hosts_of([with_agent("i-1"), with_agent("i-2", "dc2")], {})
+    assert [host.names for host in hosts if "general" in host.names[0]] == [
+        ("general-1.dc1",),
+        ("general-1.dc2",),
+    ]
+
+
 def test_agents_are_known_by_their_id() -> None:
     *_, agent = hosts_of([deployed()], {}, {"eu": {"i-0abc": "10.0.32.5"}})
     assert (agent.names, agent.address, agent.via) == (("i-0abc.eu", "i-0abc"), "10.0.32.5", "gateway-1.eu")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from constructs_lib.access.deployed import Deployed
 from constructs_lib.aws import rolling as words
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError
@@ -21,14 +18,6 @@ from tests.roll.test_nodes import FAKES, KEY, FakeSite, FakeTerraform, Gate
 
 AGENTS = ("general-1", "general-2", "general-3")
 ADDRESSES = ("10.20.32.4", "10.20.32.5", "10.20.32.6")
-
-
-class PoolSite(FakeSite):
-    told: Mapping[str, str] | None = None
-
-    def refresh(self, agents: Mapping[str, str] | None = None) -> Deployed:
-        object.__setattr__(self, "told", agents)
-        return cast(Deployed, None)
 
 
 @pytest.fixture
@@ -60,7 +49,7 @@ def roll(
         return True
 
     made = NodeRoll(
-        site=PoolSite(
+        site=FakeSite(
             cluster=cluster, plan=cluster.site("dc1"), workspace=workspace, stacks={}, say=said.append
         ),
         role=Role.AGENT,
@@ -82,16 +71,6 @@ def test_agents_go_one_after_the_other_each_between_two_gates(
     assert made.run() == AGENTS
     assert terraform.log == ["init", *(w for name in AGENTS for w in ("gate", f"apply {name}", "gate"))]
     assert "Replace general-1, general-2, general-3, one at a time?" in said
-
-
-def test_ssh_is_told_of_every_agent_of_the_pool(
-    terraform: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, _ = roll(terraform, tmp_path, monkeypatch)
-
-    made.run()
-
-    assert cast(PoolSite, made.site).told == dict(zip(AGENTS, ADDRESSES, strict=True))
 
 
 def test_those_that_are_up_to_date_stay_unless_all_are_asked_for(
