@@ -73,7 +73,7 @@ class Node:
     def note(self, name: str, data: Data) -> None:
         """Write a file of the state folder in one step, 0600."""
         fresh = self.state / f".{name}"
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(data, file)
             file.flush()
             os.fsync(file.fileno())
@@ -221,7 +221,7 @@ def stage(node: Node, request: Data) -> None:
 def write(path: Path, content: bytes) -> None:
     """A new file, 0600, on the disk before this returns."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

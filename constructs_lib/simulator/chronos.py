@@ -115,6 +115,6 @@ def _info(settings: Settings) -> dict[str, Any]:
 def main() -> int:
     """The program `chronos`."""
     if "--version" in sys.argv[1:]:
-        print(f"{CHRONOS_VERSION}\n{notice('chronos')}")  # noqa: T201
+        print(f"{CHRONOS_VERSION}\n{notice('chronos')}")
         return 0
     return run_program("chronos", run)

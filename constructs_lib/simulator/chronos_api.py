@@ -23,7 +23,7 @@ _OPERATORS = ("EQUALS", "LIKE", "UNLIKE")
 Job = dict[str, Any]
 
 
-class _BadRequest(Exception):  # noqa: N818
+class _BadRequestError(Exception):
     pass
 
 
@@ -54,7 +54,7 @@ class ChronosApi:
         try:
             with self._lock:
                 return self._scheduler(question.path.removeprefix(_PREFIX), question)
-        except _BadRequest as bad:
+        except _BadRequestError as bad:
             return Answer(400, {"status": "400", "message": str(bad)})
         except OSError as error:
             return Answer(500, {"status": "500", "message": f"{error}"})
@@ -128,7 +128,7 @@ def _summary(name: str, job: Job) -> Job:
 
 def _known(jobs: Mapping[str, Job], name: str) -> Job:
     if name not in jobs:  # 400 and not 404: so it is in Chronos
-        raise _BadRequest(f"Job '{name}' not found")
+        raise _BadRequestError(f"Job '{name}' not found")
     return jobs[name]
 
 
@@ -136,19 +136,21 @@ def _job(question: Question, *, scheduled: bool, known: Mapping[str, Job]) -> Jo
     try:
         job = question.json()
     except ValueError as error:
-        raise _BadRequest(f"Unexpected character: {error}") from None
+        raise _BadRequestError(f"Unexpected character: {error}") from None
     if not isinstance(job, dict) or not isinstance(job.get("name"), str):
         raise OSError("java.lang.NullPointerException: a job needs a name")  # 500: so it is in Chronos
     if not _NAME.fullmatch(job["name"]):
-        raise _BadRequest(f"requirement failed: the job's name is invalid. Allowed names: '{_NAME.pattern}'")
+        raise _BadRequestError(
+            f"requirement failed: the job's name is invalid. Allowed names: '{_NAME.pattern}'"
+        )
     if job.get("uris") and job.get("fetch"):
-        raise _BadRequest(f"Tried to add both uri (deprecated) and fetch parameters on {job['name']}")
+        raise _BadRequestError(f"Tried to add both uri (deprecated) and fetch parameters on {job['name']}")
     if scheduled:
         _check_schedule(str(job.get("schedule", "")))
     else:
         parents = job.get("parents")
         if not parents or not all(parent in known for parent in parents):
-            raise _BadRequest(f"requirement failed: Job parent not found: {parents}")
+            raise _BadRequestError(f"requirement failed: Job parent not found: {parents}")
     # An unknown operator is dropped without a word: so it is in Chronos.
     wanted = [c for c in job.get("constraints", []) if isinstance(c, list) and c[1:2] and c[1] in _OPERATORS]
     return {**job, "constraints": wanted}
@@ -162,9 +164,9 @@ def _check_schedule(text: str) -> None:
     except ValueError:
         found = None
     if found is None:
-        raise _BadRequest(f"Cannot parse schedule '{text}' (wtf bro)")
+        raise _BadRequestError(f"Cannot parse schedule '{text}' (wtf bro)")
     if begins.year < 1970:
-        raise _BadRequest(f"Scheduled start date '{start}' is before 1970!")
+        raise _BadRequestError(f"Scheduled start date '{start}' is before 1970!")
 
 
 def _now() -> str:

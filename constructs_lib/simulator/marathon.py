@@ -172,6 +172,6 @@ def _info(settings: Settings) -> dict[str, Any]:
 def main() -> int:
     """The program `marathon`."""
     if "--version" in sys.argv[1:]:
-        print(f"{MARATHON_VERSION}\n{notice('marathon')}")  # noqa: T201
+        print(f"{MARATHON_VERSION}\n{notice('marathon')}")
         return 0
     return run_program("marathon", run)

@@ -234,7 +234,10 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], log: Log, stop: St
     offered = json.dumps(settings.info["resources"])
     log(f"Agent started on {settings.place.ip}:{settings.place.port} with {offered}")
     settings.master.watch(stop, refused)
-    keep = lambda given: checkpoint.save(given, settings.info)  # noqa: E731
+
+    def keep(given: str) -> None:
+        checkpoint.save(given, settings.info)
+
     threading.Thread(target=registration.run, args=(stop, keep, said_no), daemon=True).start()
     try:
         stop.wait()
@@ -248,6 +251,6 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], log: Log, stop: St
 def main() -> int:
     """The program `mesos-agent`."""
     if any(word in ("--version", "--version=true") for word in sys.argv[1:]):
-        print(version_line("mesos-agent"))  # noqa: T201
+        print(version_line("mesos-agent"))
         return 0
     return run_program("mesos-agent", run)

@@ -250,6 +250,6 @@ def _join(master: Master) -> Session:
 def main() -> int:
     """The program `mesos-master`."""
     if any(word in ("--version", "--version=true") for word in sys.argv[1:]):
-        print(version_line("mesos-master"))  # noqa: T201
+        print(version_line("mesos-master"))
         return 0
     return run_program("mesos-master", run)

@@ -10,7 +10,7 @@ from constructs_lib.simulator.double import MESOS_VERSION
 from constructs_lib.simulator.web import Answer, Question
 
 
-class _BadCall(Exception):  # noqa: N818
+class _BadCallError(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.answer = Answer(status, text)
@@ -19,13 +19,13 @@ class _BadCall(Exception):  # noqa: N818
 def _call(question: Question) -> tuple[str, Mapping[str, Any]]:
     """Type and arguments of a call."""
     if question.method != "POST":
-        raise _BadCall(405, f"Expecting one of {{ 'POST' }}, but received '{question.method}'")
+        raise _BadCallError(405, f"Expecting one of {{ 'POST' }}, but received '{question.method}'")
     if not question.headers.get("content-type", "").startswith("application/json"):
-        raise _BadCall(415, "Expecting 'Content-Type' of application/json (a double reads no protobuf)")
+        raise _BadCallError(415, "Expecting 'Content-Type' of application/json (a double reads no protobuf)")
     try:
         call = question.json()
     except ValueError as error:
-        raise _BadCall(400, f"Failed to parse body into JSON: {error}") from None
+        raise _BadCallError(400, f"Failed to parse body into JSON: {error}") from None
     kind = call.get("type") if isinstance(call, dict) else None
     asked = call.get(str(kind).lower(), {}) if isinstance(call, dict) else {}
     return str(kind), asked if isinstance(asked, dict) else {}
@@ -41,7 +41,7 @@ class OperatorApi:
         """The answer to one call; an unknown type is refused as Mesos refuses it."""
         try:
             return self._answer(question)
-        except _BadCall as bad:
+        except _BadCallError as bad:
             return bad.answer
 
     def _answer(self, question: Question) -> Answer:
@@ -58,15 +58,15 @@ class OperatorApi:
             "MARK_AGENT_GONE": self._gone,
         }
         if kind not in changes:
-            raise _BadCall(400, f"Failed to parse body into Call protobuf: no call type {kind!r}")
+            raise _BadCallError(400, f"Failed to parse body into Call protobuf: no call type {kind!r}")
         id = asked.get("agent_id", {}).get("value")
         if not isinstance(id, str):
-            raise _BadCall(
+            raise _BadCallError(
                 400, f"Failed to validate master::Call: Expecting '{kind.lower()}' with 'agent_id'"
             )
         agent = self._members.agents.get(id)
         if agent is None:
-            raise _BadCall(404 if kind == "MARK_AGENT_GONE" else 400, f"Unknown agent {id}")
+            raise _BadCallError(404 if kind == "MARK_AGENT_GONE" else 400, f"Unknown agent {id}")
         return changes[kind](agent, asked)
 
     def _drain(self, agent: Agent, asked: Mapping[str, Any]) -> Answer:

@@ -260,6 +260,6 @@ def _wait_for_consul(consul: Consul, settings: Settings, log: Log, stop: Stop) -
 def main() -> int:
     """The program `registrator`."""
     if sys.argv[1:] in (["--version"], ["-version"]):
-        print(f"{REGISTRATOR_VERSION}\n{notice('registrator')}")  # noqa: T201
+        print(f"{REGISTRATOR_VERSION}\n{notice('registrator')}")
         return 0
     return run_program("registrator", run)

@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and answer.status != 204:
             self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815 — the standard library's names
 
 
 class _NoErrors(HTTPErrorProcessor):
@@ -195,7 +195,7 @@ def ask(
 
 def forward(url: str, question: Question, headers: Mapping[str, str]) -> Answer:
     """Send a request on as it is and give the answer as it is; OSError when nobody answers."""
-    request = Request(url, question.body or None, dict(headers), method=question.method)  # noqa: S310
+    request = Request(url, question.body or None, dict(headers), method=question.method)  # noqa: S310 — as above
     try:
         with _OPENER.open(request, timeout=10) as response:
             kind = response.headers.get("Content-Type")
