@@ -51,7 +51,7 @@ FOREIGN = (
         list,
         set,
     ),
-    *(os, re, json, io.BufferedWriter, OSError, urllib.request, builtins),
+    *(os, re, json, io.BufferedWriter, OSError, urllib.request, urllib.request.OpenerDirector(), builtins),
 )
 """What the program uses of others: names of theirs can't be changed."""
 Name = tuple[str, str]

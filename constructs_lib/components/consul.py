@@ -10,7 +10,6 @@ from __future__ import annotations
 from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
-    CommandSucceeds,
     Component,
     Directory,
     File,
@@ -24,11 +23,13 @@ from constructs_lib.components.model import (
 MEMBERS = (Role.CONSUL, Role.MASTER, Role.AGENT, Role.EDGE)
 SERVERS = (Role.CONSUL,)
 UNIT = "consul.service"
+TRUST = "cluster-authority.service"
 AUTHORITY = "cluster_authority"
 """Signs the cluster's certificates; its key stays with the operator."""
 AUTHORITY_PATH = "/usr/local/share/ca-certificates/clustermesos.crt"
 
-_KNOWS = "consul info -token-file=/etc/consul.d/secrets/{} 2>&1 >/dev/null"
+_FOLDER = "/etc/consul.d/secrets"
+_TOKENS = ("agent", "service")
 _GOSSIP_WHY = "Consul's members tell each other who lives"
 _RESOLVER_WHY = "containers ask systemd-resolved, which knows .consul names"
 
@@ -62,6 +63,7 @@ CONSUL = Component(
     files=(
         File("consul.json.j2", to="/etc/consul.d/consul.json", restarts=UNIT),
         File("consul-config.j2", to="/usr/local/libexec/consul-config", mode=0o755, restarts=UNIT),
+        File(TRUST, to=f"/etc/systemd/system/{TRUST}", restarts=TRUST),
         File("consul.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
         File(
             "resolved.conf.j2",
@@ -86,7 +88,7 @@ CONSUL = Component(
         Directory(path="/srv/data/consul-snapshots", mode=0o700, on=SERVERS),
     ),
     users=(SystemUser(name="consul", uid=8500),),
-    units=("systemd-resolved.service", UNIT, "consul-acl.service", "consul-snapshot.timer"),
+    units=("systemd-resolved.service", TRUST, UNIT, "consul-acl.service", "consul-snapshot.timer"),
     secrets=(
         Secret(name=AUTHORITY, kind="authority", roles=(), to=""),
         Secret(
@@ -152,7 +154,10 @@ CONSUL = Component(
     health=(
         HttpOk(port="http", path="/v1/status/leader", contains=":8300"),
         # Without its tokens a member joins all the same, and then no service has a name.
-        *(CommandSucceeds(command=("sh", "-c", _KNOWS.format(token))) for token in ("agent", "service")),
+        *(
+            HttpOk(port="http", path="/v1/agent/self", bearer=f"{_FOLDER}/{name}")
+            for name in ("agent", "service")
+        ),
     ),
     # The servers may still be installing.
     ready_within=900,

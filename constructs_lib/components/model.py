@@ -196,6 +196,8 @@ class HttpOk:
     port: str
     path: str
     contains: str = ""
+    bearer: str = ""
+    """A file on the node whose content is the bearer token of the request."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ def _healing(source: SecretSource) -> list[str]:
     """cloud-init runs commands once in a machine's life: from here on the unit tries, also after reboots."""
     placed = [] if source.program else [f"install -m 755 {APPLY} {PROGRAM}"]
     unit = f"install -m 644 {INCOMING}/files{UNIT} {UNIT}"
-    return [*placed, unit, f"systemctl enable {UNIT.rpartition('/')[2]}", "sync"]
+    return [*placed, unit, f"systemctl enable --no-reload {UNIT.rpartition('/')[2]}", "sync"]
 
 
 def _arrival(files: NodeFiles, source: SecretSource) -> list[NodeFile]:

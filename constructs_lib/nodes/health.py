@@ -21,7 +21,8 @@ def _check(component: Component, check: Health) -> Check:
         return {"kind": "four_letter_word", "port": port, "word": check.word, "modes": list(check.modes)}
     if isinstance(check, HttpOk):
         url = f"http://127.0.0.1:{component.port(check.port).number}{check.path}"
-        return {"kind": "http_ok", "url": url, **({"contains": check.contains} if check.contains else {})}
+        more = {"contains": check.contains, "bearer": check.bearer}
+        return {"kind": "http_ok", "url": url} | {name: value for name, value in more.items() if value}
     if isinstance(check, CommandSucceeds):
         return {"kind": "succeeds", "command": list(check.command)}
     return check.unit

@@ -23,6 +23,7 @@ from constructs_lib.secrets.certificates import certificate_alone, new_authority
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.consul_here import Agent, values
 from tests.nodes.clusters import WHOLE, nodes
+from tests.nodes.test_health import outcomes
 
 CLUSTER = plan(ClusterSpec.model_validate(WHOLE))
 PLANNED = CLUSTER.site("eu")
@@ -150,17 +151,28 @@ def test_a_management_token_that_consul_does_not_know_is_told_with_where_to_read
 
 
 def test_a_member_is_healthy_only_while_consul_knows_its_tokens(server: Agent, acl: object) -> None:
-    tokens = [check["command"][2] for check in stage(SERVER).checks if "command" in check]  # type: ignore[index]
+    asking = [
+        dict(check) for check in stage(SERVER).checks if not isinstance(check, str) and "bearer" in check
+    ]
 
-    assert ["agent" in tokens[0], "service" in tokens[1]] == [True, True]
-    for command, name in zip(tokens, ("agent", "service"), strict=True):
-        assert server.run_text(command).returncode == 0
-        path = server.at(f"/etc/consul.d/secrets/{name}")
+    assert [str(check["bearer"]).rpartition("/")[2] for check in asking] == ["agent", "service"]
+    for check in asking:
+        path = server.at(str(check["bearer"]))
+        url = str(check["url"]).replace(":8500", f":{server.ports['http']}")
+        here = check | {"url": url, "bearer": str(path)}
+        assert [found["wrong"] for found in outcomes(here)] == [""]
         old = path.read_text()
         path.write_text(str(uuid.uuid4()))
-        done = server.run_text(command)
+        [found] = outcomes(here)
         path.write_text(old)
-        assert (done.returncode, "403" in done.stdout) == (1, True)
+        assert found["wrong"] == f"{url} with {path}: HTTP Error 403: Forbidden"
+
+
+def test_a_node_trusts_the_authority_without_keeping_its_own_boot_waiting() -> None:
+    for files in (SERVER, CLIENT):
+        unit = files.file("/etc/systemd/system/cluster-authority.service").content
+        assert "ExecStart=/usr/sbin/update-ca-certificates\n" in unit
+        assert "Type=exec\n" in unit
 
 
 def stage(files: NodeFiles) -> Stage:
@@ -370,7 +382,7 @@ def test_servers_keep_their_state_on_the_data_volume_and_wait_for_it() -> None:
 def test_only_servers_make_tokens_and_snapshots() -> None:
     units = {stage.component: stage.units for stage in CLIENT.stages}
 
-    assert units["consul"] == ("systemd-resolved.service", "consul.service")
+    assert units["consul"] == ("systemd-resolved.service", "cluster-authority.service", "consul.service")
     assert not any("consul-acl" in file.path or "snapshot" in file.path for file in CLIENT.files)
     assert "consul_management_token_eu" not in {secret.name for secret in CLIENT.secrets}
 

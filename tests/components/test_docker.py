@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,19 +60,15 @@ def test_a_node_without_docker_offers_no_resolver_to_containers() -> None:
 
 
 def log_in(root: Path) -> subprocess.CompletedProcess[str]:
-    """Run the rendered script below `root`; update-ca-certificates is a double."""
+    """Run the rendered script below `root`."""
     planned = site("small")
     script = root / "docker-login"
     text = render(planned, planned.pools[0]).file("/usr/local/libexec/docker-login").content
     script.write_text(shipped("docker-login", text))
-    double = root / "update-ca-certificates"
-    double.write_text("#!/bin/sh\n# Double of update-ca-certificates.\n")
-    double.chmod(0o755)
     (root / "etc/docker").mkdir(parents=True, exist_ok=True)
     (root / "etc/docker/registry-password").write_text("not-a-real-password")
-    environment = os.environ | {"PATH": f"{root}:{os.environ['PATH']}"}
     return subprocess.run(
-        [sys.executable, str(script), str(root)], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, str(script), str(root)], capture_output=True, text=True, check=False
     )
 
 

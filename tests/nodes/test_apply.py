@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.node import OWNER, PROGRAM, Node
+from tests.nodes.node import OWNER, PROGRAM, SYSTEMCTL_DOUBLE, Node
 
 UNIT = "web.service"
 CONF = "/etc/web/web.conf"
@@ -210,6 +210,25 @@ def test_an_unhealthy_component_stops_the_next_ones_and_says_what_it_waited_for(
     )
     assert "enable --no-reload late.service" not in node.calls()
     assert node.status()["applied"] is None
+
+
+def test_while_one_check_of_a_component_fails_the_ones_after_it_are_not_made(node: Node) -> None:
+    (node.doubles / "inactive").write_text(f"{UNIT}\n")
+    second = {"kind": "succeeds", "command": ["systemctl", "is-system-running"]}
+    node.send({CONF: "one\n"}, stages=[STAGE | {"checks": [*UNIT_CHECK, second]}])
+
+    assert node.apply("first-boot").returncode == 3
+    assert "is-system-running" not in node.calls()
+    assert len(json.loads(node.apply("health").stdout)) == 2
+
+
+def test_init_scripts_beside_a_unit_are_not_enabled_since_each_reloads_systemd_twice(node: Node) -> None:
+    node.double("systemctl", SYSTEMCTL_DOUBLE + 'echo "skips $SYSTEMCTL_SKIP_SYSV" >>"$DOUBLES/calls"\n')
+    node.send({CONF: "one\n"}, stages=[STAGE])
+
+    assert node.apply("first-boot").returncode == 0
+    calls = node.calls()
+    assert calls[calls.index(f"enable --no-reload {UNIT}") + 1] == "skips 1"
 
 
 def test_a_failing_unit_is_one_line_and_its_restart_is_not_forgotten(node: Node) -> None:

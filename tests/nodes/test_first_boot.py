@@ -64,7 +64,7 @@ def test_the_unit_is_there_and_enabled_before_the_first_attempt(tmp_path: Path) 
     code, calls, placed = run_commands(tmp_path, code=0)
 
     assert code == 0
-    assert calls == ["systemctl enable clustermesos-apply.service", "program first-boot"]
+    assert calls == ["systemctl enable --no-reload clustermesos-apply.service", "program first-boot"]
     assert "ExecStart=" in placed
 
 

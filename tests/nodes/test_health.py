@@ -6,6 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,10 +17,13 @@ import pytest
 from constructs_lib.components.chronos import CHRONOS
 from constructs_lib.nodes.health import checks_of
 from tests.components.test_base import SCRIPTS
+from tests.nodes.node import Node
 
 
 def outcomes(*checks: object) -> list[dict[str, Any]]:
-    code = "import json, sys, clustermesos_health as h; print(json.dumps(h.outcomes(json.load(sys.stdin))))"
+    code = (
+        "import json, sys, clustermesos_health as h; print(json.dumps([*h.outcomes(json.load(sys.stdin))]))"
+    )
     done = subprocess.run(
         [sys.executable, "-B", "-c", code],
         input=json.dumps({"component": "thing", "checks": checks}),
@@ -58,3 +65,63 @@ def test_a_command_that_is_not_there_is_unhealthy_and_named() -> None:
 
     assert not found["healthy"]
     assert "/no/such/thing" in found["wrong"]
+
+
+class TokenAsker(BaseHTTPRequestHandler):
+    """Answers 200 to those who have the token."""
+
+    def do_GET(self) -> None:
+        known = self.headers.get("Authorization") == "Bearer the-token"
+        self.send_response(200 if known else 403)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Not to the test's output."""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path / "node")
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), TokenAsker) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/self"
+        server.shutdown()
+
+
+def asked(node: Node, url: str, token: Path) -> dict[str, Any]:
+    """What the program as it travels, with its short names, finds."""
+    check = {"kind": "http_ok", "url": url, "bearer": str(token)}
+    node.send({}, stages=[{"component": "thing", "units": [], "seconds": 1, "checks": [check]}])
+    node.apply("first-boot")
+    found: dict[str, Any]
+    [found] = json.loads(node.apply("health").stdout)
+    return found
+
+
+def test_a_request_bears_the_token_of_the_named_file(url: str, node: Node, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("the-token\n")
+
+    found = asked(node, url, token)
+
+    assert found["healthy"], found["wrong"]
+
+
+def test_a_refused_token_is_named_by_its_file_and_not_told(url: str, node: Node, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("another-token")
+
+    found = asked(node, url, token)
+
+    assert found["wrong"] == f"{url} with {token}: HTTP Error 403: Forbidden"
+
+
+def test_a_token_that_is_not_there_is_unhealthy_and_named(url: str, node: Node, tmp_path: Path) -> None:
+    found = asked(node, url, tmp_path / "none")
+
+    assert not found["healthy"]
+    assert str(tmp_path / "none") in found["wrong"]

@@ -110,7 +110,7 @@ def write(target: Path, content: bytes, mode: int, uid: int, gid: int) -> None:
     fresh = target.with_name(f".{target.name}.clustermesos")
     fresh.unlink(missing_ok=True)
     try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clustermesos_node import Failure, ask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from clustermesos_disk import Entry
@@ -26,6 +28,8 @@ def four_letter_word(check: Entry) -> str:
 
 def http_ok(check: Entry) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    if check.get("bearer"):
+        opener.addheaders = [("Authorization", f"Bearer {Path(check['bearer']).read_text().strip()}")]
     with opener.open(check["url"], timeout=5) as answer:
         body = answer.read(4096).decode(errors="replace")
     if answer.status == 200 and check.get("contains", "") in body:
@@ -56,17 +60,16 @@ KINDS = {
 }
 
 
-def outcomes(stage: Entry) -> list[dict[str, Any]]:
-    """One {component, check, healthy, wrong} for each check of a stage."""
+def outcomes(stage: Entry) -> Iterator[dict[str, Any]]:
+    """One {component, check, healthy, wrong} for each check of a stage, made when it is asked for."""
     checks = [{"kind": "unit_active", "unit": c} if isinstance(c, str) else c for c in stage["checks"]]
-    return [outcome(stage["component"], check) for check in checks]
+    return (outcome(stage["component"], check) for check in checks)
 
 
 def outcome(component: str, check: Entry) -> dict[str, Any]:
     try:
         wrong = KINDS[check["kind"]](check)
     except (OSError, Failure) as error:
-        wrong = (
-            f"{check.get('port') or check.get('url') or check.get('unit') or check.get('command')}: {error}"
-        )
+        asked = check.get("port") or check.get("url") or check.get("unit") or check.get("command")
+        wrong = f"{asked}{' with ' + check['bearer'] if 'bearer' in check else ''}: {error}"
     return {"component": component, "check": check["kind"], "healthy": not wrong, "wrong": wrong}
