@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -55,11 +55,15 @@ class Lab:
         self._network = Network(plan.network, plan.mtu)
         self._mirror = Mirror(image.packages, self._network.router)
         self._image = image
-        wanted = identities(plan, overrides, secrets, self._mirror.apt_source, agents)
+        self._overrides, self._agents = overrides, agents
+        wanted = self._identities(plan, secrets)
         if bare:
             wanted = (replace(one, user_data=BARE, volume=None) for one in wanted)
         self._binds = tuple(_bind(name, path) for name, path in overrides.programs.items())
         self._machines = {one.name: self._machine(one) for one in wanted}
+
+    def _identities(self, plan: SitePlan, secrets: Mapping[str, str]) -> Iterator[Identity]:
+        return identities(plan, self._overrides, secrets, self._mirror.apt_source, self._agents)
 
     def _machine(self, identity: Identity) -> Machine:
         folder = self._folder / "machines" / identity.name
@@ -71,9 +75,19 @@ class Lab:
         run("mount", "-o", "loop,ro", self._image.root, self._lower)
         self._network.up()
         self._mirror.start()
-        for machine in self._machines.values():
-            self._network.plug(machine.name, machine.identity.address)
-        self._each(list(self._machines), lambda machine: machine.create())
+        self._make(list(self._machines))
+
+    def _make(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._network.plug(name, self._at(name).identity.address)
+        self._each(names, lambda machine: machine.create())
+
+    def extend(self, plan: SitePlan, secrets: Mapping[str, str]) -> list[str]:
+        """Make the machines that a later plan has beside those here; their names. None is on yet."""
+        new = {one.name: one for one in self._identities(plan, secrets) if one.name not in self._machines}
+        self._machines |= {name: self._machine(one) for name, one in new.items()}
+        self._make(list(new))
+        return list(new)
 
     def names(self) -> list[str]:
         """Every machine, planned nodes first."""

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.managers import BaseManager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from constructs_lib.lab.image import Image
 from constructs_lib.lab.init import continue_as_child
 from constructs_lib.lab.overrides import OVERRIDES_FILE, read_overrides
 from constructs_lib.plan.lock import read_lock
+from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.ensure import ensure
 from constructs_lib.simulator.build import build
@@ -46,6 +47,7 @@ METHODS = (
     "cut",
     "destroy",
     "end",
+    "grow",
     "hand_out",
     "heal",
     "identity",
@@ -66,6 +68,13 @@ METHODS = (
 
 class KeptLab(Lab):
     """The lab in its keeper, which ends with it."""
+
+    wanted: Callable[[], tuple[SitePlan, Mapping[str, str]]]
+    """What cluster.yaml says now, and the secrets of that."""
+
+    def grow(self) -> list[str]:
+        """Make the machines that cluster.yaml has beside those here; their names. None is on yet."""
+        return self.extend(*self.wanted())
 
     def end(self) -> None:
         """Take everything away, and end the keeper as soon as this is answered."""
@@ -222,15 +231,19 @@ def _serve(settings: Mapping[str, object]) -> None:
 
 def _lab(workspace: Workspace, settings: Mapping[str, object]) -> KeptLab:
     overrides = read_overrides(Path(str(settings["overrides"])))
-    planned = plan(overrides.apply(load(workspace.cluster_file)), read_lock(workspace.lock_file))
-    site = planned.site(str(settings["site"])) if settings["site"] else next(iter(planned.sites.values()))
     agents = settings["agents"]
     if agents is not None and not isinstance(agents, Mapping):
         raise LabError(f"agents: got {agents!r}, expected numbers by pool")
     folder = lab_folder(workspace)
-    # A lab's own secrets: it never sees those of a cluster that is deployed.
-    secrets = ensure(planned.secrets, (), folder / "secrets.json", {})
-    return KeptLab(
+
+    def wanted() -> tuple[SitePlan, Mapping[str, str]]:
+        planned = plan(overrides.apply(load(workspace.cluster_file)), read_lock(workspace.lock_file))
+        site = planned.site(str(settings["site"])) if settings["site"] else next(iter(planned.sites.values()))
+        # A lab's own secrets: it never sees those of a cluster that is deployed.
+        return site, ensure(planned.secrets, (), folder / "secrets.json", {})
+
+    site, secrets = wanted()
+    lab = KeptLab(
         site,
         overrides,
         secrets,
@@ -240,6 +253,8 @@ def _lab(workspace: Workspace, settings: Mapping[str, object]) -> KeptLab:
         agents=agents,
         bare=bool(settings["bare"]),
     )
+    lab.wanted = wanted
+    return lab
 
 
 def _end_with_parent() -> None:

@@ -118,7 +118,12 @@ class Operator:
         self, spec: ClusterSpec, edit: Mapping[str, tuple[str, str]] | None = None
     ) -> tuple[Target, ...]:
         """What each node is to have by `spec`; `edit` puts another text for one in a file, by its path."""
-        planned = self._planned(spec)
+        return self.targets_of(self._planned(spec), edit)
+
+    def targets_of(
+        self, planned: SitePlan, edit: Mapping[str, tuple[str, str]] | None = None
+    ) -> tuple[Target, ...]:
+        """What each node is to have by this plan."""
         late = {value.name: volume_id(value.subject) for value in planned.late_values}
         late |= {f"gateway_public_address:{planned.name}": str(planned.nodes_of(Role.GATEWAY)[0].address)}
         pools: dict[str, PoolPlan] = {pool.name: pool for pool in planned.pools}

@@ -81,11 +81,17 @@ def lab(shared_lab: KeptLab) -> KeptLab:
 
 
 @pytest.fixture
-def drill(request: pytest.FixtureRequest, lab: KeptLab) -> Iterator[Drill]:
-    """The record of one drill, kept whether it succeeds or not; asked for, the cluster is healthy."""
+def record(request: pytest.FixtureRequest) -> Iterator[Drill]:
+    """The record of one drill, kept whether it succeeds or not."""
     record = Drill(request.node.name.removeprefix("test_"))
     yield record
     record.close(passed=request.node.stash.get(PASSED, False))
+
+
+@pytest.fixture
+def drill(record: Drill, lab: KeptLab) -> Drill:
+    """The record of a drill of the shared cluster; asked for, that is healthy."""
+    return record
 
 
 @pytest.hookimpl(wrapper=True)
