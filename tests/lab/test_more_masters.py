@@ -19,10 +19,10 @@ from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
-from tests.lab.asking import MASTERS, has_quorum, read_znode, says, until, write_znode, zookeeper_modes
+from tests.lab.admin import Operator
+from tests.lab.asking import MASTERS, quorum, read_znode, says, write_znode
 from tests.lab.conftest import BOOT_SECONDS, CLUSTER
 from tests.lab.drill import Drill
-from tests.lab.operator import Operator
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 GROWTH = Growth(site="eu", old=3, new=5)
@@ -77,14 +77,14 @@ def test_three_masters_become_five(three: KeptLab, small: Workspace, record: Dri
 
     assert set(operator.apply(operator.targets_of(of_step_1(spec)))) == set(MASTERS)
 
-    assert has_quorum(three), zookeeper_modes(three)
+    quorum(three)
     assert quorums(three) == dict.fromkeys(MASTERS, "3")
     record.saw("the three have the quorum of five")
 
     assert three.grow() == list(GROWTH.masters)
     three.start(*GROWTH.masters)
     three.wait(BOOT_SECONDS)
-    until("the new ones follow", BOOT_SECONDS, lambda: set(zookeeper_modes(three, FIVE)) == set(FIVE))
+    quorum(three, FIVE)
     record.saw("two more are healthy and follow")
 
     operator = Operator(three, small, spec)
@@ -92,7 +92,7 @@ def test_three_masters_become_five(three: KeptLab, small: Workspace, record: Dri
     assert set(operator.apply([target for target in targets if target.role is Role.MASTER])) == set(MASTERS)
 
     three.wait(BOOT_SECONDS)
-    assert has_quorum(three, FIVE), zookeeper_modes(three, FIVE)
+    quorum(three, FIVE)
     assert quorums(three) == dict.fromkeys(FIVE, "3")
     assert read_znode(three, "master-5", "/from-three") == "kept"
     assert not any(state.changes for state in operator.states(targets) if state.target.role is Role.MASTER)
