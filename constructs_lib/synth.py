@@ -150,12 +150,26 @@ def _place_state(stack: Any, planned: ClusterPlan, site: str, workspace: Workspa
     backend(stack, kind, **settings)
 
 
+_NOT_AWS = {
+    "use_path_style": True,
+    "skip_credentials_validation": True,
+    "skip_metadata_api_check": True,
+    "skip_region_validation": True,
+    "skip_requesting_account_id": True,
+    # Stores other than AWS' own may know no checksums.
+    "skip_s3_checksum": True,
+}
+"""For Terraform's S3 backend, where there is no account and no service but S3."""
+
+
 def _backend(state: StateSpec, stack: str) -> tuple[str, dict[str, Any]]:
     """Terraform's own settings for the stack's state, `path` of a local one left to the caller."""
     if isinstance(state, LocalState):
         return "local", {}
     if isinstance(state, S3State):
-        settings = state.model_dump(exclude={"kind", "prefix"}, exclude_none=True)
+        settings = state.model_dump(exclude={"kind", "prefix", "endpoint"}, exclude_none=True)
+        if state.endpoint:
+            settings |= {"endpoints": {"s3": state.endpoint}, **_NOT_AWS}
         # Two operators at once would spoil a state that nothing locks.
         if state.dynamodb_table is None:
             settings.setdefault("use_lockfile", True)

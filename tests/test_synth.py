@@ -17,6 +17,7 @@ from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
 from constructs_lib.synth import synthesize
+from tests.conftest import AwsDouble
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = ROOT / "cluster.yaml"
@@ -123,6 +124,41 @@ def test_a_state_in_a_bucket_is_locked_unless_cluster_yaml_says_no(
         }
         | written
     )
+
+
+@pytest.mark.embedded
+@pytest.mark.terraform
+def test_a_state_is_kept_and_locked_in_a_store_that_is_not_aws(
+    folder: Path, embedded_aws: AwsDouble, terraform: Path, tool_environment: dict[str, str]
+) -> None:
+    """moto stands for it: the real terraform asks it for S3 and for nothing else."""
+    embedded_aws.client("s3", "us-east-1").create_bucket(Bucket="shop-state")
+    state = f"state: {{kind: s3, bucket: shop-state, region: us-east-1, endpoint: {embedded_aws.endpoint}}}\n"
+    (folder / "cluster.yaml").write_text(CLUSTER.read_text() + state)
+    assert stacks(folder).returncode == 0
+    settings = read(folder / STACK / "cdk.tf.json")["terraform"]["backend"]
+    work = folder / "work"
+    work.mkdir()
+    (work / "main.tf.json").write_text(
+        json.dumps({"terraform": {"backend": settings}, "output": {"said": {"value": "kept"}}})
+    )
+
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for arguments in (["init"], ["apply", "-auto-approve"]):
+        done = subprocess.run(
+            [terraform, *arguments, "-input=false", "-no-color"],
+            cwd=work,
+            env=tool_environment | keys,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    kept = embedded_aws.client("s3").get_object(Bucket="shop-state", Key="clustermesos/demo-eu.tfstate")
+    assert json.loads(kept["Body"].read())["outputs"]["said"]["value"] == "kept"
+    assert kept["ServerSideEncryption"] == "AES256"
 
 
 def test_a_secret_that_the_environment_supplies_is_left_out_of_the_file_that_would_win(folder: Path) -> None:

@@ -275,6 +275,8 @@ class S3State(_Settings):
     """A bucket that exists."""
     region: f.Region
     """The bucket's region."""
+    endpoint: f.ApiUrl | None = None
+    """A store that speaks S3 at this address instead of AWS, such as Ceph's; it has to encrypt as S3 does."""
     prefix: f.StatePrefix = "clustermesos"
     """Stands before each stack's key."""
     encrypt: Annotated[Literal[True], AlwaysTrue("state holds secrets and is always encrypted")] = True
