@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,14 @@ NOT_ON_THE_ROAD = {"boto3", "botocore", "checkov", "click", "requests", "cryptog
 
 def test_layers_hold() -> None:
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == EXIT_STATUS_SUCCESS
+
+
+@pytest.mark.parametrize("folder", ["constructs_lib", "cloud-init"])
+def test_nothing_asks_which_platform_a_site_is_on(folder: str) -> None:
+    """What differs is data (spec/platforms.py) or a module of the platform's name."""
+    files = [path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".j2")]
+    asks = [path for path in files if re.search(r"platform (==|!=|in) ?[\"'(\[]", path.read_text("utf-8"))]
+    assert files and asks == []
 
 
 def test_planning_loads_no_engine() -> None:

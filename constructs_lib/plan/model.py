@@ -26,6 +26,7 @@ from constructs_lib.spec.model import (
     RegistrySpec,
     StateSpec,
 )
+from constructs_lib.spec.platforms import PLATFORMS, Platform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +202,11 @@ class SitePlan:
     registry: RegistrySpec
     gateway_spec: GatewaySpec
     edge_spec: EdgeSpec | None
+
+    @property
+    def facts(self) -> Platform:
+        """What the site's platform can."""
+        return PLATFORMS[self.platform]
 
     @property
     def roles(self) -> tuple[Role, ...]:

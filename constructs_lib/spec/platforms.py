@@ -24,6 +24,10 @@ class Platform:
     """Addresses that it keeps for itself where agents are."""
     plans_agents: bool
     """Whether agents have planned addresses; else the platform gives them some."""
+    time_server: str | None
+    """Its own, which every machine reaches and which is asked first."""
+    time_pool: str
+    """Where further sources of time are."""
     not_here: Mapping[str, str] = field(default_factory=dict)
     """Settings of a pool or role that make no sense there → what is expected instead."""
 
@@ -37,6 +41,8 @@ PLATFORMS: Mapping[str, Platform] = {
         widest_network=16,
         kept_addresses=5,
         plans_agents=False,
+        time_server="169.254.169.123",
+        time_pool="time.aws.com",
         not_here={"flavor": "instance_type: AWS has no flavors"},
     ),
     "openstack": Platform(
@@ -48,6 +54,8 @@ PLATFORMS: Mapping[str, Platform] = {
         widest_network=8,
         kept_addresses=5,
         plans_agents=True,
+        time_server=None,
+        time_pool="pool.ntp.org",
         not_here={
             "instance_type": "flavor: instance types are AWS'",
             "spot": "no spot: OpenStack has no cheaper machines",
