@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from constructs_lib.roll.site import Site
 
 ENDPOINTS = {
-    "edge_http": "applications, by nginx behind a load balancer",
-    "edge_https": "applications, by nginx behind a load balancer, encrypted",
+    "edge_http": "applications, by nginx",
+    "edge_https": "applications, by nginx, encrypted",
 }
 """What the endpoints are that an output may name."""
 BEFORE_DEPLOY = "nothing is deployed yet: cdktf deploy '*'"

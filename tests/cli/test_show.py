@@ -53,7 +53,7 @@ general  3        demo-eu-general
 batch    0 to 20  demo-eu-batch
 
 ENDPOINT   URL                     WHAT
-edge_http  http://demo.example:80  applications, by nginx behind a load balancer
+edge_http  http://demo.example:80  applications, by nginx
 
 Gateway: 192.0.2.7
 Log in:  ssh -F .clustermesos/ssh_config master-1.eu
