@@ -6,7 +6,7 @@ import ast
 import inspect
 from collections.abc import Mapping
 
-from constructs_lib.spec import model
+from constructs_lib.spec import model, own_words, state
 
 
 def descriptions() -> Mapping[str, Mapping[str, str]]:
@@ -14,8 +14,8 @@ def descriptions() -> Mapping[str, Mapping[str, str]]:
 
     Python keeps no string that follows a field, and pydantic's own way of reading it would slow every import.
     """
-    module = ast.parse(inspect.getsource(model))
-    return {node.name: _of_class(node) for node in module.body if isinstance(node, ast.ClassDef)}
+    bodies = [ast.parse(inspect.getsource(module)).body for module in (model, own_words, state)]
+    return {node.name: _of_class(node) for body in bodies for node in body if isinstance(node, ast.ClassDef)}
 
 
 def _of_class(node: ast.ClassDef) -> dict[str, str]:

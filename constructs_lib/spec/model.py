@@ -9,22 +9,27 @@ that importing them is cheap. `ClusterSpec(...)` from Python raises pydantic's V
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from constructs_lib.components.model import Role
 from constructs_lib.spec import checks
 from constructs_lib.spec import fields as f
+from constructs_lib.spec.group import Group
+from constructs_lib.spec.own_words import AwsSpec, OpenstackSpec
 from constructs_lib.spec.platforms import PLATFORMS, Platform
-from constructs_lib.spec.rules import AlwaysTrue
+from constructs_lib.spec.state import (
+    AzurermState,
+    GcsState,
+    HttpState,
+    LocalState,
+    S3State,
+    StateSpec,
+)
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
-
-
-class MastersSpec(_Settings):
+class MastersSpec(Group):
     """Mesos masters, each with one ZooKeeper server; exactly one site, the home site, has them."""
 
     count: f.MastersCount = 3
@@ -43,7 +48,7 @@ class MastersSpec(_Settings):
     """Masters that run already, outside this definition: agents join them and none are created."""
 
 
-class ConsulSpec(_Settings):
+class ConsulSpec(Group):
     """Consul servers, which also hold the private registry."""
 
     count: f.ConsulCount = 1
@@ -62,7 +67,7 @@ class ConsulSpec(_Settings):
     """Consul servers that run already, outside this definition: none are created."""
 
 
-class RegistrySpec(_Settings):
+class RegistrySpec(Group):
     """The private registry on the first Consul node."""
 
     cache: f.Switch = False
@@ -73,7 +78,7 @@ class RegistrySpec(_Settings):
     """The bucket's region, where it is not the site's."""
 
 
-class SharedSpec(_Settings):
+class SharedSpec(Group):
     """A shared file system, mounted at /srv/shared before the agent starts."""
 
     source: f.MountSource
@@ -84,7 +89,7 @@ class SharedSpec(_Settings):
     """Mount options, such as vers=4.2,noatime."""
 
 
-class PoolSpec(_Settings):
+class PoolSpec(Group):
     """Agents of one shape: `count`, or `min` and `max` where something scales them."""
 
     count: f.AgentCount | None = None
@@ -113,7 +118,7 @@ class PoolSpec(_Settings):
     """A file system that the pool's agents share."""
 
 
-class GatewaySpec(_Settings):
+class GatewaySpec(Group):
     """The SSH jump host (and later the end of the site link)."""
 
     cpus: f.Cpus = 1
@@ -126,7 +131,7 @@ class GatewaySpec(_Settings):
     """OpenStack: a flavor by its own name instead of cpus and memory_gib."""
 
 
-class EdgeSpec(_Settings):
+class EdgeSpec(Group):
     """Where applications' visitors come in; `public` demands `allow`."""
 
     count: f.EdgeCount = 1
@@ -145,7 +150,7 @@ class EdgeSpec(_Settings):
     """Networks of the visitors; only here may 0.0.0.0/0 stand, and only because you write it."""
 
 
-class ZoneRanges(_Settings):
+class ZoneRanges(Group):
     """Ranges of one zone, for networks that are cut already; public and control are quartered by role."""
 
     public: f.Range
@@ -156,53 +161,7 @@ class ZoneRanges(_Settings):
     """Agents; /28 or larger."""
 
 
-class AwsSpec(_Settings):
-    """AWS's own words for a site."""
-
-    region: f.Region
-    """Where the site stands, such as eu-west-3."""
-    nat: f.NatMode = "one"
-    """One NAT gateway (cheaper) or one per zone (a zone's failure cuts off no other)."""
-    image: f.Ami | None = None
-    """An AMI id; the default is the newest Ubuntu 24.04 of Canonical."""
-    provider_version: f.VersionConstraint = "~> 6.0"
-    """The AWS provider's version constraint."""
-    endpoint: f.ApiUrl | None = None
-    """Every AWS API at this URL instead of the region's own, for an API double on this machine."""
-    kms_key_arn: f.KmsKeyArn | None = None
-    """Customer-managed key for volumes, parameters, logs and the bucket; the default is AWS' own keys."""
-    permissions_boundary_arn: f.PolicyArn | None = None
-    """The policy that bounds every IAM role, where your account demands one."""
-
-
-class OpenstackSpec(_Settings):
-    """OpenStack's own words for a site. Who you are stands in clouds.yaml or OS_… variables, never here."""
-
-    cloud: f.CloudName | None = None
-    """The cloud's name in clouds.yaml; without it the OS_… variables of the environment count."""
-    region: f.OpenstackRegion | None = None
-    """The cloud's region, where it has several."""
-    external_network: f.OpenstackNetwork
-    """The network that floating addresses come from, by name or id."""
-    image: f.OpenstackImage
-    """An x86-64 image of Ubuntu 24.04 or Debian 12 with cloud-init, by name (the newest of it) or id."""
-    availability_zones: tuple[f.OpenstackZone, ...] = ()
-    """Nova's zones, one for each of the site's; with one zone nova may choose."""
-    volume_zones: tuple[f.OpenstackZone, ...] = ()
-    """Cinder's zones, one for each of the site's, where volumes must be in the machine's own."""
-    volume_type: f.VolumeType | None = None
-    """The type of data volumes; the default is the cloud's. A running volume keeps its own."""
-    anti_affinity: f.Spread = "hard"
-    """hard: no two masters on one host, or no machine at all; soft: where hosts allow it."""
-    dns: tuple[f.HostAddress, ...] = ()
-    """Resolvers of the site's network; the default is the cloud's own."""
-    key_pair: f.KeyPair | None = None
-    """A key pair that exists, for the image's own user; administrators' keys need none."""
-    provider_version: f.VersionConstraint = "~> 3.4"
-    """The OpenStack provider's version constraint."""
-
-
-class SiteSpec(_Settings):
+class SiteSpec(Group):
     """One platform in one place."""
 
     platform: f.Platform
@@ -248,7 +207,7 @@ class SiteSpec(_Settings):
         return own.region if own else None
 
 
-class AdminSpec(_Settings):
+class AdminSpec(Group):
     """Who operates the cluster: from where they may come, and their SSH public keys."""
 
     networks: tuple[f.Range, ...] = ()
@@ -259,83 +218,7 @@ class AdminSpec(_Settings):
     """The administrator's login name on every node."""
 
 
-class LocalState(_Settings):
-    """Terraform state in .clustermesos/state/, mode 0700."""
-
-    kind: Literal["local"] = "local"
-    """local"""
-
-
-class S3State(_Settings):
-    """Terraform state in an S3 bucket; encryption can't be switched off."""
-
-    kind: Literal["s3"]
-    """s3"""
-    bucket: f.BucketName
-    """A bucket that exists."""
-    region: f.Region
-    """The bucket's region."""
-    endpoint: f.ApiUrl | None = None
-    """A store that speaks S3 at this address instead of AWS, such as Ceph's; it has to encrypt as S3 does."""
-    prefix: f.StatePrefix = "clustermesos"
-    """Stands before each stack's key."""
-    encrypt: Annotated[Literal[True], AlwaysTrue("state holds secrets and is always encrypted")] = True
-    """Always true."""
-    kms_key_id: f.StateKmsKey | None = None
-    """Your own key; the default is the bucket's."""
-    dynamodb_table: f.TableName | None = None
-    """Locks in this table."""
-    use_lockfile: f.Switch | None = None
-    """Locks in the bucket itself (Terraform or OpenTofu 1.10 and newer); the default without a table."""
-
-
-class HttpState(_Settings):
-    """Terraform state behind an HTTPS endpoint; `{stack}` in the addresses is the stack's name."""
-
-    kind: Literal["http"]
-    """http"""
-    address: f.StateUrl
-    """Where state is read and written."""
-    lock_address: f.StateUrl | None = None
-    """Where it is locked; without it nothing locks."""
-    unlock_address: f.StateUrl | None = None
-    """Where it is unlocked."""
-    encrypted: Annotated[
-        Literal[True], AlwaysTrue("state holds secrets, so say that your server encrypts what it keeps")
-    ]
-    """You say so: the server encrypts what it keeps (nobody can check it from here)."""
-
-
-class GcsState(_Settings):
-    """Terraform state in a Google Cloud Storage bucket, which always encrypts."""
-
-    kind: Literal["gcs"]
-    """gcs"""
-    bucket: f.BucketName
-    """A bucket that exists."""
-    prefix: f.StatePrefix = "clustermesos"
-    """Stands before each stack's key."""
-
-
-class AzurermState(_Settings):
-    """Terraform state in an Azure blob container, which always encrypts."""
-
-    kind: Literal["azurerm"]
-    """azurerm"""
-    resource_group_name: f.ResourceGroup
-    """The storage account's resource group."""
-    storage_account_name: f.StorageAccount
-    """A storage account that exists."""
-    container_name: f.Container
-    """A container that exists."""
-    prefix: f.StatePrefix = "clustermesos"
-    """Stands before each stack's key."""
-
-
-StateSpec = Annotated[LocalState | S3State | HttpState | GcsState | AzurermState, Field(discriminator="kind")]
-
-
-class ComponentSoftware(_Settings):
+class ComponentSoftware(Group):
     """One component's override: the same settings for every component."""
 
     enabled: f.Switch = True
@@ -350,7 +233,7 @@ class ComponentSoftware(_Settings):
     """The image's digest for `version`: nothing else is run."""
 
 
-class NodesSpec(_Settings):
+class NodesSpec(Group):
     """What every node has, whatever its role."""
 
     time_servers: tuple[f.Host, ...] = ()
@@ -361,7 +244,7 @@ class NodesSpec(_Settings):
     """Checks before the first start that only warn, for machines that can't offer what they ask for."""
 
 
-class SoftwareSpec(_Settings):
+class SoftwareSpec(Group):
     """Where software comes from: global mirrors, and overrides by component name."""
 
     image_prefix: f.ImagePrefix = ""
@@ -374,7 +257,7 @@ class SoftwareSpec(_Settings):
     """In the file these stand beside the global settings: `software: {zookeeper: {version: "3.9.5"}}`."""
 
 
-class ClusterSpec(_Settings):
+class ClusterSpec(Group):
     """A whole cluster.yaml."""
 
     name: f.ClusterName

@@ -1,0 +1,52 @@
+"""A platform's own words for a site, which stand under the platform's name."""
+
+from __future__ import annotations
+
+from constructs_lib.spec import fields as f
+from constructs_lib.spec.group import Group
+
+
+class AwsSpec(Group):
+    """AWS's own words for a site."""
+
+    region: f.Region
+    """Where the site stands, such as eu-west-3."""
+    nat: f.NatMode = "one"
+    """One NAT gateway (cheaper) or one per zone (a zone's failure cuts off no other)."""
+    image: f.Ami | None = None
+    """An AMI id; the default is the newest Ubuntu 24.04 of Canonical."""
+    provider_version: f.VersionConstraint = "~> 6.0"
+    """The AWS provider's version constraint."""
+    endpoint: f.ApiUrl | None = None
+    """Every AWS API at this URL instead of the region's own, for an API double on this machine."""
+    kms_key_arn: f.KmsKeyArn | None = None
+    """Customer-managed key for volumes, parameters, logs and the bucket; the default is AWS' own keys."""
+    permissions_boundary_arn: f.PolicyArn | None = None
+    """The policy that bounds every IAM role, where your account demands one."""
+
+
+class OpenstackSpec(Group):
+    """OpenStack's own words for a site. Who you are stands in clouds.yaml or OS_… variables, never here."""
+
+    cloud: f.CloudName | None = None
+    """The cloud's name in clouds.yaml; without it the OS_… variables of the environment count."""
+    region: f.OpenstackRegion | None = None
+    """The cloud's region, where it has several."""
+    external_network: f.OpenstackNetwork
+    """The network that floating addresses come from, by name or id."""
+    image: f.OpenstackImage
+    """An x86-64 image of Ubuntu 24.04 or Debian 12 with cloud-init, by name (the newest of it) or id."""
+    availability_zones: tuple[f.OpenstackZone, ...] = ()
+    """Nova's zones, one for each of the site's; with one zone nova may choose."""
+    volume_zones: tuple[f.OpenstackZone, ...] = ()
+    """Cinder's zones, one for each of the site's, where volumes must be in the machine's own."""
+    volume_type: f.VolumeType | None = None
+    """The type of data volumes; the default is the cloud's. A running volume keeps its own."""
+    anti_affinity: f.Spread = "hard"
+    """hard: no two masters on one host, or no machine at all; soft: where hosts allow it."""
+    dns: tuple[f.HostAddress, ...] = ()
+    """Resolvers of the site's network; the default is the cloud's own."""
+    key_pair: f.KeyPair | None = None
+    """A key pair that exists, for the image's own user; administrators' keys need none."""
+    provider_version: f.VersionConstraint = "~> 3.4"
+    """The OpenStack provider's version constraint."""
