@@ -138,6 +138,10 @@ def lines(boots: Boots) -> Iterator[str]:
     yield "|---|---|---|"
     for name, used in boots.cluster[-1].cpu.items():
         yield f"| {name} | {boots.bare[-1].cpu[name]:.1f} | {used:.1f} |"
+    ours, bare = (sum(one.cpu.values()) for one in (boots.cluster[-1], boots.bare[-1]))
+    yield ""
+    yield f"In all {ours:.1f} against {bare:.1f} CPU seconds, {ours / bare:.2f} times as much."
+    yield f"All machines share {os.cpu_count()} cores: whatever the order, a boot takes as many bare boots at least."
     yield ""
     yield "What took longest inside master-1, waiting for others included (`cloud-init analyze blame`):"
     yield ""
