@@ -141,7 +141,7 @@ def lines(boots: Boots) -> Iterator[str]:
     ours, bare = (sum(one.cpu.values()) for one in (boots.cluster[-1], boots.bare[-1]))
     yield ""
     yield f"In all {ours:.1f} against {bare:.1f} CPU seconds, {ours / bare:.2f} times as much."
-    yield f"All machines share {os.cpu_count()} cores: whatever the order, a boot takes as many bare boots at least."
+    yield f"All machines share {os.cpu_count()} cores, so a boot takes as many bare boots at least."
     yield ""
     yield "What took longest inside master-1, waiting for others included (`cloud-init analyze blame`):"
     yield ""
