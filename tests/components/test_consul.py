@@ -101,7 +101,7 @@ def test_the_completed_file_is_private_and_holds_every_secret_that_the_agent_nee
 def test_no_rendered_file_of_any_node_names_a_value_that_only_secrets_have() -> None:
     for node in nodes(PLANNED):
         for file in render(PLANNED, node).files:
-            assert '"encrypt": "$(' in file.content or '"encrypt"' not in file.content
+            assert '"encrypt": "$gossip"' in file.content or '"encrypt"' not in file.content
 
 
 def test_policies_and_tokens_are_made_and_a_second_run_changes_nothing(
@@ -166,6 +166,19 @@ def test_a_member_is_healthy_only_while_consul_knows_its_tokens(server: Agent, a
         [found] = outcomes(here)
         path.write_text(old)
         assert found["wrong"] == f"{url} with {path}: HTTP Error 403: Forbidden"
+
+
+def test_a_secret_that_is_missing_stops_consul_before_it_starts_without_one(
+    consul: Path, tmp_path: Path
+) -> None:
+    agent = Agent(consul, tmp_path, CLIENT, values(CLUSTER.secrets))
+    agent.at("/etc/consul.d/secrets/gossip-key").unlink()
+
+    done = agent.run_script("/usr/local/libexec/consul-config")
+
+    assert done.returncode != 0
+    assert "gossip-key" in done.stderr
+    assert not agent.at("/run/consul/secrets.json").exists()
 
 
 def test_a_node_trusts_the_authority_without_keeping_its_own_boot_waiting() -> None:

@@ -57,6 +57,26 @@ def test_slow_first_boot(lab: KeptLab, drill: Drill) -> None:
     assert says(lab, AGENT, "systemctl", "--failed", "--plain", "--no-legend") == ""
 
 
+def test_power_lost_in_the_middle_of_a_first_boot(lab: KeptLab, drill: Drill) -> None:
+    drill.breaks(
+        "an agent loses power while its first boot has installed half of it; cloud-init does not begin again",
+        "with the power back it goes on by itself, and becomes healthy",
+    )
+    lab.destroy(AGENT, keep_data=False)
+    lab.rebuild(AGENT)
+    log = "/var/log/cloud-init-output.log"
+    until("Docker is installed", BOOT_SECONDS, lambda: "docker is healthy" in lab.run(AGENT, "cat", log).out)
+    lab.crash(AGENT)
+    drill.saw("no power")
+    lab.start(AGENT)
+    lab.wait(BOOT_SECONDS, AGENT)
+    said = says(lab, AGENT, "journalctl", "-b", "-u", "clustermesos-apply.service", "-o", "cat")
+    assert "generation 1 is applied" in said
+    drill.saw("clustermesos-apply.service went on with it: healthy")
+    assert says(lab, AGENT, "systemctl", "--failed", "--plain", "--no-legend") == ""
+    until("it is a member", LONG, lambda: consul_members(lab)[AGENT] == "alive")
+
+
 def test_wrong_secret(lab: KeptLab, drill: Drill) -> None:
     wrong = "bm90LXRoZS1rZXktb2YtdGhpcy1jbHVzdGVyLWF0LWE="
     drill.breaks(
