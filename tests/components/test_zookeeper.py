@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -182,9 +183,13 @@ def health(ensemble: Ensemble, number: int) -> subprocess.CompletedProcess[str]:
     return node.apply("health")
 
 
+def is_healthy(ensemble: Ensemble, number: int) -> bool:
+    return '"healthy": true' in health(ensemble, number).stdout
+
+
 def test_the_quorum_forms_and_the_nodes_own_health_check_says_so(ensemble: Ensemble) -> None:
     for number in (1, 2, 3):
-        ensemble.wait("health", lambda: '"healthy": true' in health(ensemble, number).stdout)  # noqa: B023
+        ensemble.wait("health", partial(is_healthy, ensemble, number))
         assert health(ensemble, number).returncode == 0
 
 

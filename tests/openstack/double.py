@@ -386,7 +386,7 @@ def running() -> Iterator[OpenstackDouble]:
             if code != 204:
                 self.wfile.write(text)
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _do  # noqa: N815
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _do  # noqa: N815 - the standard library names
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: what was asked is in the double."""

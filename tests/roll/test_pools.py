@@ -58,7 +58,7 @@ def roll(
         say=said.append,
         confirm=confirm,
         pool="general",
-        **options,  # type: ignore[arg-type]
+        **options,  # type: ignore[arg-type]  # a test names any field of it
     )
     return made, said
 
