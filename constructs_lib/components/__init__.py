@@ -18,12 +18,14 @@ from constructs_lib.components.python import PYTHON
 from constructs_lib.components.registrator import REGISTRATOR
 from constructs_lib.components.registry import REGISTRY
 from constructs_lib.components.shared import SHARED
+from constructs_lib.components.site_link import SITE_LINK
 from constructs_lib.components.zookeeper import ZOOKEEPER
 
 COMPONENTS: tuple[Component, ...] = (
     BASE,
     LOGS,
     NODE_EXPORTER,
+    SITE_LINK,
     PYTHON,
     SHARED,
     DOCKER,

@@ -31,6 +31,7 @@ AUTHORITY_PATH = "/usr/local/share/ca-certificates/clustermesos.crt"
 _FOLDER = "/etc/consul.d/secrets"
 _TOKENS = ("agent", "service")
 _GOSSIP_WHY = "Consul's members tell each other who lives"
+_WAN_WHY = "servers of all sites tell each other who lives"
 _RESOLVER_WHY = "containers ask systemd-resolved, which knows .consul names"
 
 CONSUL = Component(
@@ -51,9 +52,20 @@ CONSUL = Component(
     also_runs_from=("preinstalled",),
     packages=("ca-certificates", "gpg", "systemd-resolved"),
     ports=(
-        Port("rpc", 8300, MEMBERS, "Consul's clients ask its servers", on=SERVERS),
+        Port("rpc", 8300, MEMBERS, "Consul's clients ask its servers", on=SERVERS, from_sites=SERVERS),
         Port("gossip", 8301, MEMBERS, _GOSSIP_WHY),
         Port("gossip-udp", 8301, MEMBERS, _GOSSIP_WHY, protocol="udp"),
+        Port("gossip-wan", 8302, SERVERS, _WAN_WHY, from_sites=SERVERS, on=SERVERS, linked=True),
+        Port(
+            "gossip-wan-udp",
+            8302,
+            SERVERS,
+            _WAN_WHY,
+            protocol="udp",
+            from_sites=SERVERS,
+            on=SERVERS,
+            linked=True,
+        ),
         Port("http", 8500, (), "this node's programs ask and register", metrics="/v1/agent/metrics"),
         Port("dns", 8600, (), "systemd-resolved asks here for .consul names"),
         Port("dns-udp", 8600, (), "systemd-resolved asks here for .consul names", protocol="udp"),
@@ -140,6 +152,14 @@ CONSUL = Component(
             roles=MEMBERS,
             to="/etc/consul.d/secrets/service",
             per_site=True,
+            restarts=UNIT,
+        ),
+        # The one token that is good at every site: a name of another site is asked of its servers with it.
+        Secret(
+            name="consul_names_token",
+            kind="token",
+            roles=MEMBERS,
+            to="/etc/consul.d/secrets/names",
             restarts=UNIT,
         ),
         Secret(

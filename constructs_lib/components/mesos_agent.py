@@ -26,6 +26,7 @@ MESOS_AGENT = Component(
             (Role.MASTER, Role.CONSUL, Role.GATEWAY),
             "masters launch tasks; consoles; metrics",
             service="mesos-agent",
+            from_sites=(Role.MASTER,),
         ),
         Port(
             "tasks",

@@ -53,6 +53,7 @@ MESOS_MASTER = Component(
             (Role.MASTER, Role.AGENT, Role.CONSUL, Role.GATEWAY),
             "agents and frameworks register; consoles; metrics",
             service="mesos-master",
+            from_sites=(Role.AGENT,),
         ),
     ),
     files=(

@@ -31,6 +31,8 @@ class Peer(StrEnum):
     """The networks that `edge.allow` names, once `edge.public` is true."""
     FRONTEND = "frontend"
     """The range that holds a platform's load balancer, which probes the edge from there."""
+    SITES = "sites"
+    """Gateways of other sites that call this one. Their addresses are not known beforehand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,12 @@ class Port:
     """The path at which Prometheus on the Consul nodes reads metrics, such as /metrics."""
     metrics_from: Source | None = None
     """The one source whose build has the metrics; None is every one."""
+    from_sites: tuple[Role, ...] = ()
+    """The roles of the cluster's other sites that may reach it through the links."""
+    home_only: bool = False
+    """True lets other sites' nodes reach it at the home site alone."""
+    linked: bool = False
+    """True opens it only where the cluster has several sites."""
 
     @property
     def range(self) -> str:
@@ -147,7 +155,15 @@ class SystemUser:
 
 
 SecretKind = Literal[
-    "password", "ssh_host_key", "gossip_key", "token", "authority", "authority_certificate", "certificate"
+    "password",
+    "ssh_host_key",
+    "gossip_key",
+    "token",
+    "authority",
+    "authority_certificate",
+    "certificate",
+    "wireguard_key",
+    "wireguard_public_key",
 ]
 
 
@@ -161,18 +177,23 @@ class Secret:
     a random UUID. `authority` is a certificate authority: private key and certificate, for no role at all,
     since it signs where secrets are made and nowhere else. Of the authority that `signed_by` names,
     `authority_certificate` is the certificate alone, and `certificate` a private key and a certificate for
-    `dns_names`. All of these are PEM texts.
+    `dns_names`. All of these are PEM texts. `wireguard_key` is 32 random bytes in base64, and
+    `wireguard_public_key` the public half of the one that `signed_by` names.
     """
 
     name: str
     kind: SecretKind
     roles: tuple[Role, ...]
     to: str
-    """The file on the node, mode 0600; nothing else on the node may hold it."""
+    """The file on the node, mode 0600; nothing else on the node may hold it. `{site}` is the name of the site
+    whose secret it is.
+    """
     owner: str = "root"
     mode: int = 0o600
     """Only what is no secret, a certificate alone, may be read by others."""
     per_site: bool = False
+    of_others: bool = False
+    """With `per_site`: nodes read those of the other sites, and not their own site's."""
     signed_by: str | None = None
     dns_names: tuple[str, ...] = ()
     """Whom a certificate is for; `{site}` is the site's name, and this node itself is always added."""
@@ -230,6 +251,8 @@ class Component:
     """True runs it on the role's node number 1 alone, for what keeps its state on that node's volume."""
     optional: bool = False
     """Whether `software.<name>.enabled: false` leaves it out, with its ports and secrets."""
+    linked: bool = False
+    """True leaves it out, with its ports and secrets, where the cluster has one site."""
     only_where: str = ""
     """A template expression such as `pool.spec.shared`: the component is on nodes for which it is true."""
     also_runs_from: tuple[Source, ...] = ()

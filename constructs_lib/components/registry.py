@@ -33,7 +33,15 @@ REGISTRY = Component(
     apt_names=("docker-registry",),
     packages=("apache2-utils",),
     ports=(
-        Port("https", 5000, DOCKER_NODES, "nodes push and pull images", service="registry"),
+        Port(
+            "https",
+            5000,
+            DOCKER_NODES,
+            "nodes push and pull images",
+            service="registry",
+            from_sites=(Role.CONSUL,),
+            home_only=True,
+        ),
         Port("metrics", 5001, (), "health and metrics, for this node only", metrics="/metrics"),
         Port("cache", 5002, DOCKER_NODES, "nodes pull Docker Hub's images through the cache"),
         Port("cache-metrics", 5003, (), "health and metrics of the cache, for this node only"),

@@ -24,7 +24,13 @@ ZOOKEEPER = Component(
     also_runs_from=("apt",),
     apt_names=("zookeeper", "default-jre-headless"),
     ports=(
-        Port("client", 2181, (Role.MASTER, Role.AGENT), "masters and agents find the leading master here"),
+        Port(
+            "client",
+            2181,
+            (Role.MASTER, Role.AGENT),
+            "masters and agents find the leading master here",
+            from_sites=(Role.AGENT,),
+        ),
         Port("peer", 2888, (Role.MASTER,), "followers follow the ensemble's leader"),
         Port("election", 3888, (Role.MASTER,), "the ensemble elects its leader"),
         Port(

@@ -176,7 +176,7 @@ def _secrets(plan: SitePlan, role: Role, components: tuple[Component, ...]) -> t
         NodeSecret(
             name=secret.name,
             kind=declared.kind,
-            path=declared.to,
+            path=declared.to.replace("{site}", secret.site or ""),
             owner=declared.owner,
             mode=declared.mode,
             restarts=declared.restarts,

@@ -121,9 +121,9 @@ def complete(spec: ClusterSpec, lock: Lock | None) -> Lock:
     sites = dict(lock.sites)
     for name, site in spec.sites.items():
         if name in sites:
-            misfits += _site_misfits(f"sites.{name}", site, sites[name])
+            misfits += _site_misfits(f"sites.{name}", site, sites[name], home=name == spec.home)
         if not misfits:
-            sites[name] = _complete_site(site, sites.get(name))
+            sites[name] = _complete_site(site, sites.get(name), home=name == spec.home)
     if misfits:
         misfits.append(IF_NEVER_DEPLOYED)
         raise LockError("\n".join(f"cluster.lock.json: {misfit}" for misfit in misfits))
@@ -157,11 +157,11 @@ def zone_letters(site: SiteSpec) -> list[str]:
     return list(site.zones)
 
 
-def wanted_nodes(site: SiteSpec) -> dict[str, tuple[Role, int]]:
-    """Node name → role and number, for every node with a planned address."""
+def wanted_nodes(site: SiteSpec, *, home: bool) -> dict[str, tuple[Role, int]]:
+    """Node name → role and number, for every node with a planned address; masters at the home site alone."""
     counts = {
         Role.GATEWAY: 1,
-        Role.MASTER: 0 if site.masters.existing else site.masters.count,
+        Role.MASTER: site.masters.count if home and not site.masters.existing else 0,
         Role.CONSUL: 0 if site.consul.existing else site.consul.count,
         Role.EDGE: site.edge.count if site.edge else 0,
     }
@@ -189,7 +189,7 @@ def _forgotten_sites(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
             )
 
 
-def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
+def _site_misfits(path: str, site: SiteSpec, lock: SiteLock, *, home: bool) -> Iterable[str]:
     if site.platform != lock.platform:
         yield (
             f"{path}.platform: locked {lock.platform}, cluster.yaml says {site.platform}; nothing moves "
@@ -210,10 +210,10 @@ def _site_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
                 f"{path}.ranges.{zone}: locked {_cut(lock.ranges.get(zone))}, cluster.yaml says "
                 f"{_cut(ranges.get(zone))}; nodes can't change their addresses: put the locked ones back"
             )
-    yield from _node_misfits(path, site, lock)
+    yield from _node_misfits(path, site, lock, home=home)
 
 
-def _node_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
+def _node_misfits(path: str, site: SiteSpec, lock: SiteLock, *, home: bool) -> Iterable[str]:
     if str(site.network) != lock.network:
         yield (
             f"{path}.network: locked {lock.network}, cluster.yaml says {site.network}; "
@@ -233,7 +233,7 @@ def _node_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
                 f"{path}.placed.{node}: got {zone!r}, expected one of the locked zones {lock.zones}; "
                 "restore the file from version control"
             )
-    nodes = wanted_nodes(site)
+    nodes = wanted_nodes(site, home=home)
     masters = sum(role is Role.MASTER for role, _ in nodes.values())
     if masters != lock.masters:
         yield f"{path}.masters.count: {_master_change(lock.masters, masters)}"
@@ -247,6 +247,11 @@ def _node_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
 
 def _master_change(old: int, new: int) -> str:
     change = f"locked {old}, cluster.yaml says {new}; "
+    if 0 in (old, new):
+        return change + (
+            "the home site can't move: Mesos' log and ZooKeeper's data are on its masters. Put `masters` "
+            "back where it was, or build a new cluster and move the applications"
+        )
     if old == 1:
         return change + (
             "one master can't become several in place: its replicated log would have to be deleted. "
@@ -264,9 +269,9 @@ def _master_change(old: int, new: int) -> str:
     )
 
 
-def _complete_site(site: SiteSpec, lock: SiteLock | None) -> SiteLock:
+def _complete_site(site: SiteSpec, lock: SiteLock | None, *, home: bool) -> SiteLock:
     zones = zone_letters(site)
-    nodes = wanted_nodes(site)
+    nodes = wanted_nodes(site, home=home)
     placed: Mapping[str, str] = lock.placed if lock else {}
     return SiteLock(
         platform=site.platform,

@@ -46,6 +46,7 @@ class ZonePlan:
     """The second quarter of `public`, where load balancers probe from."""
 
 
+ADDRESS_LENGTH = len("255.255.255.255")
 LateKind = Literal["gateway_public_address", "data_volume_id"]
 
 
@@ -124,6 +125,59 @@ class TrafficRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Passage:
+    """What a gateway lets through between two sites: `rule`, from `source_site` to nodes of `to_site`."""
+
+    rule: TrafficRule
+    source: Role
+    source_site: str
+    to_site: str
+    sources: tuple[IPv4Network, ...]
+    """The ranges of the role `source` there."""
+    destinations: tuple[IPv4Network, ...]
+    """The ranges of the role `rule.to` there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedSite:
+    """Another site of the cluster; packets to it go through the tunnel to the site `via`."""
+
+    name: str
+    network: IPv4Network
+    consul: tuple[IPv4Address, ...]
+    """Its Consul servers."""
+    via: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkPeer:
+    """The other end of a tunnel: the gateway of `site`."""
+
+    site: str
+    networks: tuple[IPv4Network, ...]
+    """What lies behind it."""
+    address: str | LateValue | None
+    """Where this gateway calls it; None where it is the one that calls."""
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteLink:
+    """How a site is joined to the cluster's others."""
+
+    mtu: int
+    """The largest packet in bytes inside every tunnel."""
+    sites: tuple[LinkedSite, ...]
+    """All others."""
+    peers: tuple[LinkPeer, ...]
+    """Those that this gateway has a tunnel to."""
+    called: bool
+    """Whether another gateway calls this one."""
+    passages: tuple[Passage, ...] = ()
+    """What this gateway lets through."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EgressRule:
     """What nodes may reach outside the site: those of `roles`, `port` up to `last`."""
 
@@ -171,6 +225,8 @@ class SitePlan:
 
     cluster: str
     name: str
+    home: str
+    """The site that holds the masters."""
     platform: Literal["aws", "openstack"]
     aws: AwsSpec | None
     openstack: OpenstackSpec | None
@@ -182,12 +238,16 @@ class SitePlan:
     """Ordered: gateway, masters, Consul nodes, edges."""
     pools: tuple[PoolPlan, ...]
     masters: tuple[IPv4Address, ...]
-    """Addresses of the masters that agents join, planned or existing, ordered by ZooKeeper id."""
+    """Addresses of the masters that agents join, planned or existing, at the home site, ordered by ZooKeeper
+    id.
+    """
     consul: tuple[IPv4Address, ...]
     quorum: int
     """len(masters) // 2 + 1."""
     traffic: tuple[TrafficRule, ...]
     egress: tuple[EgressRule, ...]
+    link: SiteLink | None
+    """None where the site is alone."""
     secrets: tuple[PlannedSecret, ...]
     """Those that its nodes read."""
     late_values: tuple[LateValue, ...]
@@ -214,6 +274,11 @@ class SitePlan:
         present = {node.role for node in self.nodes} | ({Role.AGENT} if self.pools else set())
         return tuple(role for role in Role if role in present)
 
+    @property
+    def container_mtu(self) -> int:
+        """The largest packet in bytes that containers send, so that it passes the links too."""
+        return min(self.mtu, self.link.mtu) if self.link else self.mtu
+
     def nodes_of(self, role: Role) -> tuple[NodePlan, ...]:
         """Nodes of one role in number order; empty for agents."""
         return tuple(node for node in self.nodes if node.role is role)
@@ -238,6 +303,8 @@ class SitePlan:
 
     def has(self, component: Component) -> bool:
         """False for an optional component that cluster.yaml leaves out."""
+        if component.linked and self.link is None:
+            return False
         software = self.software.get(component.name)
         return software is None or software.enabled
 

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Address
 
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ResolvedSoftware, Role, Secret
 from constructs_lib.plan.addresses import cut, node_address, pool_range, require_room
+from constructs_lib.plan.link import Ranges, link_of, passages, public_address, relays
 from constructs_lib.plan.lock import Lock, SiteLock, complete, wanted_nodes
 from constructs_lib.plan.model import (
     ClusterPlan,
     LateValue,
     NodePlan,
+    Passage,
     PlannedSecret,
     PoolPlan,
+    SiteLink,
     SitePlan,
     SoftwareMirrors,
+    TrafficRule,
     ZonePlan,
 )
 from constructs_lib.plan.software import resolve_software
-from constructs_lib.plan.traffic import egress, shares, traffic
+from constructs_lib.plan.traffic import calls, egress, existing_ranges, shares, traffic
 from constructs_lib.spec.model import ClusterSpec, PoolSpec, SiteSpec
 
 DATA_VOLUME_ROLES = (Role.MASTER, Role.CONSUL)
 VOLUME_ID_LENGTH = 36
 """The longest id that a platform gives a volume: a UUID; AWS' are 21 characters."""
-ADDRESS_LENGTH = len("255.255.255.255")
 
 
 def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
@@ -38,12 +42,33 @@ def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
     zones = {
         name: cut(site, locked.sites[name].zones, path=f"sites.{name}") for name, site in spec.sites.items()
     }
-    roles = {name: _roles(site) for name, site in spec.sites.items()}
+    roles = {name: _roles(site, home=name == spec.home) for name, site in spec.sites.items()}
     software = resolve_software(spec.software)
     wanted = [component for component in COMPONENTS if software[component.name].enabled]
-    secrets = {name: _secrets(name, roles[name], wanted) for name in spec.sites}
+    nodes = {
+        name: _nodes(spec, name, locked.sites[name], zones[name], path=f"sites.{name}") for name in spec.sites
+    }
+    links = _links(spec, nodes)
+    if len(spec.sites) == 1:
+        wanted = [component for component in wanted if not component.linked]
+    secrets = {name: _secrets(name, roles[name], wanted, links[name]) for name in spec.sites}
+    ranges = {name: _ranges(site, roles[name], zones[name]) for name, site in spec.sites.items()}
+    tables = {
+        name: _traffic(spec, name, zones, ranges, roles[name], links[name], wanted) for name in spec.sites
+    }
+    every, relaying = passages(tables, ranges), relays(spec)
     sites = {
-        name: _site(spec, name, locked.sites[name], zones, roles, secrets[name], software)
+        name: _site(
+            spec,
+            name,
+            locked.sites[name],
+            zones[name],
+            nodes,
+            tables[name],
+            _with_passages(name, links[name], every, relaying),
+            secrets[name],
+            software,
+        )
         for name in spec.sites
     }
     return ClusterPlan(
@@ -56,62 +81,96 @@ def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
     )
 
 
+def _addresses(nodes: Iterable[NodePlan], role: Role) -> tuple[IPv4Address, ...]:
+    return tuple(node.address for node in nodes if node.role is role)
+
+
+def _links(spec: ClusterSpec, nodes: Mapping[str, tuple[NodePlan, ...]]) -> dict[str, SiteLink | None]:
+    consul = {name: _addresses(nodes[name], Role.CONSUL) for name in spec.sites}
+    return {name: link_of(spec, name, consul) for name in spec.sites}
+
+
+def _with_passages(
+    name: str, link: SiteLink | None, every: tuple[Passage, ...], relaying: Container[str]
+) -> SiteLink | None:
+    """A gateway sees what goes to and from its own site, and all where it joins two others."""
+    if link is None:
+        return None
+    seen = (each for each in every if name in relaying or name in (each.source_site, each.to_site))
+    return replace(link, passages=tuple(seen))
+
+
+def _ranges(site: SiteSpec, roles: tuple[Role, ...], zones: tuple[ZonePlan, ...]) -> Ranges:
+    planned = {role: tuple(zone.roles[role] for zone in zones) for role in roles}
+    return {**planned, **existing_ranges(site)}
+
+
+def _traffic(
+    spec: ClusterSpec,
+    name: str,
+    zones: Mapping[str, tuple[ZonePlan, ...]],
+    ranges: Mapping[str, Ranges],
+    roles: tuple[Role, ...],
+    link: SiteLink | None,
+    components: Iterable[Component],
+) -> tuple[TrafficRule, ...]:
+    others = [there for other, there in ranges.items() if other != name]
+    elsewhere = {role: tuple(n for there in others for n in there.get(role, ())) for role in Role}
+    return traffic(
+        spec.sites[name],
+        zones[name],
+        roles_here=roles,
+        admin=spec.admin.networks,
+        elsewhere=elsewhere,
+        home=name == spec.home,
+        linked=link is not None,
+        called=link is not None and link.called,
+        components=components,
+    )
+
+
 def _site(
     spec: ClusterSpec,
     name: str,
     lock: SiteLock,
-    zones: dict[str, tuple[ZonePlan, ...]],
-    roles: dict[str, tuple[Role, ...]],
+    zones: tuple[ZonePlan, ...],
+    every: Mapping[str, tuple[NodePlan, ...]],
+    table: tuple[TrafficRule, ...],
+    link: SiteLink | None,
     secrets: tuple[PlannedSecret, ...],
     software: Mapping[str, ResolvedSoftware],
 ) -> SitePlan:
-    site = spec.sites[name]
-    nodes = _nodes(site, lock, zones[name], path=f"sites.{name}")
-    elsewhere: dict[Role, tuple[IPv4Network, ...]] = {
-        role: tuple(
-            zone.roles[role]
-            for other in spec.sites
-            if other != name and role in roles[other]
-            for zone in zones[other]
-        )
-        for role in Role
-    }
-    masters = site.masters.existing or tuple(node.address for node in nodes if node.role is Role.MASTER)
-    consul = site.consul.existing or tuple(node.address for node in nodes if node.role is Role.CONSUL)
+    site, nodes = spec.sites[name], every[name]
+    masters = spec.sites[spec.home].masters.existing or _addresses(every[spec.home], Role.MASTER)
     return SitePlan(
         cluster=spec.name,
         name=name,
+        home=spec.home,
         platform=site.platform,
         aws=site.aws,
         openstack=site.openstack,
         network=site.network,
         mtu=site.mtu or site.facts.mtu,
         protect_data=site.protect_data,
-        zones=zones[name],
+        zones=zones,
         nodes=nodes,
         pools=tuple(
-            _pool(pool, lock, shape, zones[name], path=f"sites.{name}.agents.{pool}")
+            _pool(pool, lock, shape, zones, path=f"sites.{name}.agents.{pool}")
             for pool, shape in site.agents.items()
         ),
         masters=masters,
-        consul=consul,
+        consul=site.consul.existing or _addresses(nodes, Role.CONSUL),
         quorum=len(masters) // 2 + 1,
-        traffic=traffic(
-            site,
-            zones[name],
-            roles_here=roles[name],
-            roles_anywhere={role for there in roles.values() for role in there},
-            admin=spec.admin.networks,
-            elsewhere=elsewhere,
-            components=[component for component in COMPONENTS if software[component.name].enabled],
-        ),
+        traffic=table,
         egress=(
             *egress(spec.software, spec.nodes.logs),
             *shares(pool.shared for pool in site.agents.values() if pool.shared),
+            *calls(link),
         ),
+        link=link,
         # What no role reads, an authority's key, is none of the site's business.
         secrets=tuple(secret for secret in secrets if secret.declared.roles),
-        late_values=_late_values(name, nodes),
+        late_values=_late_values(name, nodes, link),
         software=software,
         software_mirrors=SoftwareMirrors(
             image_prefix=spec.software.image_prefix,
@@ -130,15 +189,17 @@ def _site(
     )
 
 
-def _roles(site: SiteSpec) -> tuple[Role, ...]:
+def _roles(site: SiteSpec, *, home: bool) -> tuple[Role, ...]:
     """The roles that a site has nodes of."""
-    present = {role for role, _ in wanted_nodes(site).values()}
+    present = {role for role, _ in wanted_nodes(site, home=home).values()}
     if site.agents:
         present.add(Role.AGENT)
     return tuple(role for role in Role if role in present)
 
 
-def _nodes(site: SiteSpec, lock: SiteLock, zones: tuple[ZonePlan, ...], *, path: str) -> tuple[NodePlan, ...]:
+def _nodes(
+    spec: ClusterSpec, site: str, lock: SiteLock, zones: tuple[ZonePlan, ...], *, path: str
+) -> tuple[NodePlan, ...]:
     by_name = {zone.name: zone for zone in zones}
     return tuple(
         NodePlan(
@@ -149,7 +210,7 @@ def _nodes(site: SiteSpec, lock: SiteLock, zones: tuple[ZonePlan, ...], *, path:
             address=node_address(by_name[lock.placed[name]], role, number, path=f"{path}.{role}.count"),
             data_volume=_data_volume(name) if role in DATA_VOLUME_ROLES else None,
         )
-        for name, (role, number) in wanted_nodes(site).items()
+        for name, (role, number) in wanted_nodes(spec.sites[site], home=site == spec.home).items()
     )
 
 
@@ -157,9 +218,14 @@ def _data_volume(node: str) -> LateValue:
     return LateValue(kind="data_volume_id", subject=node, max_length=VOLUME_ID_LENGTH)
 
 
-def _late_values(site: str, nodes: tuple[NodePlan, ...]) -> tuple[LateValue, ...]:
-    gateway = LateValue(kind="gateway_public_address", subject=site, max_length=ADDRESS_LENGTH)
-    return (gateway, *(node.data_volume for node in nodes if node.data_volume))
+def _late_values(site: str, nodes: tuple[NodePlan, ...], link: SiteLink | None) -> tuple[LateValue, ...]:
+    """Those of the site itself, and the addresses of the gateways that its own calls."""
+    called = [peer.address for peer in link.peers] if link else []
+    return (
+        public_address(site),
+        *(node.data_volume for node in nodes if node.data_volume),
+        *(address for address in called if isinstance(address, LateValue)),
+    )
 
 
 def _pool(name: str, lock: SiteLock, spec: PoolSpec, zones: tuple[ZonePlan, ...], *, path: str) -> PoolPlan:
@@ -173,7 +239,7 @@ def _pool(name: str, lock: SiteLock, spec: PoolSpec, zones: tuple[ZonePlan, ...]
 
 
 def _secrets(
-    site: str, roles: tuple[Role, ...], components: Iterable[Component]
+    site: str, roles: tuple[Role, ...], components: Iterable[Component], link: SiteLink | None
 ) -> tuple[PlannedSecret, ...]:
     """What the nodes of a site read, each name once, and the authorities that sign it."""
     declared = [secret for component in components for secret in component.secrets]
@@ -183,13 +249,15 @@ def _secrets(
     for secret in declared:
         if secret in read or secret.name in signers:
             found.setdefault(secret.name, []).append(secret)
+    peers = [peer.site for peer in link.peers] if link else []
     return tuple(
         PlannedSecret(
-            name=f"{name}_{site.replace('-', '_')}" if first.per_site else name,
+            name=f"{name}_{owner.replace('-', '_')}" if owner else name,
             declared=first,
-            site=site if first.per_site else None,
-            dns_names=tuple(name.format(site=site) for name in first.dns_names),
+            site=owner,
+            dns_names=tuple(name.format(site=owner) for name in first.dns_names),
             also=tuple(also),
         )
         for name, (first, *also) in found.items()
+        for owner in (peers if first.of_others else [site] if first.per_site else [None])
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from constructs_lib.components.model import Component, Peer, Port, Protocol, Role
-from constructs_lib.plan.model import EgressRule, TrafficRule, ZonePlan
+from constructs_lib.plan.model import EgressRule, SiteLink, TrafficRule, ZonePlan
 from constructs_lib.spec.model import SharedSpec, SiteSpec, SoftwareSpec
 
 ANYWHERE = (IPv4Network("0.0.0.0/0"),)
@@ -29,6 +29,22 @@ _SHARES = {
 """Type of a share → its rules' names and ports: NFS 4 has one; Ceph's monitors speak two protocols."""
 _PORT = re.compile(r"(?:^|//)[^/\s]*?:(\d{1,5})(?=/|\s|$)")
 """The port of http://proxy.example.org:3128 and of registry.example.org:5000/mirror."""
+
+
+def calls(link: SiteLink | None) -> tuple[EgressRule, ...]:
+    """What the gateway needs to call those of other sites, which may be behind any address."""
+    ports = sorted({peer.port for peer in link.peers if peer.address}) if link else []
+    return tuple(
+        EgressRule(
+            name=f"site-link-{port}",
+            port=port,
+            protocol="udp",
+            networks=ANYWHERE,
+            why="the gateway calls those of other sites",
+            roles=(Role.GATEWAY,),
+        )
+        for port in ports
+    )
 
 
 def egress(software: SoftwareSpec, logs: str | None = None) -> tuple[EgressRule, ...]:
@@ -99,49 +115,50 @@ def traffic(
     zones: Sequence[ZonePlan],
     *,
     roles_here: Iterable[Role],
-    roles_anywhere: Iterable[Role],
     admin: tuple[IPv4Network, ...],
     elsewhere: Mapping[Role, tuple[IPv4Network, ...]],
+    home: bool,
+    linked: bool,
+    called: bool,
     components: Iterable[Component],
 ) -> tuple[TrafficRule, ...]:
     """Rules for every role that the site has, from every source that exists, in the components' order.
 
-    `elsewhere` holds the ranges of the roles in other sites. Masters and Consul servers that exist already
+    `elsewhere` holds the ranges of the roles in other sites, for the ports that let them in. `home`: whether
+    this is the home site; `linked`: whether there are others; `called`: whether one of these calls this
+    site's gateway. Masters and Consul servers that exist already
     count as the site's: no machine is made for their rules, but whoever reaches them has to be let out.
     """
-    here = {*roles_here, *_existing(site)}
-    anywhere = {*roles_anywhere, *_existing(site)}
-    rules = []
-    for component in components:
-        for to in (role for role in component.roles if role in here):
-            for port in (port for port in component.ports if port.on is None or to in port.on):
-                for source in port.reached_by:
-                    if isinstance(source, Role) and source not in anywhere:
-                        continue
-                    networks = _networks(source, site, zones, admin, elsewhere)
-                    if networks:
-                        rules.append(_rule(component, to, port, source, networks))
-    return tuple(rules)
+    existing = existing_ranges(site)
+    here = {*roles_here, *existing}
+    peers: Mapping[Peer, tuple[IPv4Network, ...]] = {
+        Peer.ADMIN: admin,
+        Peer.FRONTEND: tuple(zone.frontend for zone in zones),
+        Peer.PUBLIC: site.edge.allow if site.edge and site.edge.public else (),
+        Peer.SITES: ANYWHERE if called else (),
+    }
+
+    def networks(port: Port, source: Role | Peer) -> tuple[IPv4Network, ...]:
+        if isinstance(source, Peer):
+            return peers[source]
+        own = existing.get(source) or tuple(zone.roles[source] for zone in zones if source in here)
+        let_in = source in port.from_sites and (home or not port.home_only)
+        return (own if source in port.reached_by else ()) + (elsewhere[source] if let_in else ())
+
+    return tuple(
+        _rule(component, to, port, source, found)
+        for component in components
+        for to in component.roles
+        if to in here
+        for port in component.ports
+        if (port.on is None or to in port.on) and (linked or not port.linked)
+        for source in dict.fromkeys((*port.reached_by, *port.from_sites))
+        for found in (networks(port, source),)
+        if found
+    )
 
 
-def _networks(
-    source: Role | Peer,
-    site: SiteSpec,
-    zones: Sequence[ZonePlan],
-    admin: tuple[IPv4Network, ...],
-    elsewhere: Mapping[Role, tuple[IPv4Network, ...]],
-) -> tuple[IPv4Network, ...]:
-    if isinstance(source, Role):
-        own = _existing(site).get(source) or tuple(zone.roles[source] for zone in zones)
-        return own + elsewhere.get(source, ())
-    if source is Peer.ADMIN:
-        return admin
-    if source is Peer.FRONTEND:
-        return tuple(zone.frontend for zone in zones)
-    return site.edge.allow if site.edge and site.edge.public else ()
-
-
-def _existing(site: SiteSpec) -> Mapping[Role, tuple[IPv4Network, ...]]:
+def existing_ranges(site: SiteSpec) -> Mapping[Role, tuple[IPv4Network, ...]]:
     """Where the machines are that something else made, by role."""
     given = {Role.MASTER: site.masters.existing, Role.CONSUL: site.consul.existing}
     return {role: tuple(IPv4Network(each) for each in found) for role, found in given.items() if found}

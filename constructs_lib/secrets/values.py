@@ -24,6 +24,8 @@ def new_value(kind: SecretKind) -> str:
         return _ssh_key()
     if kind == "gossip_key":
         return base64.b64encode(secrets.token_bytes(GOSSIP_KEY_BYTES)).decode()
+    if kind == "wireguard_key":
+        return base64.b64encode(secrets.token_bytes(32)).decode()
     if kind == "token":
         return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
     raise ValueError(f"{kind}: made from what signs it, see new_secret()")
@@ -40,6 +42,8 @@ def new_secret(secret: PlannedSecret, others: Mapping[str, str]) -> str:
         return certificates.certificate_alone(others[declared.signed_by or ""])
     if declared.kind == "certificate":
         return certificates.new_certificate(others[declared.signed_by or ""], secret.dns_names)
+    if declared.kind == "wireguard_public_key":
+        return wireguard_public_key(others[secret.name.replace(declared.name, declared.signed_by or "", 1)])
     return new_value(declared.kind)
 
 
@@ -50,6 +54,14 @@ def _ssh_key() -> str:
 
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+
+def wireguard_public_key(private: str) -> str:
+    """The public half, in base64, of a WireGuard private key in base64 (X25519)."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    key = X25519PrivateKey.from_private_bytes(base64.b64decode(private))
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
 def ssh_public_key(private: str) -> str:

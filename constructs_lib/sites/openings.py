@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from constructs_lib.components.model import Protocol, Role
-from constructs_lib.plan.model import EgressRule, SitePlan, TrafficRule
+from constructs_lib.plan.model import EgressRule, Passage, SitePlan, TrafficRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +37,14 @@ class Opening:
 def from_nodes(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
     """Inwards, from nodes whose role is one of `roles` as well."""
     for rule in plan.traffic:
-        if rule.to in roles and isinstance(rule.source, Role) and rule.source in roles:
+        if rule.to in roles and isinstance(rule.source, Role) and _own(plan, rule, roles):
             yield _opening(rule.to, rule.name, rule, peer=rule.source)
 
 
 def to_nodes(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
     """Outwards, to nodes whose role is one of `roles` as well."""
     for rule in plan.traffic:
-        if rule.to in roles and isinstance(rule.source, Role) and rule.source in roles:
+        if rule.to in roles and isinstance(rule.source, Role) and _own(plan, rule, roles):
             yield _opening(rule.source, _outward(rule), rule, peer=rule.to)
 
 
@@ -57,14 +57,45 @@ def from_networks(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
 
 
 def to_networks(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
-    """Outwards, to nodes that something else made, and to what is outside the site."""
+    """Outwards, to nodes that something else made, to other sites, and to what is outside the cluster."""
     for rule in plan.traffic:
         if isinstance(rule.source, Role) and rule.source in roles and rule.to not in roles:
             yield _opening(rule.source, _outward(rule), rule, networks=_where(plan, rule.to))
+    for passage in _leaving(plan):
+        if passage.source in roles:
+            name = f"{_outward(passage.rule)}-in-{passage.to_site}"
+            yield _opening(passage.source, name, passage.rule, networks=passage.destinations)
     for role in roles:
         for egress in plan.egress:
             if role in egress.roles:
                 yield _opening(role, egress.name, egress, networks=egress.networks)
+
+
+def through_gateway(plan: SitePlan, roles: Sequence[Role]) -> tuple[list[Opening], list[Opening]]:
+    """What passes the gateway of a linked site: into it, from its own nodes; and out of it, to them.
+
+    A platform that looks at each machine's own packets sees these at the gateway too. What comes and goes
+    through the tunnels it sees as one stream of the gateway's.
+    """
+    into = [
+        _opening(Role.GATEWAY, f"{_outward(each.rule)}-in-{each.to_site}", each.rule, peer=each.source)
+        for each in _leaving(plan)
+        if each.source in roles
+    ]
+    out = {
+        f"{each.rule.to}/{each.rule.name}": _opening(
+            Role.GATEWAY, f"{each.rule.name}-of-{each.rule.to}", each.rule, peer=each.rule.to
+        )
+        for each in (plan.link.passages if plan.link else ())
+        if each.to_site == plan.name and each.rule.to in roles
+    }
+    return into, list(out.values())
+
+
+def _leaving(plan: SitePlan) -> Iterator[Passage]:
+    for passage in plan.link.passages if plan.link else ():
+        if passage.source_site == plan.name:
+            yield passage
 
 
 def _opening(
@@ -86,6 +117,13 @@ def _opening(
         peer=peer,
         networks=networks,
     )
+
+
+def _own(plan: SitePlan, rule: TrafficRule, roles: Sequence[Role]) -> bool:
+    """Whether machines of the site's own are among the sources, and one of `roles` stands for them."""
+    if not isinstance(rule.source, Role) or rule.source not in roles:
+        return False
+    return any(zone.roles[rule.source] in rule.networks for zone in plan.zones)
 
 
 def _foreign(plan: SitePlan, rule: TrafficRule, roles: Sequence[Role]) -> tuple[IPv4Network, ...]:

@@ -16,6 +16,7 @@ from constructs_lib.spec import (
     check_networks,
     check_openstack,
     check_platforms,
+    check_sites,
     check_software,
 )
 from constructs_lib.spec.fields import LONGEST_TOGETHER
@@ -30,6 +31,7 @@ def findings(settings: Settings) -> list[Finding]:
     """All that is wrong between settings, in the order of the checks."""
     checks: tuple[Check, ...] = (
         _sites,
+        *check_sites.CHECKS,
         *check_platforms.CHECKS,
         *check_openstack.CHECKS,
         _pools,
@@ -60,10 +62,6 @@ def _sites(settings: Settings) -> Iterator[Finding]:
     names = taken_out | set(cluster.sites)
     if not names and settings.intact("sites"):
         yield Finding(("sites",), "got no site, expected one such as `eu: {platform: aws, …}`")
-    if len(names) > 1:
-        yield Finding(
-            ("sites",), f"got {len(names)} sites, expected one: links between sites are not built yet"
-        )
     if not settings.intact("name"):
         return
     for site in cluster.sites:

@@ -60,6 +60,8 @@ DiskGib = Annotated[int, Whole(8, 16384, "GiB")]
 AgentCount = Annotated[int, Whole(0, 10_000, "agents")]
 EdgeCount = Annotated[int, Whole(1, 10, "edge nodes")]
 Mtu = Annotated[int, Whole(576, 9001, "bytes")]
+LinkMtu = Annotated[int, Whole(576, 1420, "bytes")]
+LinkPort = Annotated[int, Whole(1, 65535, "")]
 
 InstanceType = Annotated[
     str,

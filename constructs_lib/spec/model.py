@@ -119,7 +119,7 @@ class PoolSpec(Group):
 
 
 class GatewaySpec(Group):
-    """The SSH jump host (and later the end of the site link)."""
+    """The SSH jump host, and the end of the links to other sites."""
 
     cpus: f.Cpus = 1
     """vCPUs, at least."""
@@ -129,6 +129,25 @@ class GatewaySpec(Group):
     """AWS: a type by its own name instead of cpus and memory_gib."""
     flavor: f.Flavor | None = None
     """OpenStack: a flavor by its own name instead of cpus and memory_gib."""
+
+
+class LinkSpec(Group):
+    """The gateway's end of the links to the cluster's other sites, one WireGuard tunnel to each."""
+
+    reachable: f.Switch | None = None
+    """Whether other sites' gateways can call this one; the default is true where the platform gives it a
+    public address, or `endpoint` is set.
+    """
+    endpoint: f.Host | None = None
+    """The public name or address at which the gateway is called, where it is not the platform's own: that of
+    a router that passes the port on.
+    """
+    port: f.LinkPort = 51820
+    """The port of `endpoint`, UDP; the gateway itself listens on 51820."""
+    mtu: f.LinkMtu | None = None
+    """The largest packet in bytes inside the links; the default is 80 less than the smallest site's network
+    takes, and 1420 at most.
+    """
 
 
 class EdgeSpec(Group):
@@ -177,7 +196,7 @@ class SiteSpec(Group):
     ranges: dict[str, ZoneRanges] = {}
     """By zone letter, for networks that are cut already; the default cuts `network` itself."""
     masters: MastersSpec = Field(default_factory=MastersSpec)
-    """Mesos masters with ZooKeeper."""
+    """Mesos masters with ZooKeeper. Of several sites one alone says this: it is the home site."""
     consul: ConsulSpec = Field(default_factory=ConsulSpec)
     """Consul servers and the private registry."""
     registry: RegistrySpec = Field(default_factory=RegistrySpec)
@@ -186,6 +205,8 @@ class SiteSpec(Group):
     """Agent pools by name."""
     gateway: GatewaySpec = Field(default_factory=GatewaySpec)
     """The SSH jump host."""
+    link: LinkSpec = Field(default_factory=LinkSpec)
+    """How the gateway meets those of the cluster's other sites."""
     edge: EdgeSpec | None = None
     """Where applications' visitors come in; without it there is no edge."""
     mtu: f.Mtu | None = None
@@ -199,6 +220,13 @@ class SiteSpec(Group):
     def facts(self) -> Platform:
         """What the site's platform can."""
         return PLATFORMS[self.platform]
+
+    @property
+    def reachable(self) -> bool:
+        """Whether other sites' gateways can call this site's."""
+        if self.link.reachable is not None:
+            return self.link.reachable
+        return self.facts.public_gateway or self.link.endpoint is not None
 
     @property
     def region(self) -> str | None:
@@ -263,7 +291,7 @@ class ClusterSpec(Group):
     name: f.ClusterName
     """The cluster's name; it starts every name that is made."""
     sites: dict[f.SiteName, SiteSpec]
-    """Sites by name; today exactly one, since links between sites are not built yet."""
+    """Sites by name; several are joined by links between their gateways."""
     admin: AdminSpec = Field(default_factory=AdminSpec)
     """Who operates the cluster, and from where."""
     state: StateSpec = Field(default_factory=LocalState)
@@ -276,6 +304,12 @@ class ClusterSpec(Group):
     """Mirrors, a proxy, and other versions than the defaults."""
     cloud_config: dict[Role, dict[str, object]] = {}
     """Extra cloud-config per role, merged after ours: the one escape hatch."""
+
+    @property
+    def home(self) -> str:
+        """The site that holds the masters: the only one, or the one that says `masters`."""
+        saying = (name for name, site in self.sites.items() if "masters" in site.model_fields_set)
+        return next(saying, next(iter(self.sites)))
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:
@@ -298,6 +332,7 @@ __all__ = [
     "HttpState",
     "IPv4Address",
     "IPv4Network",
+    "LinkSpec",
     "LocalState",
     "MastersSpec",
     "OpenstackSpec",

@@ -22,6 +22,8 @@ class Platform:
     """Prefix length of the largest network that a site may have."""
     kept_addresses: int
     """Addresses that it keeps for itself where agents are."""
+    public_gateway: bool
+    """Whether it gives the gateway a public address, where gateways of other sites can call."""
     plans_agents: bool
     """Whether agents have planned addresses; else the platform gives them some."""
     time_server: str | None
@@ -40,6 +42,7 @@ PLATFORMS: Mapping[str, Platform] = {
         mtu=1500,
         widest_network=16,
         kept_addresses=5,
+        public_gateway=True,
         plans_agents=False,
         time_server="169.254.169.123",
         time_pool="time.aws.com",
@@ -53,6 +56,7 @@ PLATFORMS: Mapping[str, Platform] = {
         mtu=1400,
         widest_network=8,
         kept_addresses=5,
+        public_gateway=True,
         plans_agents=True,
         time_server=None,
         time_pool="pool.ntp.org",

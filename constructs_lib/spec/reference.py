@@ -39,6 +39,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("sites.SITE.agents.POOL", model.PoolSpec),
     ("sites.SITE.agents.POOL.shared", model.SharedSpec),
     ("sites.SITE.gateway", model.GatewaySpec),
+    ("sites.SITE.link", model.LinkSpec),
     ("sites.SITE.edge", model.EdgeSpec),
     ("sites.SITE.ranges.ZONE", model.ZoneRanges),
     ("admin", model.AdminSpec),
