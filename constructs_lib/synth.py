@@ -19,7 +19,7 @@ from constructs_lib.errors import ClusterMesosError, ToolError
 from constructs_lib.nodes.cloud_init import SecretSource, pack
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.lock import additions, read_lock, write_lock
-from constructs_lib.plan.model import ClusterPlan, NodePlan, PoolPlan, SitePlan
+from constructs_lib.plan.model import ClusterPlan, LateValue, NodePlan, PoolPlan, SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.scan.declared import write_policy_files
 from constructs_lib.spec.load import load
@@ -127,17 +127,35 @@ def _render_ahead(planned: ClusterPlan) -> None:
 def _build(planned: ClusterPlan, workspace: Workspace, outdir: Path) -> tuple[Any, dict[str, _Stack]]:
     """The app with a stack per site. A site's platform is the module of that name beside this one."""
     from constructs_lib.terraform import App, TerraformStack
+    from constructs_lib.terraform.cross_stack import offer, take
 
     app = App(outdir=str(outdir))
-    stacks = {}
-    for name, site in planned.sites.items():
+    wanted = {value for site in planned.sites.values() for value in _taken(site)}
+    stacks: dict[str, _Stack] = {}
+    offered: dict[str, Any] = {}
+    for name in planned.order:
+        site = planned.site(name)
         platform = importlib.import_module(f"constructs_lib.{site.platform}")
         stack = TerraformStack(app, stack_name(planned, name))
         _place_state(stack, planned, name, workspace, outdir)
         platform.site_provider(stack, site)
-        platform.MesosCluster(stack, planned.name, plan=site)
+        late = {value: take(stack, _local_name(value), offered[value]) for value in _taken(site)}
+        cluster = platform.MesosCluster(stack, planned.name, plan=site, late=late)
+        for value, expression in cluster.gateway.late_values.items():
+            if value in wanted:
+                offered[value] = offer(stack, _local_name(value), expression)
         stacks[name] = _Stack(stack_name(planned, name), stack)
     return app, stacks
+
+
+def _taken(site: SitePlan) -> tuple[str, ...]:
+    """The late values of other sites that the site's texts ask for."""
+    peers = site.link.peers if site.link else ()
+    return tuple(peer.address.name for peer in peers if isinstance(peer.address, LateValue))
+
+
+def _local_name(late: str) -> str:
+    return late.replace(":", "_").replace("-", "_")
 
 
 def _place_state(stack: Any, planned: ClusterPlan, site: str, workspace: Workspace, outdir: Path) -> None:

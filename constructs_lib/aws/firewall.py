@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from constructs import Construct as Scope
@@ -13,7 +13,15 @@ from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.sites.names import prefix
-from constructs_lib.sites.openings import Opening, from_networks, from_nodes, to_networks, to_nodes
+from constructs_lib.sites.openings import (
+    Opening,
+    from_networks,
+    from_nodes,
+    into_gateway,
+    out_of_gateway,
+    to_networks,
+    to_nodes,
+)
 from constructs_lib.terraform import Construct, Expr, Resource, TerraformElement
 from constructs_lib.terraform.local_value import local_value
 from constructs_lib.terraform.naming import place_of
@@ -57,6 +65,7 @@ class Firewall(Construct):
             *self._by_range("from-networks", "ingress", from_networks(plan, self.roles)),
             *self._by_group("to-nodes", "egress", to_nodes(plan, self.roles)),
             *self._by_range("to-networks", "egress", to_networks(plan, self.roles)),
+            *self._link(plan),
         )
 
     def group_id(self, role: Role) -> str:
@@ -64,6 +73,30 @@ class Firewall(Construct):
         if role not in self.roles:
             raise SpecError("firewall.role", role.value, f"one of {[known.value for known in self.roles]}")
         return self._group.each(role.value, "id")
+
+    def _link(self, plan: SitePlan) -> Iterator[TerraformElement]:
+        """What passes the gateway of a linked site, and its word that a packet was too large for a tunnel."""
+        if plan.link is None:
+            return
+        into, out = list(into_gateway(plan, self.roles)), list(out_of_gateway(plan, self.roles))
+        for where, kind, openings in (("into-gateway", "ingress", into), ("out-of-gateway", "egress", out)):
+            yield from self._by_group(f"{where}-nodes", kind, (each for each in openings if each.peer))
+            yield from self._by_range(f"{where}-networks", kind, (each for each in openings if not each.peer))
+        for kind in ("ingress", "egress"):
+            yield Resource(
+                self,
+                f"too-large-{kind}",
+                "aws_security_group_rule",
+                for_each={role.value: self.group_id(role) for role in self.roles},
+                type=kind,
+                security_group_id="${each.value}",
+                # For ICMP these are type and code: destination unreachable, fragmentation needed.
+                from_port=3,
+                to_port=4,
+                protocol="icmp",
+                description="path MTU",
+                cidr_blocks=[str(plan.network)],
+            )
 
     def _rule(self, opening: Opening) -> Mapping[str, Any]:
         """The values of one map entry."""

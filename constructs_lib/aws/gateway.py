@@ -10,7 +10,7 @@ from constructs_lib.aws.iam import NodeAccess
 from constructs_lib.aws.machines import Machines, Surroundings
 from constructs_lib.aws.network import Network
 from constructs_lib.components.model import Role
-from constructs_lib.plan.model import SitePlan
+from constructs_lib.plan.model import SiteLink, SitePlan
 from constructs_lib.sites.user_data import Late
 from constructs_lib.terraform import Construct, Expr, Resource
 
@@ -61,6 +61,27 @@ class Gateway(Construct):
             for_each={node.name: self.machines.instance_id(node) for node in self.machines.nodes},
             allocation_id=Expr(f"{self._address.address}[each.key].id"),
             instance_id="${each.value}",
+        )
+
+        if plan.link:
+            self._lead_to(plan.link, network)
+
+    def _lead_to(self, link: SiteLink, network: Network) -> None:
+        """Routes to other sites, through this machine."""
+        address = self.machines.instance.address
+        Resource(
+            self,
+            "site-routes",
+            "aws_route",
+            # Named after the machine, whose replacement changes them.
+            for_each={
+                f"{self._first.name}-{site.name}-{zone}": {"table": table, "network": str(site.network)}
+                for site in link.sites
+                for zone, table in network.route_tables.items()
+            },
+            route_table_id="${each.value.table}",
+            destination_cidr_block="${each.value.network}",
+            network_interface_id=Expr(f'{address}["{self._first.name}"].primary_network_interface_id'),
         )
 
     @property

@@ -142,6 +142,8 @@ class Machines:
             ),
             subnet_id="${each.value.subnet}",
             private_ip="${each.value.address}",
+            # What it passes on between sites is neither from it nor for it.
+            source_dest_check=False if role is Role.GATEWAY and plan.link else None,
             associate_public_ip_address=around.network.public_addresses,
             vpc_security_group_ids=[around.firewall.group_id(role)],
             iam_instance_profile=around.access.profile_name(role),

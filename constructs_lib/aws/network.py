@@ -59,6 +59,8 @@ class Network(Construct):
     subnets: Mapping[str, ZoneSubnets]
     public_road: tuple[TerraformElement, ...]
     private_road: tuple[TerraformElement, ...]
+    route_tables: Mapping[str, str]
+    """Zone → the route table of its nodes, as an expression: routes to other sites are put there."""
     public_addresses: bool | None
     """What machines ask for: no ordinary public address (False), or what the subnets say: none (None)."""
 
@@ -102,15 +104,24 @@ class Network(Construct):
 
     @staticmethod
     def existing(
-        scope: Scope, id: str, *, plan: SitePlan, vpc_id: str, subnets: Mapping[str, ZoneSubnets]
+        scope: Scope,
+        id: str,
+        *,
+        plan: SitePlan,
+        vpc_id: str,
+        subnets: Mapping[str, ZoneSubnets],
+        route_tables: Mapping[str, str] | None = None,
     ) -> Network:
         """A network that something else made: ids *and* ranges are given, nothing is looked up.
 
-        `subnets` has one entry per zone of the plan. SpecError when a zone is missing or a planned range does
-        not lie inside the subnet that is to hold it; `sites.<name>.ranges` in cluster.yaml is where plans are
-        fitted to subnets.
+        `subnets` has one entry per zone of the plan; `route_tables`, zone → id of the table of its control
+        and agents subnets, is needed where the cluster has other sites and gets the routes to them. SpecError
+        when a zone is missing or a planned range does not lie inside the subnet that is to hold it;
+        `sites.<name>.ranges` in cluster.yaml is where plans are fitted to subnets.
         """
-        return _ExistingNetwork(scope, id, plan=plan, vpc_id=vpc_id, subnets=subnets)
+        return _ExistingNetwork(
+            scope, id, plan=plan, vpc_id=vpc_id, subnets=subnets, route_tables=route_tables or {}
+        )
 
     def _public_routes(
         self, plan: SitePlan, made: Mapping[str, Resource], internet: Resource
@@ -169,6 +180,7 @@ class Network(Construct):
             subnet_id="${each.value.subnet}",
             route_table_id=Expr(f"{table.address}[each.value.zone].id"),
         )
+        self.route_tables = {zone.name: table.each(zone.name, "id") for zone in plan.zones}
         # Free, and backups and packages from S3 then don't pass (and pay) the NAT gateway.
         Resource(
             self,
@@ -177,7 +189,7 @@ class Network(Construct):
             vpc_id=self.vpc_id,
             service_name=f"com.amazonaws.{aws_of(plan).region}.s3",
             vpc_endpoint_type="Gateway",
-            route_table_ids=[table.each(zone.name, "id") for zone in plan.zones],
+            route_table_ids=list(self.route_tables.values()),
             tags=tags(plan, "s3"),
         )
         return (route, members)
@@ -202,7 +214,14 @@ class _ExistingNetwork(Network):
     """Holds the ids; makes no resource."""
 
     def __init__(
-        self, scope: Scope, id: str, *, plan: SitePlan, vpc_id: str, subnets: Mapping[str, ZoneSubnets]
+        self,
+        scope: Scope,
+        id: str,
+        *,
+        plan: SitePlan,
+        vpc_id: str,
+        subnets: Mapping[str, ZoneSubnets],
+        route_tables: Mapping[str, str],
     ) -> None:
         Construct.__init__(self, scope, id)
         TerraformStack.of(self)  # fails here and not later where `scope` is in no stack
@@ -210,6 +229,15 @@ class _ExistingNetwork(Network):
             _check_zone(plan, zone, subnets)
         self.vpc_id = vpc_id
         self.subnets = dict(subnets)
+        missing = [zone.name for zone in plan.zones if zone.name not in route_tables]
+        if plan.link and missing:
+            raise SpecError(
+                f"sites.{plan.name}.route_tables",
+                sorted(route_tables),
+                f"those of the zones {', '.join(missing)} too: they get the routes to other sites",
+            )
+        # Two zones may share one, and a table takes each route once.
+        self.route_tables = {table: table for table in route_tables.values()} if plan.link else {}
         self.public_road = ()
         self.private_road = ()
         self.public_addresses = False

@@ -20,6 +20,7 @@ from constructs_lib.openstack.quota import quota
 from constructs_lib.openstack.secrets import Secrets
 from constructs_lib.openstack.settings import openstack_of
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.user_data import Late
 from constructs_lib.terraform import Construct, Expr, Output
 
 
@@ -28,8 +29,9 @@ class MesosCluster(Construct):
 
     `network` puts it into a network that is there already. `output` is the name of the stack's output,
     `secret_values` gives expressions for secrets by name: a second cluster in the same stack needs both,
-    since names of outputs and variables are the stack's. The output is one JSON object, read by
-    `clustermesos` and by later stages:
+    since names of outputs and variables are the stack's. `late` gives the public addresses of other sites'
+    gateways that this one calls, by the late value's name (`gateway_public_address:SITE`). The output is one
+    JSON object, read by `clustermesos` and by later stages:
 
         cluster, site, platform ("openstack"), region, network (CIDR), network_id, subnet_id
         nodes         name → {role, zone, address, instance_id}; agents are not listed, see pools
@@ -51,6 +53,7 @@ class MesosCluster(Construct):
         network: Network | None = None,
         output: str = "cluster",
         secret_values: Mapping[str, str] | None = None,
+        late: Late | None = None,
     ) -> None:
         super().__init__(scope, id)
         self._plan = plan
@@ -64,8 +67,8 @@ class MesosCluster(Construct):
             "secrets": Secrets(self, "secrets", plan=plan, roles=roles, values=secret_values),
             "image": machine_image(self, plan),
         }
-        self.gateway = Gateway(self, "gateway", **shared) if Role.GATEWAY in roles else None
-        shared["late"] = self.gateway.late_values if self.gateway else {}
+        self.gateway = Gateway(self, "gateway", late=late, **shared) if Role.GATEWAY in roles else None
+        shared["late"] = self._late = {**(late or {}), **(self.gateway.late_values if self.gateway else {})}
         self.masters = Masters(self, "masters", **shared) if Role.MASTER in roles else None
         self.consul = ConsulNode(self, "consul", **shared) if Role.CONSUL in roles else None
         self.pools = {
@@ -77,7 +80,7 @@ class MesosCluster(Construct):
     def _describe(self) -> dict[str, Any]:
         plan = self._plan
         groups = [part.machines for part in (self.gateway, self.masters, self.consul, self.edge) if part]
-        late: dict[str, Expr] = dict(self.gateway.late_values) if self.gateway else {}
+        late: dict[str, Expr] = dict(self._late)
         for machines in groups:
             late |= machines.late_values
         return {

@@ -19,7 +19,15 @@ from constructs_lib.openstack.tags import neutron_tags
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.traffic import ANYWHERE
 from constructs_lib.sites.names import prefix
-from constructs_lib.sites.openings import Opening, from_networks, from_nodes, to_networks, to_nodes
+from constructs_lib.sites.openings import (
+    Opening,
+    from_networks,
+    from_nodes,
+    into_gateway,
+    out_of_gateway,
+    to_networks,
+    to_nodes,
+)
 from constructs_lib.terraform import Construct, Resource, TerraformElement, literal
 from constructs_lib.terraform.local_value import local_value
 from constructs_lib.terraform.naming import place_of
@@ -59,11 +67,24 @@ class Firewall(Construct):
             tags=neutron_tags(plan),
         )
         self.rule_count = 0
-        inward = [*from_nodes(plan, self.roles), *from_networks(plan, self.roles)]
-        outward = [*to_nodes(plan, self.roles), *to_networks(plan, self.roles), *self._to_resolvers(plan)]
+        # The gateway's port speaks for other sites' networks too, and neutron counts these as its group.
+        self._by_name = [role for role in self.roles if role is not Role.GATEWAY or plan.link is None]
+        self._gateways = tuple(zone.roles[Role.GATEWAY] for zone in plan.zones)
+        inward = [
+            *from_nodes(plan, self.roles),
+            *from_networks(plan, self.roles),
+            *into_gateway(plan, self.roles),
+        ]
+        outward = [
+            *to_nodes(plan, self.roles),
+            *to_networks(plan, self.roles),
+            *out_of_gateway(plan, self.roles),
+            *self._to_resolvers(plan),
+        ]
         self.rules: tuple[TerraformElement, ...] = (
             *self._rules("ingress", inward),
             *self._rules("egress", outward),
+            *self._too_large(plan),
         )
 
     def group_id(self, role: Role) -> str:
@@ -91,15 +112,43 @@ class Firewall(Construct):
         by_group: dict[str, Mapping[str, Any]] = {}
         by_range: dict[str, Mapping[str, Any]] = {}
         for opening in openings:
-            if opening.peer:
+            if opening.peer in self._by_name:
                 made = self._rule(opening) | {"peer": self.group_id(opening.peer)}
                 by_group.setdefault(_key(opening, opening.peer.value), made)
-            for network in opening.networks:
+                continue
+            for network in self._gateways if opening.peer else opening.networks:
                 # Canonical, as IPv4Network writes it: neutron stores it so, and would differ for ever.
                 by_range.setdefault(_key(opening, str(network)), self._rule(opening) | {"peer": str(network)})
         return (
             *self._made(f"{direction}-by-group", direction, by_group, "remote_group_id"),
             *self._made(f"{direction}-by-range", direction, by_range, "remote_ip_prefix"),
+        )
+
+    def _too_large(self, plan: SitePlan) -> Iterator[TerraformElement]:
+        """The gateway's word that a packet was too large for a tunnel."""
+        rules = {
+            f"{role}/{direction}": {"group": self.group_id(role), "direction": direction}
+            for role in self.roles
+            for direction in ("ingress", "egress")
+        }
+        if plan.link is None:
+            return
+        self.rule_count += len(rules)
+        yield Resource(
+            self,
+            "too-large",
+            "openstack_networking_secgroup_rule_v2",
+            for_each=rules,
+            security_group_id="${each.value.group}",
+            direction="${each.value.direction}",
+            ethertype="IPv4",
+            protocol="icmp",
+            # For ICMP these are type and code: destination unreachable, fragmentation needed.
+            port_range_min=3,
+            port_range_max=4,
+            remote_ip_prefix=str(plan.network),
+            description="path MTU",
+            lifecycle={"ignore_changes": ["description"]},
         )
 
     def _rule(self, opening: Opening) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from constructs_lib.openstack.floating_ip import floating_ips
 from constructs_lib.openstack.machines import Machines, Surroundings
 from constructs_lib.openstack.network import Network
 from constructs_lib.openstack.secrets import Secrets
-from constructs_lib.plan.model import SitePlan
+from constructs_lib.plan.model import SiteLink, SitePlan
 from constructs_lib.sites.user_data import Late
-from constructs_lib.terraform import Construct, Expr
+from constructs_lib.terraform import Construct, Expr, Resource
 
 
 class Gateway(Construct):
@@ -42,6 +42,22 @@ class Gateway(Construct):
             )
         }
         self.machines.boot({**self.late_values, **(late or {})})
+        if plan.link:
+            self._lead_to(plan.link, network)
+
+    def _lead_to(self, link: SiteLink, network: Network) -> None:
+        """Routes to other sites, through this machine's port, which outlives it."""
+        Resource(
+            self,
+            "site-routes",
+            "openstack_networking_router_route_v2",
+            for_each={site.name: str(site.network) for site in link.sites},
+            router_id=network.router_id,
+            destination_cidr="${each.value}",
+            next_hop=str(self._first.address),
+            # A router takes a next hop only inside of a subnet that it has an interface in.
+            depends_on=network.road,
+        )
 
     @property
     def public_address(self) -> str:

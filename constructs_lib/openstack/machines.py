@@ -137,7 +137,14 @@ class Machines:
             "openstack_networking_port_v2",
             for_each={node.name: str(node.address) for node in self.nodes},
             **port(self._plan, self._role, self._around, address="${each.value}"),
+            allowed_address_pairs=self._others() or None,
         )
+
+    def _others(self) -> list[dict[str, str]]:
+        """What the gateway's port may speak for besides its own address: packets of other sites."""
+        if self._role is not Role.GATEWAY or self._plan.link is None:
+            return []
+        return [{"ip_address": str(site.network)} for site in self._plan.link.sites]
 
     def _instances(self, late: Late) -> Resource:
         plan, role = self._plan, self._role

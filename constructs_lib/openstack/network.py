@@ -34,6 +34,8 @@ class Network(Construct):
     network_id: str
     subnet_id: str
     road: tuple[TerraformElement, ...]
+    router_id: str | None
+    """The router's id, as an expression; None where it is not known."""
 
     def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
         super().__init__(scope, id)
@@ -54,14 +56,30 @@ class Network(Construct):
 
     @staticmethod
     def existing(
-        scope: Scope, id: str, *, plan: SitePlan, network_id: str, subnet_id: str, range: IPv4Network
+        scope: Scope,
+        id: str,
+        *,
+        plan: SitePlan,
+        network_id: str,
+        subnet_id: str,
+        range: IPv4Network,
+        router_id: str | None = None,
     ) -> Network:
         """A network that something else made: ids *and* range are given, nothing is looked up.
 
-        SpecError when the site's network does not lie inside the subnet's `range`. Its DHCP must not give
-        away the plan's addresses: an allocation pool apart from them.
+        `router_id` is needed where the cluster has other sites: that router gets the routes to them.
+        SpecError when it is missing, or the site's network does not lie inside the subnet's `range`. Its DHCP
+        must not give away the plan's addresses: an allocation pool apart from them.
         """
-        return _ExistingNetwork(scope, id, plan=plan, network_id=network_id, subnet_id=subnet_id, range=range)
+        return _ExistingNetwork(
+            scope,
+            id,
+            plan=plan,
+            network_id=network_id,
+            subnet_id=subnet_id,
+            range=range,
+            router_id=router_id,
+        )
 
     @cached_property
     def pool(self) -> str:
@@ -102,6 +120,7 @@ class Network(Construct):
             external_network_id=self._external.ref("id"),
             tags=neutron_tags(plan),
         )
+        self.router_id = router.ref("id")
         interface = Resource(
             self,
             "interface",
@@ -124,6 +143,7 @@ class _ExistingNetwork(Network):
         network_id: str,
         subnet_id: str,
         range: IPv4Network,
+        router_id: str | None,
     ) -> None:
         Construct.__init__(self, scope, id)
         TerraformStack.of(self)  # fails here and not later where `scope` is in no stack
@@ -133,7 +153,14 @@ class _ExistingNetwork(Network):
                 f"{subnet_id} with {range}",
                 f"a subnet that holds {plan.network}, or a smaller network in cluster.yaml",
             )
+        if plan.link and router_id is None:
+            raise SpecError(
+                f"sites.{plan.name}.router_id",
+                None,
+                "the id of the subnet's router, which gets the routes to the cluster's other sites",
+            )
         self._plan = plan
+        self.router_id = router_id
         self.network_id = network_id
         self.subnet_id = subnet_id
         self.road = ()

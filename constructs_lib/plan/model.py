@@ -328,6 +328,8 @@ class ClusterPlan:
 
     name: str
     sites: Mapping[str, SitePlan]
+    order: tuple[str, ...]
+    """The sites as they are deployed: each calls gateways of those before it."""
     state: StateSpec
     secrets: tuple[PlannedSecret, ...]
     """Those of all sites, and the authorities that sign them."""

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ResolvedSoftware, Role, Secret
 from constructs_lib.plan.addresses import cut, node_address, pool_range, require_room
-from constructs_lib.plan.link import Ranges, link_of, passages, public_address, relays
+from constructs_lib.plan.link import Ranges, calling_order, link_of, passages, public_address, relays
 from constructs_lib.plan.lock import Lock, SiteLock, complete, wanted_nodes
 from constructs_lib.plan.model import (
     ClusterPlan,
@@ -74,6 +74,7 @@ def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
     return ClusterPlan(
         name=spec.name,
         sites=sites,
+        order=calling_order(spec),
         state=spec.state,
         # A secret that all sites share is named once.
         secrets=tuple({secret.name: secret for named in secrets.values() for secret in named}.values()),

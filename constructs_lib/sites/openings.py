@@ -71,25 +71,41 @@ def to_networks(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
                 yield _opening(role, egress.name, egress, networks=egress.networks)
 
 
-def through_gateway(plan: SitePlan, roles: Sequence[Role]) -> tuple[list[Opening], list[Opening]]:
-    """What passes the gateway of a linked site: into it, from its own nodes; and out of it, to them.
+def into_gateway(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
+    """What the site's own nodes send through their gateway to other sites.
 
-    A platform that looks at each machine's own packets sees these at the gateway too. What comes and goes
-    through the tunnels it sees as one stream of the gateway's.
+    A platform that looks at each machine's own packets sees these at the gateway too; what comes and goes
+    through the tunnels it sees as one stream.
     """
-    into = [
-        _opening(Role.GATEWAY, f"{_outward(each.rule)}-in-{each.to_site}", each.rule, peer=each.source)
-        for each in _leaving(plan)
-        if each.source in roles
-    ]
-    out = {
-        f"{each.rule.to}/{each.rule.name}": _opening(
-            Role.GATEWAY, f"{each.rule.name}-of-{each.rule.to}", each.rule, peer=each.rule.to
+    for passage in _leaving(plan) if Role.GATEWAY in roles else ():
+        rule, source = passage.rule, passage.source
+        name = f"{_outward(rule)}-in-{passage.to_site}-from-{source}"
+        here = source in roles
+        yield _opening(
+            Role.GATEWAY,
+            name,
+            rule,
+            peer=source if here else None,
+            networks=() if here else passage.sources,
         )
-        for each in (plan.link.passages if plan.link else ())
-        if each.to_site == plan.name and each.rule.to in roles
-    }
-    return into, list(out.values())
+
+
+def out_of_gateway(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
+    """What nodes of other sites send through the gateway to the site's own."""
+    seen: set[str] = set()
+    for passage in plan.link.passages if plan.link and Role.GATEWAY in roles else ():
+        rule = passage.rule
+        name = f"{rule.name}-to-{rule.to}"
+        if passage.to_site == plan.name and name not in seen:
+            seen.add(name)
+            here = rule.to in roles
+            yield _opening(
+                Role.GATEWAY,
+                name,
+                rule,
+                peer=rule.to if here else None,
+                networks=() if here else passage.destinations,
+            )
 
 
 def _leaving(plan: SitePlan) -> Iterator[Passage]:

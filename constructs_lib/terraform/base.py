@@ -112,6 +112,15 @@ if TYPE_CHECKING:
 
         def __init__(self, scope: Construct, id: str, **config: object) -> None: ...
 
+    class TerraformLocal(TerraformElement):
+        """A local value of the root module."""
+
+        def __init__(self, scope: Construct, id: str, expression: object) -> None: ...
+        @property
+        def as_string(self) -> str:
+            """The engine's token for it, good in other stacks too."""
+            raise NotImplementedError
+
     class TerraformBackend(TerraformElement):
         """Where the state is kept."""
 
@@ -129,6 +138,7 @@ else:
     TerraformBackend = engine.TerraformBackend
     TerraformDataSource = engine.TerraformDataSource
     TerraformElement = engine.TerraformElement
+    TerraformLocal = engine.TerraformLocal
     TerraformOutput = engine.TerraformOutput
     TerraformProvider = engine.TerraformProvider
     TerraformRemoteState = engine.TerraformRemoteState
@@ -142,6 +152,7 @@ __all__ = [
     "TerraformBackend",
     "TerraformDataSource",
     "TerraformElement",
+    "TerraformLocal",
     "TerraformOutput",
     "TerraformProvider",
     "TerraformRemoteState",
