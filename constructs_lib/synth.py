@@ -126,24 +126,23 @@ def _render_ahead(planned: ClusterPlan) -> None:
 
 def _build(planned: ClusterPlan, workspace: Workspace, outdir: Path) -> tuple[Any, dict[str, _Stack]]:
     """The app with a stack per site. A site's platform is the module of that name beside this one."""
-    from constructs_lib.terraform import App, TerraformStack
-    from constructs_lib.terraform.cross_stack import offer, take
+    from constructs_lib.terraform import App, Offered, TerraformStack, offer, take
 
     app = App(outdir=str(outdir))
     wanted = {value for site in planned.sites.values() for value in _taken(site)}
     stacks: dict[str, _Stack] = {}
-    offered: dict[str, Any] = {}
+    offered: dict[str, Offered] = {}
     for name in planned.order:
         site = planned.site(name)
         platform = importlib.import_module(f"constructs_lib.{site.platform}")
         stack = TerraformStack(app, stack_name(planned, name))
         _place_state(stack, planned, name, workspace, outdir)
         platform.site_provider(stack, site)
-        late = {value: take(stack, _local_name(value), offered[value]) for value in _taken(site)}
+        late = {value: take(stack, value, offered[value]) for value in _taken(site)}
         cluster = platform.MesosCluster(stack, planned.name, plan=site, late=late)
         for value, expression in cluster.gateway.late_values.items():
             if value in wanted:
-                offered[value] = offer(stack, _local_name(value), expression)
+                offered[value] = offer(stack, value, expression)
         stacks[name] = _Stack(stack_name(planned, name), stack)
     return app, stacks
 
@@ -152,10 +151,6 @@ def _taken(site: SitePlan) -> tuple[str, ...]:
     """The late values of other sites that the site's texts ask for."""
     peers = site.link.peers if site.link else ()
     return tuple(peer.address.name for peer in peers if isinstance(peer.address, LateValue))
-
-
-def _local_name(late: str) -> str:
-    return late.replace(":", "_").replace("-", "_")
 
 
 def _place_state(stack: Any, planned: ClusterPlan, site: str, workspace: Workspace, outdir: Path) -> None:

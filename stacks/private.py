@@ -7,6 +7,7 @@ Secrets are variables of the stack, named as the plan names them: TF_VAR_zookeep
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from constructs import Construct
@@ -28,16 +29,21 @@ from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
-from constructs_lib.terraform import App, Output, TerraformStack, local_backend
+from constructs_lib.terraform import App, Offered, Output, TerraformStack, local_backend, take
 
 
 class PrivateCloud(TerraformStack):
     """One OpenStack site: what `MesosCluster` does, spelled out."""
 
-    def __init__(self, scope: Construct, id: str, site: SitePlan) -> None:
+    def __init__(
+        self, scope: Construct, id: str, site: SitePlan, offered: Mapping[str, Offered] | None = None
+    ) -> None:
         super().__init__(scope, id)
         local_backend(self, f"{id}.tfstate")
         site_provider(self, site)
+
+        # Where the gateways of other sites are that this one calls (see stacks/hybrid.py).
+        elsewhere = {value: take(self, value, found) for value, found in (offered or {}).items()}
 
         # The ground that every machine stands on.
         network = Network(self, "network", plan=site)
@@ -50,16 +56,17 @@ class PrivateCloud(TerraformStack):
         }
 
         # The machines. Leave one out, or give it another firewall, and it is your own cloud.
-        gateway = Gateway(self, "gateway", **ground)
-        late = gateway.late_values
-        Masters(self, "masters", late=late, **ground)
+        self.gateway = Gateway(self, "gateway", late=elsewhere, **ground)
+        late = {**elsewhere, **self.gateway.late_values}
+        if site.name == site.home:
+            Masters(self, "masters", late=late, **ground)
         ConsulNode(self, "consul", late=late, **ground)
         for pool in site.pools:
             AgentPool(self, f"agents-{pool.name}", pool=pool.name, late=late, **ground)
         if site.edge_spec:
             edge = Edge(self, "edge", late=late, **ground)
             Output(self, "edge_endpoints", edge.endpoints)
-        Output(self, "gateway_address", gateway.public_address)
+        Output(self, "gateway_address", self.gateway.public_address)
 
 
 def main() -> None:

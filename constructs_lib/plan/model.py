@@ -160,6 +160,14 @@ class LinkPeer:
     """Where this gateway calls it; None where it is the one that calls."""
     port: int
 
+    @property
+    def endpoint(self) -> str | None:
+        """`vpn.example.org:443`, a late value as its marker; None where it is the one that calls."""
+        if self.address is None:
+            return None
+        host = self.address.marker if isinstance(self.address, LateValue) else self.address
+        return f"{host}:{self.port}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SiteLink:

@@ -72,40 +72,47 @@ def to_networks(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
 
 
 def into_gateway(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
-    """What the site's own nodes send through their gateway to other sites.
+    """What the site's own nodes send through their gateway to other sites, where that is not open anyway.
 
     A platform that looks at each machine's own packets sees these at the gateway too; what comes and goes
     through the tunnels it sees as one stream.
     """
-    for passage in _leaving(plan) if Role.GATEWAY in roles else ():
+    if Role.GATEWAY not in roles:
+        return
+    seen = {_what(opening) for opening in from_nodes(plan, roles) if opening.role is Role.GATEWAY}
+    for passage in _leaving(plan):
         rule, source = passage.rule, passage.source
-        name = f"{_outward(rule)}-in-{passage.to_site}-from-{source}"
-        here = source in roles
-        yield _opening(
-            Role.GATEWAY,
-            name,
-            rule,
-            peer=source if here else None,
-            networks=() if here else passage.sources,
-        )
+        name = f"{_outward(rule)}-elsewhere-from-{source}"
+        peer = source if source in roles else None
+        opening = _opening(Role.GATEWAY, name, rule, peer=peer, networks=() if peer else passage.sources)
+        if _what(opening) not in seen:
+            seen.add(_what(opening))
+            yield opening
 
 
 def out_of_gateway(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
-    """What nodes of other sites send through the gateway to the site's own."""
-    seen: set[str] = set()
-    for passage in plan.link.passages if plan.link and Role.GATEWAY in roles else ():
+    """What nodes of other sites send through the gateway to the site's own, where that is not open anyway."""
+    if Role.GATEWAY not in roles:
+        return
+    seen = {_what(opening) for opening in to_nodes(plan, roles) if opening.role is Role.GATEWAY}
+    for passage in plan.link.passages if plan.link else ():
         rule = passage.rule
-        name = f"{rule.name}-to-{rule.to}"
-        if passage.to_site == plan.name and name not in seen:
-            seen.add(name)
-            here = rule.to in roles
-            yield _opening(
-                Role.GATEWAY,
-                name,
-                rule,
-                peer=rule.to if here else None,
-                networks=() if here else passage.destinations,
-            )
+        peer = rule.to if rule.to in roles else None
+        opening = _opening(
+            Role.GATEWAY,
+            f"{rule.name}-to-{rule.to}",
+            rule,
+            peer=peer,
+            networks=() if peer else passage.destinations,
+        )
+        if passage.to_site == plan.name and _what(opening) not in seen:
+            seen.add(_what(opening))
+            yield opening
+
+
+def _what(opening: Opening) -> tuple[object, ...]:
+    """What a cloud compares: it takes no rule twice, whatever its name."""
+    return (opening.port, opening.last, opening.protocol, opening.peer, opening.networks)
 
 
 def _leaving(plan: SitePlan) -> Iterator[Passage]:

@@ -26,6 +26,7 @@ from constructs_lib.terraform.hcl import Expr, literal, to_hcl
 if TYPE_CHECKING:
     from constructs_lib.terraform.base import Construct as Scope
     from constructs_lib.terraform.base import TerraformElement, TerraformStack
+    from constructs_lib.terraform.cross_stack import Offered, offer, take
     from constructs_lib.terraform.naming import NamedConstruct as Construct
     from constructs_lib.terraform.provider import Provider
     from constructs_lib.terraform.resource import DataSource, Resource
@@ -37,6 +38,7 @@ _HOMES = {
     "Backend": "stack:Backend",
     "Construct": "naming:NamedConstruct",
     "DataSource": "resource:DataSource",
+    "Offered": "cross_stack:Offered",
     "Output": "values:Output",
     "Provider": "provider:Provider",
     "Resource": "resource:Resource",
@@ -46,7 +48,9 @@ _HOMES = {
     "Variable": "values:Variable",
     "backend": "stack:backend",
     "local_backend": "stack:local_backend",
+    "offer": "cross_stack:offer",
     "synth_json": "stack:synth_json",
+    "take": "cross_stack:take",
 }
 
 __all__ = [
@@ -55,6 +59,7 @@ __all__ = [
     "Construct",
     "DataSource",
     "Expr",
+    "Offered",
     "Output",
     "Provider",
     "Resource",
@@ -66,7 +71,9 @@ __all__ = [
     "engine_name",
     "literal",
     "local_backend",
+    "offer",
     "synth_json",
+    "take",
     "to_hcl",
     "warm_engine",
 ]

@@ -6,22 +6,26 @@ that order. It finds references only in elements of its own, so that both ends a
 
 from __future__ import annotations
 
+import re
+
 from constructs_lib.terraform.base import TerraformLocal, TerraformStack
 from constructs_lib.terraform.hcl import Expr
 
+Offered = TerraformLocal
 
-def offer(stack: TerraformStack, name: str, value: Expr) -> TerraformLocal:
-    """`value` as the local value `name` of `stack`, for `take`."""
+
+def offer(stack: TerraformStack, name: str, value: Expr) -> Offered:
+    """`value` of `stack`, for `take` in stacks of the same app; `name` as a local value shows what it is."""
     return _local(stack, name, str(value))
 
 
-def take(stack: TerraformStack, name: str, offered: TerraformLocal) -> Expr:
-    """Another stack's value as the local value `name` of `stack`; returns the reference to it."""
-    _local(stack, name, offered.as_string)
-    return Expr(f"local.{name}")
+def take(stack: TerraformStack, name: str, offered: Offered) -> Expr:
+    """Another stack's value in `stack`, as a reference to a local value there."""
+    return Expr(f"local.{_local(stack, name, offered.as_string).friendly_unique_id}")
 
 
 def _local(stack: TerraformStack, name: str, text: str) -> TerraformLocal:
-    local = TerraformLocal(stack, name, text)
-    local.override_logical_id(name)
+    word = re.sub(r"\W", "_", name)
+    local = TerraformLocal(stack, word, text)
+    local.override_logical_id(word)
     return local

@@ -20,15 +20,15 @@ UPDATE = "python -m tests.aws.test_golden"
 def text(case: str) -> str:
     stack = cluster_stack(site_plan(case))
     stack["locals"] = {
-        name: _late_values(value) if name.endswith("_user_data") else value
+        name: late_values(value) if name.endswith("_user_data") else value
         for name, value in stack["locals"].items()
     }
     return json.dumps(stack, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _late_values(texts: str | dict[str, str]) -> Any:
+def late_values(texts: str | dict[str, str]) -> Any:
     if isinstance(texts, dict):
-        return {key: _late_values(text) for key, text in texts.items()}
+        return {key: late_values(text) for key, text in texts.items()}
     assert texts.startswith("#cloud-config\n")
     return ["#cloud-config", *re.findall(r"(?<!\$)\$\{[^}]*\}", texts)]
 

@@ -25,18 +25,20 @@ class Cluster:
     folder: Path
     settings: dict[str, Any]
     environ: dict[str, str]
+    site_name: str = "eu"
+    """The site whose stack is planned and applied."""
     first_plan_shown: str = field(default="")
     """What `terraform show` prints of the first plan that was applied."""
 
     @property
     def site(self) -> dict[str, Any]:
-        """The settings of site eu, to be changed in place."""
-        site: dict[str, Any] = self.settings["sites"]["eu"]
+        """The settings of the site, to be changed in place."""
+        site: dict[str, Any] = self.settings["sites"][self.site_name]
         return site
 
     @property
     def stack(self) -> Path:
-        return self.folder / "cdktf.out" / "stacks" / "demo-eu"
+        return self.folder / "cdktf.out" / "stacks" / f"demo-{self.site_name}"
 
     @property
     def terraform(self) -> Terraform:
