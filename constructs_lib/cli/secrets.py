@@ -33,8 +33,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--renew",
         nargs="+",
         default=[],
-        metavar="CERTIFICATE",
-        help="sign these certificates anew; deploy or `clustermesos nodes apply` takes them to the nodes",
+        metavar="NAME",
+        help="sign these certificates anew, or make new keys for links between sites (link-keys: all of "
+        "them); deploy and `clustermesos nodes apply` take them to the nodes",
     )
     parser.set_defaults(run=run)
 

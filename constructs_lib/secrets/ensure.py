@@ -17,7 +17,7 @@ from pathlib import Path
 from constructs_lib.errors import SecretsError
 from constructs_lib.plan.model import PlannedSecret
 from constructs_lib.secrets.store import locked, read_store, write_private, write_store
-from constructs_lib.secrets.values import new_secret
+from constructs_lib.secrets.values import new_secret, private_half
 
 TFVARS_FILE = "secrets.auto.tfvars.json"
 """Terraform reads it by itself, and it wins over TF_VAR_…, without a word."""
@@ -59,24 +59,39 @@ def states(
     )
 
 
-def renew(secrets: Iterable[PlannedSecret], names: Collection[str], store: Path) -> None:
-    """Sign the named certificates anew, by the authority that is in the store; nothing else may be renewed.
+LINK_KEYS = "link-keys"
+"""Stands for the keys of all links between sites where names are given."""
+_RENEWED = ("certificate", "wireguard_key")
 
-    SecretsError when a name is no certificate's, or the authority is not here.
+
+def renew(secrets: Iterable[PlannedSecret], names: Collection[str], store: Path) -> None:
+    """Sign the named certificates anew, by the authority that is in the store, and make new keys of links.
+
+    A key's public half goes with it. Nothing else may be renewed: SecretsError when a name is another
+    secret's, or the authority is not here.
     """
     known = {secret.name: secret for secret in secrets}
-    possible = sorted(name for name, secret in known.items() if secret.declared.kind == "certificate")
-    if wrong := sorted(set(names) - set(possible)):
-        allowed = ", ".join(possible) or "there is none"
-        raise SecretsError(f"--renew: got {', '.join(wrong)}, expected a certificate: {allowed}")
+    possible = sorted(name for name, secret in known.items() if secret.declared.kind in _RENEWED)
+    links = [name for name in possible if known[name].declared.kind == "wireguard_key"]
+    wanted = {*names} - {LINK_KEYS} | {*(links if LINK_KEYS in names else ())}
+    if wrong := sorted(wanted - set(possible)) or (LINK_KEYS in names and not links and [LINK_KEYS]):
+        allowed = ", ".join([*possible, *([LINK_KEYS] if links else [])]) or "there is none"
+        raise SecretsError(
+            f"--renew: got {', '.join(wrong)}, expected a certificate or a link's key: {allowed}"
+        )
     with locked(store):
         held = read_store(store)
-        lacking = sorted({known[name].declared.signed_by or "" for name in names} - set(held))
+        signers = {known[name].declared.signed_by for name in wanted} - {None}
+        lacking = sorted(str(signer) for signer in signers if signer not in held)
         if lacking:
             raise SecretsError(
                 f"{', '.join(lacking)}: not in {store}, and only it can sign; get it from whoever keeps it"
             )
-        write_store(store, held | {name: new_secret(known[name], held) for name in names})
+        for name in wanted:
+            held = held | {name: new_secret(known[name], held)}
+        halves = [s for s in known.values() if s.declared.kind == "wireguard_public_key"]
+        held = held | {half.name: new_secret(half, held) for half in halves if private_half(half) in wanted}
+        write_store(store, held)
 
 
 def ensure(

@@ -43,8 +43,13 @@ def new_secret(secret: PlannedSecret, others: Mapping[str, str]) -> str:
     if declared.kind == "certificate":
         return certificates.new_certificate(others[declared.signed_by or ""], secret.dns_names)
     if declared.kind == "wireguard_public_key":
-        return wireguard_public_key(others[secret.name.replace(declared.name, declared.signed_by or "", 1)])
+        return wireguard_public_key(others[private_half(secret)])
     return new_value(declared.kind)
+
+
+def private_half(public: PlannedSecret) -> str:
+    """The name of the key that a planned public key is half of."""
+    return f"{public.declared.signed_by}{public.name.removeprefix(public.declared.name)}"
 
 
 def _ssh_key() -> str:

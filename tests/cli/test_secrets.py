@@ -12,6 +12,7 @@ from constructs_lib.plan.plan import plan
 from constructs_lib.secrets import certificates
 from constructs_lib.secrets.certificates import expires
 from constructs_lib.secrets.store import write_store
+from constructs_lib.secrets.values import wireguard_public_key
 from constructs_lib.spec.model import ClusterSpec
 
 CLUSTER = """\
@@ -161,8 +162,8 @@ def test_renewing_signs_that_certificate_anew_and_leaves_all_else(
     assert after["cluster_authority_certificate"] in after["cluster_authority"]
 
 
-@pytest.mark.parametrize("name", ["consul_gossip_key", "cluster_authority", "typo"])
-def test_nothing_but_a_certificate_is_renewed(
+@pytest.mark.parametrize("name", ["consul_gossip_key", "cluster_authority", "link-keys", "typo"])
+def test_nothing_but_a_certificate_is_renewed_where_there_is_no_link(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     main(["secrets"])
@@ -170,7 +171,7 @@ def test_nothing_but_a_certificate_is_renewed(
 
     assert main(["secrets", "--renew", name]) == 2
 
-    assert f"--renew: got {name}, expected a certificate: " in capsys.readouterr().err
+    assert f"--renew: got {name}, expected a certificate or a link's key: " in capsys.readouterr().err
     assert stored(folder) == before
 
 
@@ -185,3 +186,37 @@ def test_without_its_authority_no_certificate_is_renewed(
     assert main(["secrets", "--renew", CERTIFICATE]) == 2
     assert "cluster_authority: not in " in capsys.readouterr().err
     assert stored(folder) == held
+
+
+OTHER_SITE = """\
+  dc1:
+    platform: aws
+    aws: {region: us-east-1}
+    network: 10.30.0.0/16
+admin:
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "sites"),
+    [
+        (["link-keys"], ["dc1", "eu"]),
+        (["wireguard_key_eu"], ["eu"]),
+        (["link-keys", CERTIFICATE], ["dc1", "eu"]),
+    ],
+)
+def test_new_keys_of_links_come_with_their_public_halves(
+    folder: Path, names: list[str], sites: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "cluster.yaml").write_text(CLUSTER.replace("admin:\n", OTHER_SITE))
+    main(["secrets"])
+    before = stored(folder)
+
+    assert main(["secrets", "--renew", *names]) == 0
+
+    after = stored(folder)
+    halves = {f"wireguard_{half}_{site}" for half in ("key", "public_key") for site in sites}
+    assert {name for name in after if after[name] != before[name]} == halves | {*names} - {"link-keys"}
+    for site in sites:
+        assert wireguard_public_key(after[f"wireguard_key_{site}"]) == after[f"wireguard_public_key_{site}"]
+    assert not [value for value in after.values() if value in capsys.readouterr().out]
