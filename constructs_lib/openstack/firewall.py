@@ -67,8 +67,9 @@ class Firewall(Construct):
             tags=neutron_tags(plan),
         )
         self.rule_count = 0
-        # The gateway's port speaks for other sites' networks too, and neutron counts these as its group.
-        self._by_name = [role for role in self.roles if role is not Role.GATEWAY or plan.link is None]
+        # With other sites the gateway's port speaks for their networks too, and neutron counts these as its
+        # group. By range from the start, so that a second site later replaces no rule.
+        self._by_name = [role for role in self.roles if role is not Role.GATEWAY]
         self._gateways = tuple(zone.roles[Role.GATEWAY] for zone in plan.zones)
         inward = [
             *from_nodes(plan, self.roles),

@@ -69,7 +69,9 @@ def test_the_same_ports_are_open_to_the_same_peers(case: str, direction: str) ->
         for peer in ([made["peer"]] if "peer" in made else made["ranges"])
     }
     openstack_rules = {
-        rule for rule in on_openstack.rules(on_openstack.firewall(other), direction) if rule[2] != 53
+        rule
+        for rule in on_openstack.named(on_openstack.rules(on_openstack.firewall(other), direction), other)
+        if rule[2] != 53
     }
 
     assert openstack_rules == aws_rules
