@@ -1,8 +1,9 @@
-"""The clusters whose node texts are looked at: the smallest, and one with everything."""
+"""The clusters whose node texts are looked at: small ones, one with everything, and some of several sites."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from constructs_lib.nodes.cloud_init import SecretSource
 from constructs_lib.nodes.model import NodeFile
@@ -45,6 +46,41 @@ WHOLE = {
     },
     "cloud_config": {"agent": {"packages": ["nfs-common"], "timezone": "Europe/Paris"}},
 }
+
+HYBRID: dict[str, Any] = {
+    "name": "hybrid",
+    "admin": {"networks": ["203.0.113.0/24"], "ssh_keys": [KEY]},
+    "software": {"components": {"registry": {"source": "apt"}}},
+    "sites": {
+        "eu": {
+            "platform": "aws",
+            "aws": {"region": "eu-west-3"},
+            "network": "10.20.0.0/16",
+            "masters": {"count": 1},
+            "agents": {"general": {"count": 1}},
+        },
+        "dc1": {
+            "platform": "openstack",
+            "network": "10.40.0.0/16",
+            "openstack": {"external_network": "public", "image": "ubuntu-24.04"},
+            "agents": {"private": {"count": 1}},
+        },
+    },
+}
+"""A home site, and one beside it that calls it."""
+
+RELAYED: dict[str, Any] = {
+    **HYBRID,
+    "name": "relayed",
+    "sites": {
+        "eu": HYBRID["sites"]["eu"],
+        **{
+            name: {**HYBRID["sites"]["dc1"], "network": network, "link": {"reachable": False}}
+            for name, network in {"dc1": "10.40.0.0/16", "dc2": "10.50.0.0/16"}.items()
+        },
+    },
+}
+"""Two sites that nobody can call: the home site passes on what they say to each other."""
 
 CASES = {"small": SMALL, "whole": WHOLE}
 

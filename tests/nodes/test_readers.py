@@ -27,7 +27,7 @@ from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.platforms import PLATFORMS
 from scripts.progress import ROOT
 from tests.conftest import need, tool
-from tests.nodes.clusters import SMALL, WHOLE, nodes
+from tests.nodes.clusters import HYBRID, RELAYED, SMALL, WHOLE, nodes
 
 COMPONENTS = Path(__file__).parents[1] / "components"
 
@@ -57,6 +57,9 @@ def every_node() -> tuple[NodeFiles, ...]:
     for spec in (SMALL, WHOLE, featured(), from_packages()):
         planned = plan(ClusterSpec.model_validate(spec)).site("eu")
         found += [render(planned, node) for node in nodes(planned)]
+    for spec in (HYBRID, RELAYED):
+        for planned in plan(ClusterSpec.model_validate(spec)).sites.values():
+            found += [render(planned, node) for node in nodes(planned)]
     return tuple(found)
 
 
@@ -171,6 +174,7 @@ READERS: tuple[tuple[str, Reader], ...] = (
     (r"/etc/systemd/system/.+", "all of a node's units together, below"),
     (r"/etc/clustermesos/firewall\.nft", nftables),
     (r"/etc/clustermesos/node\.env", environment_file),
+    (r"/etc/clustermesos/site-link\.json", json_text),
     (r"/etc/hosts", hosts),
     (r"/etc/chrony/chrony\.conf", chrony),
     (r"/home/[^/]+/\.ssh/authorized_keys", ssh_keys),
@@ -262,7 +266,9 @@ def test_no_row_is_for_a_file_that_no_node_has() -> None:
     assert unused == []
 
 
-@pytest.mark.parametrize("files", every_node(), ids=lambda files: f"{files.cluster}-{files.name}")
+@pytest.mark.parametrize(
+    "files", every_node(), ids=lambda files: f"{files.cluster}-{files.site}-{files.name}"
+)
 def test_systemd_finds_nothing_wrong_with_all_units_of_a_node_together(
     files: NodeFiles, tmp_path: Path
 ) -> None:
@@ -279,7 +285,11 @@ def test_systemd_finds_nothing_wrong_with_all_units_of_a_node_together(
             text = text.replace(program, "/bin/true")  # noqa: PLW2901 - of the same line
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    units = [name for name in ours if "/" not in name]
+    # A package's unit, for what we add to it.
+    added_to = {name.partition(".d/")[0] for name in ours if ".service.d/" in name} - set(ours)
+    for name in added_to:
+        (tmp_path / name).write_text("[Service]\nExecStart=/bin/true\n")
+    units = sorted({*added_to, *(name for name in ours if "/" not in name)})
     done = subprocess.run(
         [
             str(analyze),

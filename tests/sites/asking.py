@@ -1,0 +1,84 @@
+"""Asks what answering.py offers, as one node that asks another: python3 asking.py ADDRESS WORD…
+
+reach PORT…: JSON, `tcp/PORT` or `udp/PORT` → the address that the other end says it was asked from; a port
+that nothing answers on is left out. send PORT BYTES: sends so many, reads them back, and says the largest
+segment that the other end would send; exit code 1 if other bytes came back. pretend PORT SOURCE: a datagram
+that says it comes from that address, which the machine must have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+PATIENCE = 2.0
+"""Seconds; whoever expects an answer asks again."""
+
+
+def tcp(address: str, port: int) -> str:
+    try:
+        with socket.create_connection((address, port), timeout=PATIENCE) as connection:
+            return connection.makefile().readline().split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
+def udp(address: str, port: int) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(PATIENCE)
+        try:
+            asker.connect((address, port))
+            asker.send(b"?")
+            return asker.recv(100).decode()
+        except OSError:
+            return ""
+
+
+def reach(address: str, ports: list[int]) -> dict[str, str]:
+    with ThreadPoolExecutor(2 * len(ports)) as pool:
+        asked = {
+            f"{how.__name__}/{port}": pool.submit(how, address, port) for port in ports for how in (tcp, udp)
+        }
+        return {name: answer.result() for name, answer in asked.items() if answer.result()}
+
+
+def send(address: str, port: int, size: int) -> bool:
+    sent = os.urandom(size)
+    with socket.create_connection((address, port), timeout=150) as connection:
+        reader = connection.makefile("rb")
+        sys.stdout.write(reader.readline().split()[1].decode())
+
+        def give() -> None:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+
+        giver = threading.Thread(target=give, daemon=True)
+        giver.start()
+        back = reader.read()
+        giver.join()
+    return back == sent
+
+
+def pretend(address: str, port: int, source: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as liar:
+        liar.bind((source, 0))
+        liar.sendto(b"?", (address, port))
+
+
+def main() -> int:
+    address, word, *numbers = sys.argv[1:]
+    if word == "reach":
+        sys.stdout.write(json.dumps(reach(address, [int(number) for number in numbers])))
+    elif word == "pretend":
+        pretend(address, int(numbers[0]), numbers[1])
+    else:
+        return 0 if send(address, int(numbers[0]), int(numbers[1])) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
