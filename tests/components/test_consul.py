@@ -118,7 +118,7 @@ def test_policies_and_tokens_are_made_and_a_second_run_changes_nothing(
     assert [token["Description"] for token in json.loads(before)].count("agent") == 1
 
 
-@pytest.mark.parametrize("name", ["agent", "metrics", "service"])
+@pytest.mark.parametrize("name", ["agent", "metrics", "names", "service"])
 def test_a_changed_secret_is_a_token_beside_the_former_one_until_that_is_revoked(
     server: Agent, acl: object, name: str
 ) -> None:

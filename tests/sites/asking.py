@@ -3,7 +3,8 @@
 reach PORT…: JSON, `tcp/PORT` or `udp/PORT` → the address that the other end says it was asked from; a port
 that nothing answers on is left out. send PORT BYTES: sends so many, reads them back, and says the largest
 segment that the other end would send; exit code 1 if other bytes came back. pretend PORT SOURCE: a datagram
-that says it comes from that address, which the machine must have.
+that says it comes from that address, which the machine must have. name PORT NAME: the addresses of a name,
+asked of a DNS server by UDP, each on its line; exit code 1 where it has none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -69,12 +71,33 @@ def pretend(address: str, port: int, source: str) -> None:
         liar.sendto(b"?", (address, port))
 
 
+def name(address: str, port: int, asked: str) -> list[str]:
+    question = b"".join(bytes([len(label)]) + label.encode() for label in asked.split(".")) + b"\0\0\1\0\1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(15)
+        asker.connect((address, port))
+        asker.send(struct.pack(">6H", 1, 0x100, 1, 0, 0, 0) + question)
+        answer = asker.recv(4096)
+    # Every record's name is a pointer of two bytes, then type, class, time to live and length.
+    found, rest = [], answer[12 + len(question) :]
+    for _ in range(struct.unpack(">H", answer[6:8])[0]):
+        kind, length = struct.unpack(">H", rest[2:4])[0], struct.unpack(">H", rest[10:12])[0]
+        if kind == 1:
+            found.append(socket.inet_ntoa(rest[12 : 12 + length]))
+        rest = rest[12 + length :]
+    return found
+
+
 def main() -> int:
     address, word, *numbers = sys.argv[1:]
     if word == "reach":
         sys.stdout.write(json.dumps(reach(address, [int(number) for number in numbers])))
     elif word == "pretend":
         pretend(address, int(numbers[0]), numbers[1])
+    elif word == "name":
+        found = name(address, int(numbers[0]), numbers[1])
+        sys.stdout.write("\n".join(found))
+        return 0 if found else 1
     else:
         return 0 if send(address, int(numbers[0]), int(numbers[1])) else 1
     return 0

@@ -13,10 +13,11 @@ from scripts.tools import TOOLS
 
 LONG = 180
 """Seconds that anything may take that takes less than one where nothing else runs."""
-# What is written to /etc, /usr/local and /run stays in memory. It ends when the test's end of the pipe does.
+# What a node writes to stays in memory. It ends when the test's end of the pipe does.
 _BOOT = """set -eu
 mount -t tmpfs tmpfs /run
-for folder in etc usr/local; do
+mount -t tmpfs tmpfs /srv
+for folder in etc usr/local var/lib; do
     above="/run/above/$folder"
     mkdir -p "$above/upper" "$above/work"
     mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$above/upper,workdir=$above/work" "/$folder"

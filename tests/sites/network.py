@@ -72,8 +72,16 @@ class Site:
             self.router.run("ip", "route", "add", str(other.network), "via", self.addresses["gateway-1"])
 
     def put_files(self, name: str) -> None:
-        """The node's files as clustermesos-apply would put them, but for secrets of other components."""
+        """The node's users, files and secrets, as clustermesos-apply would put them; root owns all."""
         machine, files = self.machines[name], self.files(name)
+        for user in files.users:
+            for base, text in (
+                ("passwd", f"{user.name}:x:{user.uid}:{user.uid}::/:/bin/false\n"),
+                ("group", f"{user.name}:x:{user.uid}:\n"),
+            ):
+                known = machine.at(f"/etc/{base}").read_text()
+                if f"{user.name}:" not in known:
+                    machine.put(f"/etc/{base}", known + text)
         for file in files.files:
             text = shipped(file.path, file.content)
             for mark, value in {NODE_NAME: name, NODE_ADDRESS: self.addresses[name], **self.late()}.items():
@@ -83,8 +91,7 @@ class Site:
             machine.at(directory.path).mkdir(parents=True, exist_ok=True)
             machine.at(directory.path).chmod(directory.mode)
         for secret in files.secrets:
-            if secret.path.startswith("/etc/wireguard/"):
-                machine.put(secret.path, self.secrets[secret.name], secret.mode)
+            machine.put(secret.path, self.secrets[secret.name], secret.mode)
 
     def late(self) -> dict[str, str]:
         """Marker → value of the addresses that a platform chooses."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,6 +70,20 @@ def test_a_caller_whose_public_address_changed_is_followed(hybrid: Network) -> N
 
     until("the agent reaches the home site again", LONGEST, lambda: reaches_home(hybrid))
     assert "198.51.100.20:" in hybrid.sites["eu"].gateway.run("wg", "show", "sites", "endpoints")
+
+
+def test_a_caller_is_reached_after_a_silence_in_which_its_router_would_have_forgotten_it(
+    hybrid: Network,
+) -> None:
+    # Half a minute is the least that a router remembers.
+    hybrid.sites["dc1"].router.run(
+        "sysctl", "-qw", *(f"net.netfilter.nf_conntrack_udp_timeout{kind}=28" for kind in ("", "_stream"))
+    )
+    assert reaches_home(hybrid)
+
+    time.sleep(60)
+
+    assert any(hybrid.ask(HOME, ("dc1", AGENT), OTHER_PORT) for _ in range(3))
 
 
 def test_show_says_when_each_site_was_heard(hybrid: Network) -> None:

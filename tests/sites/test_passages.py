@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -15,10 +14,11 @@ from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
 from tests.lab.asking import seen, until
 from tests.nodes.clusters import HYBRID, RELAYED
-from tests.sites.machine import LONG
+from tests.sites.machine import LONG, Machine
 from tests.sites.network import AGENT, ANSWERING, ASKED, ASKING, PYTHON, Network, Place, asked, network
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
+GATEWAY = "gateway-1"
 GOSSIP = {"tcp/8300", "tcp/8302", "udp/8302"}
 HOME = ("eu", "master-1")
 TO_HOME = {"tcp/2181", "tcp/5050"}
@@ -49,13 +49,24 @@ DECLARED = {port.number for component in COMPONENTS for port in component.ports}
 PORTS = sorted((DECLARED | {4444}) - {SITE_LINK.port("wireguard").number})
 
 
-@pytest.fixture(params=[HYBRID, RELAYED], ids=["hybrid", "relayed"])
+def without_firewall(machine: Machine) -> None:
+    machine.run("nft", "delete", "table", "inet", "clustermesos")
+
+
+@pytest.fixture(
+    params=[(HYBRID, "gateways"), (RELAYED, "gateways"), (HYBRID, "nodes")],
+    ids=["hybrid-gateways", "relayed-gateways", "hybrid-nodes"],
+)
 def joined(request: pytest.FixtureRequest, programs: None) -> Iterator[Network]:
-    spec: dict[str, Any] = request.param
+    """Only the gateways' firewalls hold, or only those of all others: each has to be enough."""
+    spec, holding = request.param
     with network(plan(ClusterSpec.model_validate(spec))) as made:
         made.listen(*PORTS)
         for site in made.sites.values():
             site.link_up()
+            for name, machine in site.machines.items():
+                if (name == GATEWAY) != (holding == "gateways"):
+                    without_firewall(machine)
         yield made
 
 
@@ -64,7 +75,9 @@ def test_nodes_reach_what_the_plan_lets_through_with_their_own_address_and_nothi
 ) -> None:
     expected = EXPECTED["hybrid" if len(joined.sites) == 2 else "relayed"]
     places = [(site, name) for site, made in joined.sites.items() for name in made.machines]
-    pairs = [(one, other) for one in places for other in places if one[0] != other[0]]
+    # A gateway without its firewall answers everybody.
+    targets = [p for p in places if p[1] != GATEWAY or joined.machine(*p).run("nft", "list", "tables")]
+    pairs = [(one, other) for one in places for other in targets if one[0] != other[0]]
     for (source, target), wanted in expected.items():
         ask = partial(joined.ask, source, target, *PORTS)
         seen(f"{source} reaches {target}", LONG, ask, wanted.issubset)
@@ -84,7 +97,8 @@ def test_a_source_that_is_not_the_sites_own_never_arrives(hybrid: Network) -> No
     target.starts(PYTHON, ANSWERING, "8302", into=ASKED)
     until("it listens", LONG, lambda: asked(target))
     # A gateway in other hands, without its firewall: an address of the home site, and one that no role has.
-    sender.run("nft", "delete", "table", "inet", "clustermesos")
+    without_firewall(sender)
+    without_firewall(target)
     for address in ("10.20.20.77", "10.40.200.1"):
         sender.run("ip", "address", "add", f"{address}/32", "dev", "lo")
         sender.run(PYTHON, ASKING, hybrid.address("eu", "consul-1"), "pretend", "8302", address)
