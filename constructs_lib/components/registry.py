@@ -1,7 +1,8 @@
 """The private registry for images, on the first Consul node, where its images lie on the data volume.
 
-Everyone logs in with one password; TLS is by the cluster's authority. With `registry.cache` a second one
-beside it keeps what is pulled from Docker Hub, without login, since Docker sends none to a mirror.
+Everyone logs in with one password; TLS is by the cluster's authority. Outside the home site it is a
+pull-through cache of the home site's, and serves what it has while that is away. With `registry.cache` a
+second one beside it keeps what is pulled from Docker Hub, without login, since Docker sends none to a mirror.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from constructs_lib.components.model import (
 
 UNIT = "docker-registry.service"
 CACHE_UNIT = "docker-registry-cache.service"
+HOME = "/usr/local/libexec/registry-home"
+HOME_TIMER = "registry-home.timer"
 DOCKER_NODES = (Role.MASTER, Role.CONSUL, Role.AGENT)
 
 REGISTRY = Component(
@@ -31,7 +34,7 @@ REGISTRY = Component(
     first_node_only=True,
     also_runs_from=("apt", "preinstalled"),
     apt_names=("docker-registry",),
-    packages=("apache2-utils",),
+    packages=("apache2-utils", "curl"),
     ports=(
         Port(
             "https",
@@ -53,15 +56,18 @@ REGISTRY = Component(
         File("registry.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
         File("cache.service.j2", to=f"/etc/systemd/system/{CACHE_UNIT}", restarts=CACHE_UNIT),
         File("registry-gc.j2", to="/usr/local/sbin/registry-gc", mode=0o755),
-        File("registry-gc.service", to="/etc/systemd/system/registry-gc.service"),
-        File("registry-gc.timer", to="/etc/systemd/system/registry-gc.timer"),
+        File("registry-gc.service.j2", to="/etc/systemd/system/registry-gc.service"),
+        File("registry-gc.timer.j2", to="/etc/systemd/system/registry-gc.timer"),
+        File("registry-home.j2", to=HOME, mode=0o755),
+        File("registry-home.service.j2", to="/etc/systemd/system/registry-home.service"),
+        File(f"{HOME_TIMER}.j2", to=f"/etc/systemd/system/{HOME_TIMER}", restarts=HOME_TIMER),
     ),
     directories=(
         Directory(path="/srv/data/registry", mode=0o750, owner="registry", group="registry"),
         Directory(path="/srv/data/registry-cache", mode=0o750, owner="registry", group="registry"),
     ),
     users=(SystemUser(name="registry", uid=5000),),
-    units=(UNIT, CACHE_UNIT, "registry-gc.timer"),
+    units=(UNIT, CACHE_UNIT, "registry-gc.timer", HOME_TIMER),
     secrets=(
         Secret(
             name="registry_certificate",

@@ -87,4 +87,22 @@ def _existing(settings: Settings) -> Iterator[Finding]:
             )
 
 
-CHECKS: tuple[Check, ...] = (_home, _way, _endpoints, _existing)
+def _buckets(settings: Settings) -> Iterator[Finding]:
+    sites = list(_several(settings))
+    if not sites or not all(settings.intact("sites", name, "masters") for name, _ in sites):
+        return
+    homes = [name for name, site in sites if "masters" in site.model_fields_set]
+    for name, site in sites:
+        path: Path = ("sites", name, "registry", "bucket")
+        # Elsewhere no site has a bucket.
+        cache = len(homes) == 1 and name not in homes and site.platform == "aws"
+        if cache and site.registry.bucket and settings.intact(*path):
+            yield Finding(
+                path,
+                f"got {site.registry.bucket}, expected none outside the home site {homes[0]}: the registry "
+                "here is a cache of that one's, which deletes images after a month, also from a bucket that "
+                "others use. Delete the line",
+            )
+
+
+CHECKS: tuple[Check, ...] = (_home, _way, _endpoints, _existing, _buckets)

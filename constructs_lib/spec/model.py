@@ -73,7 +73,7 @@ class RegistrySpec(Group):
     cache: f.Switch = False
     """True also runs a cache of Docker Hub, which every Docker engine of the site asks first."""
     bucket: f.BucketName | None = None
-    """Images lie in this S3 bucket, which exists, instead of on the data volume."""
+    """Images lie in this S3 bucket, which exists, instead of on the data volume; at the home site alone."""
     region: f.Region | None = None
     """The bucket's region, where it is not the site's."""
 

@@ -15,13 +15,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from constructs_lib.components.consul import AUTHORITY_PATH
 from constructs_lib.components.model import Role
 from constructs_lib.components.registry import REGISTRY
 from constructs_lib.nodes.model import NodeFiles
@@ -52,13 +53,22 @@ def files_of(site: SitePlan, number: int = 1) -> NodeFiles:
 class Registry:
     """The registry of a Consul node below `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.files = folder, files_of(planned())
+    def __init__(
+        self,
+        folder: Path,
+        files: NodeFiles | None = None,
+        authority: str = "",
+        others: Mapping[str, str] = {},
+    ) -> None:
+        """`others`: what stands in rendered files → what is here instead of it."""
+        self.folder, self.files, self.others = folder, files or files_of(planned()), others
         self.port, self.metrics = free_port(), free_port()
+        self.program: Path | None = None
         self.process: subprocess.Popen[bytes] | None = None
-        authority = new_authority("cluster_authority")
+        authority = authority or new_authority("cluster_authority")
         for path in ("etc/registry", "run/registry", "srv/data/registry", "doubles"):
             (folder / path).mkdir(parents=True)
+        self.put("/etc/authority.crt", certificate_alone(authority))
         self.put("/etc/registry/registry.pem", new_certificate(authority, ["registry.service.consul"]))
         self.put("/etc/registry/password", PASSWORD)
         self.put("/etc/registry/registry.yml", self.text("/etc/registry/registry.yml"))
@@ -70,8 +80,13 @@ class Registry:
     def text(self, path: str) -> str:
         """A rendered file with this machine's places and ports."""
         text = self.files.file(path).content
+        for name, place in self.others.items():
+            text = text.replace(name, place)
+        text = text.replace(AUTHORITY_PATH, "/etc/authority.crt")
         text = re.sub(r"(?<![\w/])/(etc|run|srv)/", rf"{self.folder}/\1/", text)
-        return text.replace(":5000", f"127.0.0.1:{self.port}").replace(":5001", f":{self.metrics}")
+        return text.replace("addr: :5000", f"addr: 127.0.0.1:{self.port}").replace(
+            ":5001", f":{self.metrics}"
+        )
 
     def put(self, path: str, text: str) -> Path:
         place = self.folder / path.lstrip("/")
@@ -80,16 +95,28 @@ class Registry:
 
     def complete(self) -> None:
         """Run the unit's ExecStartPre."""
+        self.run("/usr/local/libexec/registry-config", check=True)
+
+    def run(self, script: str, *words: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a script of the node, and whatever scripts it runs."""
         environment = os.environ | {"PATH": f"{self.folder / 'doubles'}:{os.environ['PATH']}"}
-        subprocess.run(
-            ["sh", "-c", self.text("/usr/local/libexec/registry-config")], check=True, env=environment
+        return subprocess.run(
+            ["sh", "-c", self.text(script), script, *words],
+            check=check,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=180,
         )
 
     def start(self) -> None:
         self.complete()
-        command = [str(need("docker-registry")), "serve", str(self.folder / "run/registry/registry.yml")]
+        program = self.program or need("docker-registry")
+        command = [str(program), "serve", str(self.folder / "run/registry/registry.yml")]
+        unit = self.text("/etc/systemd/system/docker-registry.service")
+        given = dict(word.split("=", 1) for word in re.findall(r"(?m)^Environment=(\S+)$", unit))
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | given)
         end = time.monotonic() + 180
         # The port of its health is open before that of the images.
         while self.health() != 200 or not self.listens():

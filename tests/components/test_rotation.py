@@ -14,6 +14,8 @@ SYSTEMD = "/etc/systemd/system/"
 NEEDS_NO_RESTART = {
     # It makes a link to the path; who follows the link reads the file anew.
     ("/usr/local/share/ca-certificates/clustermesos.crt", "docker-login.service"),
+    # A new authority signs its certificate anew too, and that restarts it.
+    ("/usr/local/share/ca-certificates/clustermesos.crt", "docker-registry.service"),
 }
 """(path of a secret, unit): named in a unit's files, yet no new value is missed."""
 
