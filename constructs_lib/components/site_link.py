@@ -11,7 +11,7 @@ from constructs_lib.components.model import Component, Directory, File, Peer, Po
 INTERFACE = "sites"
 UNIT = f"wg-quick@{INTERFACE}.service"
 WATCH = "site-link-watch.timer"
-PROGRAM = "/usr/local/libexec/site-link"
+PROGRAM = "/usr/local/sbin/site-link"
 KEY = "wireguard_key"
 PUBLIC_KEY = "wireguard_public_key"
 

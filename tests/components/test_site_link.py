@@ -24,7 +24,7 @@ from tests.components.consul_here import values
 from tests.conftest import need
 from tests.nodes.clusters import HYBRID, RELAYED, SMALL, nodes
 
-PROGRAM = "/usr/local/libexec/site-link"
+PROGRAM = "/usr/local/sbin/site-link"
 NAMED = "vpn.example.org"
 
 
