@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -109,6 +110,13 @@ class Machine:
             )
         self._started.append(process)
         return process
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a program that a machine started: it is the child of what entered the machine."""
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    process.wait(timeout=LONG)
 
 
 def cable(one: Machine, device: str, other: Machine, device_there: str) -> None:

@@ -80,7 +80,7 @@ class Site:
                 ("group", f"{user.name}:x:{user.uid}:\n"),
             ):
                 known = machine.at(f"/etc/{base}").read_text()
-                if f"{user.name}:" not in known:
+                if not re.search(rf"(?m)^{user.name}:", known):
                     machine.put(f"/etc/{base}", known + text)
         for file in files.files:
             text = shipped(file.path, file.content)

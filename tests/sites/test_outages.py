@@ -99,7 +99,8 @@ def test_show_without_a_link_is_one_line(hybrid: Network) -> None:
     done = hybrid.sites["dc1"].gateway.does(SITE_LINK, "show")
 
     assert done.returncode == 1
-    assert done.stderr == "site-link: Unable to access interface: No such device\n"
+    assert done.stderr.startswith("site-link: Unable to access interface: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.fixture
