@@ -7,7 +7,8 @@ set -eu
 wanted='cloud-init:cloud-init nft:nftables shellcheck:shellcheck nginx:nginx-light java:openjdk-17-jre-headless
 mvn:maven systemd-analyze:systemd ssh:openssh-client sshd:openssh-server gpg:gpg mkfs.ext4:e2fsprogs ip:iproute2 git:git curl:curl
 openssl:openssl systemd-nspawn:systemd-container mmdebstrap:mmdebstrap mksquashfs:squashfs-tools dpkg-scanpackages:dpkg-dev
-iptables:iptables unshare:util-linux chronyd:chrony rsyslogd:rsyslog logrotate:logrotate wg-quick:wireguard-tools'
+iptables:iptables unshare:util-linux chronyd:chrony rsyslogd:rsyslog logrotate:logrotate wg-quick:wireguard-tools
+docker-registry:docker-registry htpasswd:apache2-utils promtool:prometheus'
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=''

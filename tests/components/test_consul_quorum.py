@@ -62,7 +62,9 @@ def test_all_servers_make_the_tokens_at_once_and_each_is_there_once(servers: lis
     assert [one.returncode for one in done] == [0, 0, 0], [one.stderr for one in done]
     tokens = json.loads(servers[0].ask("acl/tokens", servers[0].secret("management"))[1])
     names = [token["Description"] for token in tokens]
-    assert [names.count(name) for name in ("agent", "metrics", "service")] == [1, 1, 1]
+    assert [names.count(name) for name in ("agent", "metrics", "names", "service")] == [1, 1, 1, 1]
+    queries = json.loads(servers[0].ask("query", servers[0].secret("management"))[1])
+    assert [query["Name"] for query in queries] == [""]
 
 
 def test_a_lost_leader_is_replaced_and_comes_back_from_its_volume(servers: list[Agent]) -> None:
