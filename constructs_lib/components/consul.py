@@ -178,6 +178,7 @@ CONSUL = Component(
             HttpOk(port="http", path="/v1/agent/self", bearer=f"{_FOLDER}/{name}")
             for name in ("agent", "service")
         ),
+        HttpOk(port="http", path="/v1/catalog/services", bearer=f"{_FOLDER}/names"),
     ),
     # The servers may still be installing.
     ready_within=900,

@@ -155,7 +155,7 @@ def test_a_member_is_healthy_only_while_consul_knows_its_tokens(server: Agent, a
         dict(check) for check in stage(SERVER).checks if not isinstance(check, str) and "bearer" in check
     ]
 
-    assert [str(check["bearer"]).rpartition("/")[2] for check in asking] == ["agent", "service"]
+    assert [str(check["bearer"]).rpartition("/")[2] for check in asking] == ["agent", "service", "names"]
     for check in asking:
         path = server.at(str(check["bearer"]))
         url = str(check["url"]).replace(":8500", f":{server.ports['http']}")
