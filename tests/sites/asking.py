@@ -3,8 +3,9 @@
 reach PORT…: JSON, `tcp/PORT` or `udp/PORT` → the address that the other end says it was asked from; a port
 that nothing answers on is left out. send PORT BYTES: sends so many, reads them back, and says the largest
 segment that the other end would send; exit code 1 if other bytes came back. pretend PORT SOURCE: a datagram
-that says it comes from that address, which the machine must have. name PORT NAME: the addresses of a name,
-asked of a DNS server by UDP, each on its line; exit code 1 where it has none.
+that says it comes from that address, which the machine must have. datagram PORT BYTES: one of that size; exit
+code 1 if nothing came back. name PORT NAME: the addresses of a name, asked of a DNS server by UDP, each on its
+line; exit code 1 where it has none.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ def tcp(address: str, port: int) -> str:
         return ""
 
 
-def udp(address: str, port: int) -> str:
+def udp(address: str, port: int, size: int = 1) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         asker.settimeout(PATIENCE)
         try:
             asker.connect((address, port))
-            asker.send(b"?")
+            asker.send(b"?" * size)
             return asker.recv(100).decode()
         except OSError:
             return ""
@@ -94,6 +95,8 @@ def main() -> int:
         sys.stdout.write(json.dumps(reach(address, [int(number) for number in numbers])))
     elif word == "pretend":
         pretend(address, int(numbers[0]), numbers[1])
+    elif word == "datagram":
+        return 0 if udp(address, int(numbers[0]), int(numbers[1])) else 1
     elif word == "name":
         found = name(address, int(numbers[0]), numbers[1])
         sys.stdout.write("\n".join(found))

@@ -15,7 +15,7 @@ from constructs_lib.spec.model import ClusterSpec
 from tests.conftest import tool
 from tests.lab.asking import LONG as LONGEST
 from tests.lab.asking import seen, until
-from tests.nodes.clusters import HYBRID
+from tests.nodes.clusters import HYBRID, RELAYED
 from tests.sites.network import AGENT, ASKING, PYTHON, Network, Place, network
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -89,8 +89,8 @@ class Datacenters:
         return {line.split()[0]: line.split()[2] for line in lines}
 
     def all_alive(self) -> None:
-        wanted = {f"{SERVER}.{site}": "alive" for site in SITES}
-        for site in SITES:
+        wanted = {f"{SERVER}.{site}": "alive" for site in self.joined.sites}
+        for site in self.joined.sites:
             seen(f"{site} sees all servers", LONGEST, partial(self.wan, site), lambda found: found == wanted)
 
 
@@ -222,3 +222,19 @@ def test_servers_are_not_forgotten_that_failed_longer_ago_than_consul_would_wait
     settings = joined_up.reads(site, "agent/self", "agent")[1]["DebugConfig"]
 
     assert settings["ReconnectTimeoutWAN"] == "8760h0m0s"
+
+
+def test_sites_that_meet_at_a_third_know_each_others_servers_and_names(programs: None) -> None:
+    tool("consul")
+    with network(plan(ClusterSpec.model_validate(RELAYED))) as joined:
+        made = Datacenters(joined)
+        for name, site in joined.sites.items():
+            site.link_up()
+            made.start(name)
+        for name in joined.sites:
+            made.acl(name)
+        made.all_alive()
+        made.offers("dc1", "only-dc1")
+
+        made.resolves(("dc2", AGENT), "only-dc1.service.dc1.consul", "dc1")
+        made.resolves(("dc2", AGENT), "only-dc1.query.consul", "dc1")

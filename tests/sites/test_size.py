@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from tests.lab.asking import until
 from tests.sites.conftest import MASTERS_PORT
-from tests.sites.network import AGENT, Network
+from tests.sites.machine import LONG
+from tests.sites.network import AGENT, ANSWERING, ASKED, ASKING, PYTHON, Network
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 MANY = 5_000_000
@@ -21,6 +23,15 @@ def test_much_passes_both_ways_where_the_internet_takes_packets_of(size: int, hy
     largest = hybrid.send(("dc1", AGENT), ("eu", "master-1"), MASTERS_PORT, MANY)
 
     assert 500 < largest <= 1320 - 40
+
+
+def test_a_datagram_that_is_larger_than_the_tunnel_takes_arrives_in_pieces(hybrid: Network) -> None:
+    source, target = hybrid.machine("dc1", "consul-1"), hybrid.machine("eu", "consul-1")
+    target.starts(PYTHON, ANSWERING, "8302", into=ASKED)
+    # As Consul's gossip may be.
+    words = (hybrid.address("eu", "consul-1"), "datagram", "8302", "1400")
+
+    until("it is answered", LONG, lambda: source.does(PYTHON, ASKING, *words).returncode == 0)
 
 
 def test_the_tunnel_takes_what_the_plan_says(hybrid: Network) -> None:
