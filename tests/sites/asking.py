@@ -4,8 +4,8 @@ reach PORT…: JSON, `tcp/PORT` or `udp/PORT` → the address that the other end
 that nothing answers on is left out. send PORT BYTES: sends so many, reads them back, and says the largest
 segment that the other end would send; exit code 1 if other bytes came back. pretend PORT SOURCE: a datagram
 that says it comes from that address, which the machine must have. datagram PORT BYTES: one of that size; exit
-code 1 if nothing came back. name PORT NAME: the addresses of a name, asked of a DNS server by UDP, each on its
-line; exit code 1 where it has none.
+code 1 if nothing came back. name PORT NAME: the addresses of a name, asked of a DNS server by UDP, each on
+its line; exit code 1 where it has none.
 """
 
 from __future__ import annotations
