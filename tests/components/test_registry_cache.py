@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,21 @@ def test_a_cache_that_starts_while_the_home_site_is_away_serves_what_it_has(site
     assert sites.watch() == ["try-restart docker-registry"]
     sites.restart_cache()
     assert pulls(sites.cache, "shop/api", "1", other) == (200, 200)
+
+
+def test_the_cache_deletes_a_layer_a_month_after_it_fetched_it_or_a_week_where_it_knows_no_other_time(
+    sites: Sites,
+) -> None:
+    layer = sites.home.push_image("shop/web")
+    pulls(sites.cache, "shop/web", "1", layer)
+
+    # Written every few seconds.
+    state = sites.cache.folder / "srv/data/registry/scheduler-state.json"
+    until("its end is written down", LONG, lambda: state.exists() and layer in state.read_text())
+
+    [end] = [entry["ExpiryData"] for name, entry in json.loads(state.read_text()).items() if layer in name]
+    days = (datetime.fromisoformat(end) - datetime.now(UTC)).days
+    assert days in ((29, 30) if sites.cache.program == tool("registry") else (6, 7))
 
 
 def test_a_cache_is_started_anew_once_when_the_home_site_goes_away_and_once_when_it_is_back(
