@@ -23,6 +23,7 @@ from tests.conftest import need, tool
 from tests.lab.asking import LONG, until
 from tests.nodes.clusters import HYBRID
 
+pytestmark = pytest.mark.slow
 UPSTREAM = "registry.service.eu.consul:5000"
 
 
