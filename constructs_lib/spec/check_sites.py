@@ -94,8 +94,7 @@ def _buckets(settings: Settings) -> Iterator[Finding]:
     homes = [name for name, site in sites if "masters" in site.model_fields_set]
     for name, site in sites:
         path: Path = ("sites", name, "registry", "bucket")
-        # Elsewhere no site has a bucket.
-        cache = len(homes) == 1 and name not in homes and site.platform == "aws"
+        cache = len(homes) == 1 and name not in homes
         if cache and site.registry.bucket and settings.intact(*path):
             yield Finding(
                 path,
