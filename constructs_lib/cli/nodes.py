@@ -59,7 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "rollback",
         help="take the last apply back",
         description="Has nodes go back to the generation that they had before: those that are named, else "
-        "all that the last apply changed, the last one first. Secrets and removed packages do not come back.",
+        "all that the last apply changed, the last one first. Values of secrets "
+        "and removed packages do not come back.",
     )
     _common(rollback)
     _changing(rollback)

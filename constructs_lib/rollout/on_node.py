@@ -243,8 +243,12 @@ def detached(node: Node, request: Data) -> None:
             print("no operator got in again: going back to the former generation", flush=True)
             # Noted first: who confirms from now on is told that it is too late.
             node.note(RESULT, result | {"state": "going back"})
-            back = run(node, "rollback", request["patience"])
-            result |= {"went_back": back == 0, "wanted": node.pointer("wanted")}
+            run(node, "rollback", request["patience"])
+            # Also where a package stayed as it was: the next plan tells what is left to do.
+            result |= {
+                "went_back": node.pointer("wanted") != result["wanted"],
+                "wanted": node.pointer("wanted"),
+            }
         # A later start may be under way already: its lock and what it notes are not ours to take.
         if node.read(node.state / RESULT, {}).get("id") == request["id"]:
             if node.pointer("applied") is None:

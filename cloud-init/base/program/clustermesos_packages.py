@@ -41,11 +41,22 @@ def install(disk: Disk, component: Entry) -> None:
             f"{name}{pin(name, line, must=name == names[0])}" for name in names if line or not found[name]
         ]
         options = ("-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
-        flags = ("--no-install-recommends", "--allow-change-held-packages")
+        flags = ("--no-install-recommends", "--allow-change-held-packages", "--allow-downgrades")
         run("apt-get", "-q", "-y", *options, *flags, "install", *wanted)
         say(f"installed {' '.join(wanted)}")
     if line:
         run("apt-mark", "hold", *names)
+
+
+def other_versions(manifest: Entry) -> str:
+    """Pinned packages that are of another version than the wanted one; empty where there are none."""
+    pinned = [(one["names"][0], one["version"]) for one in manifest["packages"] if one.get("version")]
+    found = [(name, installed(name), line) for name, line in pinned]
+    return ", ".join(
+        f"{name} is {version} and has to be {line}"
+        for name, version, line in found
+        if not of_line(version, line)
+    )
 
 
 def installed(name: str) -> str | None:
