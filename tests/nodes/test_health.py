@@ -125,3 +125,41 @@ def test_a_token_that_is_not_there_is_unhealthy_and_named(url: str, node: Node, 
 
     assert not found["healthy"]
     assert str(tmp_path / "none") in found["wrong"]
+
+
+class Garbled(BaseHTTPRequestHandler):
+    """Speaks no HTTP."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail.example.org ESMTP\r\n")
+
+
+def test_an_answer_that_is_no_http_is_unhealthy_and_named(node: Node, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("the-token")
+    with HTTPServer(("127.0.0.1", 0), Garbled) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/self"
+        found = asked(node, url, token)
+        server.shutdown()
+
+    assert found["wrong"] == f"{url} with {token}: BadStatusLine"
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"the\n-token", "ValueError"),
+        (b"\xff-token", "UnicodeDecodeError"),
+        ("tökén€".encode(), "UnicodeEncodeError"),
+    ],
+)
+def test_a_token_that_no_request_can_bear_is_unhealthy_and_not_told(
+    url: str, node: Node, tmp_path: Path, content: bytes, wrong: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(content)
+
+    found = asked(node, url, token)
+
+    assert found["wrong"] == f"{url} with {token}: {wrong}"

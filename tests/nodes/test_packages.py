@@ -116,6 +116,26 @@ def url(machine: Machine) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture
+def short_answers() -> Iterator[str]:
+    """A server that promises more than it sends."""
+
+    class Short(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"-----BEGIN PGP")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Short) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def key(folder: Path, name: str) -> tuple[bytes, str]:
     """A new armoured public key and its fingerprint."""
     home = folder / f"gpg-{name}"
@@ -235,14 +255,16 @@ def test_a_rollback_that_was_not_whole_goes_on_with_the_same_generation(
     assert (node.status()["wanted"], node.status()["applied"]) == (1, 1)
 
 
-def test_a_version_that_nobody_has_is_named_with_those_there_are(machine: Machine) -> None:
+def test_a_version_that_nobody_has_is_waited_for_and_named_with_those_there_are(machine: Machine) -> None:
+    """As with a mirror that is half synchronised: the first boot's unit has to try it again."""
     machine.known("docker-ce", "5:29.1.0-1", "5:29.0.0-1")
 
     done = machine.run(names=["docker-ce", "cli"])
 
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert done.stderr == (
-        "clustermesos-apply: error: docker-ce: no version 28.5; the repository has 5:29.1.0-1, 5:29.0.0-1\n"
+        "clustermesos-apply: error: docker-ce: no version 28.5; the repository has 5:29.1.0-1, 5:29.0.0-1; "
+        "gave up after 1 s\n"
     )
 
 
@@ -324,6 +346,25 @@ def test_a_key_of_somebody_else_is_refused_and_nothing_is_installed(
     assert f"but {fingerprint} is trusted and no other" in done.stderr
     assert not (machine.folder / "root/etc").exists()
     assert not any("install" in call for call in machine.calls())
+
+
+def test_a_page_in_place_of_the_key_is_waited_for(machine: Machine, url: str) -> None:
+    """As a portal answers, or a gateway that is not ready: exit code 2 would end a first boot's attempts."""
+    serve_key(machine, b"<html>Please log in</html>\n")
+
+    done = machine.run(repository=repository(url, "A" * 40))
+
+    assert done.returncode == 1
+    assert f"/gpg: holds no key at all, but {'A' * 40} is trusted; gave up after 1 s\n" in done.stderr
+    assert not (machine.folder / "root/etc").exists()
+
+
+def test_an_answer_that_is_cut_off_is_waited_for(machine: Machine, short_answers: str) -> None:
+    done = machine.run(repository=repository(short_answers, "A" * 40))
+
+    assert done.returncode == 1
+    assert "gpg: IncompleteRead" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_key_that_is_not_there_is_one_line(machine: Machine, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import urllib.request
 from pathlib import Path
@@ -69,7 +70,9 @@ def outcomes(stage: Entry) -> Iterator[dict[str, Any]]:
 def outcome(component: str, check: Entry) -> dict[str, Any]:
     try:
         wrong = KINDS[check["kind"]](check)
-    except (OSError, Failure) as error:
+    except (OSError, Failure, http.client.HTTPException, ValueError) as error:
         asked = check.get("port") or check.get("url") or check.get("unit") or check.get("command")
-        wrong = f"{asked}{' with ' + check['bearer'] if 'bearer' in check else ''}: {error}"
+        # The text of a ValueError holds the header, and thereby the token.
+        words = error if isinstance(error, OSError | Failure) else type(error).__name__
+        wrong = f"{asked}{' with ' + check['bearer'] if 'bearer' in check else ''}: {words}"
     return {"component": component, "check": check["kind"], "healthy": not wrong, "wrong": wrong}

@@ -5,6 +5,7 @@ A repository outside the distribution is used only with a key of the given finge
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import os
 import platform
@@ -80,9 +81,8 @@ def pin(name: str, line: str | None, *, must: bool) -> str:
         if of_line(version, line):
             return f"={version}"
     if must:
-        # apt-get update succeeds where no mirror answers: that there is none at all may be over in a while.
-        code = WRONG if known else 1
-        raise Failure(f"{name}: no version {line}; the repository has {', '.join(known[:5]) or 'none'}", code)
+        # Waited for: apt-get update succeeds where no mirror answers, and one may be half synchronised.
+        raise Failure(f"{name}: no version {line}; the repository has {', '.join(known[:5]) or 'none'}")
     return ""
 
 
@@ -107,13 +107,16 @@ def trusted_key(url: str, fingerprint: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
             key: bytes = answer.read()
-    except OSError as error:
-        raise Failure(f"{url}: {error}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Failure(f"{url}: {str(error) or type(error).__name__}") from None
     with tempfile.TemporaryDirectory() as home:
         show = ("gpg", "--homedir", home, "--batch", "--with-colons", "--show-keys")
         listed = ask(*show, text=False, stdin=key).stdout.decode()
     lines = [line.split(":") for line in listed.splitlines()]
     primary = [after[9] for line, after in itertools.pairwise(lines) if line[0] == "pub"]
+    if not primary:
+        # Mostly a page of whoever stands in between, which goes away; another key does not.
+        raise Failure(f"{url}: holds no key at all, but {fingerprint} is trusted")
     if primary != [fingerprint]:
         raise Failure(f"{url}: holds key {primary}, but {fingerprint} is trusted and no other", WRONG)
     return key
