@@ -7,8 +7,8 @@ import pytest
 from constructs_lib.lab.keeper import KeptLab
 from constructs_lib.lab.network import STRANGER
 from tests.lab.asking import LONG, MASTERS, address, consul_members, reaches, says, stays, until
-from tests.lab.conftest import BOOT_SECONDS
 from tests.lab.drill import Drill
+from tests.lab.healthy import BOOT_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 AGENT = "general-1"

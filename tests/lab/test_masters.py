@@ -21,8 +21,8 @@ from tests.lab.asking import (
     write_znode,
     zookeeper_mode,
 )
-from tests.lab.conftest import BOOT_SECONDS, HEALTHY_SECONDS
 from tests.lab.drill import Drill
+from tests.lab.healthy import BOOT_SECONDS, HEALTHY_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 MARK = "/srv/data/mark"

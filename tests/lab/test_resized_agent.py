@@ -10,8 +10,8 @@ import pytest
 
 from constructs_lib.lab.keeper import KeptLab
 from tests.lab.asking import LONG, MASTERS, address, reboot, says, seen, until
-from tests.lab.conftest import BOOT_SECONDS
 from tests.lab.drill import Drill
+from tests.lab.healthy import BOOT_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 AGENT = "general-1"
