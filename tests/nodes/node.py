@@ -14,6 +14,10 @@ from typing import Any
 
 import constructs_lib
 
+UNIT = "web.service"
+CONF = "/etc/web/web.conf"
+STAGE = {"component": "web", "units": [UNIT], "seconds": 5, "checks": []}
+UNIT_CHECK = [UNIT]
 PROGRAM = Path(constructs_lib.__file__).parent / "cloud_init" / "base" / "clustermesos-apply"
 OWNER = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
 
