@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
 from constructs_lib.errors import LabError
 from constructs_lib.lab.keeper import KeptLab
 from tests.lab.asking import all_members_alive, members_of, quorum, resolves
@@ -10,6 +13,7 @@ from tests.lab.drill import Drill
 BOOT_SECONDS = 600
 """Bounds are generous: a machine of 2 cores that does something else too needs 60."""
 HEALTHY_SECONDS = 300
+AT_ONCE = 4
 
 
 def first_boot(lab: KeptLab, drill: Drill) -> None:
@@ -40,6 +44,19 @@ def settle(lab: KeptLab, *, failed_before: bool) -> None:
     it.
     """
     _take_back(lab)
+    if not all(state.healthy for state in lab.states()):
+        _wait(lab, failed_before=failed_before)
+    quorum(lab)
+    all_members_alive(lab)
+    asked = product(members_of(lab), ("consul.service.consul", "registry.service.consul"))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda one: resolves(lab, *one), asked))
+
+
+def _wait(lab: KeptLab, *, failed_before: bool) -> None:
+    off = [state.name for state in lab.states() if not state.on]
+    if off:
+        lab.start(*off)
     try:
         lab.wait(HEALTHY_SECONDS)
     except LabError:
@@ -49,19 +66,11 @@ def settle(lab: KeptLab, *, failed_before: bool) -> None:
             lab.destroy(sick, keep_data=False)
             lab.rebuild(sick)
         lab.wait(BOOT_SECONDS)
-    quorum(lab)
-    all_members_alive(lab)
-    for name in members_of(lab):
-        for asked in ("consul.service.consul", "registry.service.consul"):
-            resolves(lab, name, asked)
 
 
 def _take_back(lab: KeptLab) -> None:
-    """Whatever a drill may have left: limits, cuts, a mirror or machines without power."""
+    """Whatever a drill may have left: limits, cuts, or a mirror without power."""
     for name in lab.names():
         lab.limit_cpu(name, None)
         lab.heal(name)
     lab.mirror(up=True)
-    off = [state.name for state in lab.states() if not state.on]
-    if off:
-        lab.start(*off)
