@@ -171,7 +171,10 @@ def test_json_says_the_same_for_a_program(deployed: Deployed, capsys: pytest.Cap
     (node,) = document["nodes"]
     assert (document["format"], document["changes"]) == (1, 1)
     assert (node["name"], node["state"], node["generation"]) == ("gateway-1", "changes", 1)
-    assert {change["name"] for change in node["changes"]} == {"/etc/clustermesos/firewall.nft"}
+    assert {change["name"] for change in node["changes"]} == {
+        "/etc/clustermesos/firewall.nft",
+        "/etc/clustermesos/firewall-closed.nft",
+    }
 
 
 def test_nodes_that_are_not_reached_end_with_1_and_are_told(

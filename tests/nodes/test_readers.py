@@ -174,7 +174,7 @@ Reader = Callable[[Path], None] | str
 READERS: tuple[tuple[str, Reader], ...] = (
     (r"/usr/local/(sbin|libexec)/[^/]+", any_script),
     (r"/etc/systemd/system/.+", "all of a node's units together, below"),
-    (r"/etc/clustermesos/firewall\.nft", nftables),
+    (r"/etc/clustermesos/firewall(-closed)?\.nft", nftables),
     (r"/etc/clustermesos/node\.env", environment_file),
     (r"/etc/hosts", hosts),
     (r"/etc/chrony/chrony\.conf", chrony),
