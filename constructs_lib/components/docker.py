@@ -10,6 +10,7 @@ from __future__ import annotations
 from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
+    CommandSucceeds,
     Component,
     File,
     Role,
@@ -18,6 +19,7 @@ from constructs_lib.components.model import (
 )
 
 LOGIN = "docker-login.service"
+IMAGE_GC = "docker-image-gc.timer"
 ROLES = (Role.MASTER, Role.CONSUL, Role.AGENT)
 
 DOCKER = Component(
@@ -44,8 +46,13 @@ DOCKER = Component(
         ),
         File("docker-login", to="/usr/local/libexec/docker-login", mode=0o755, restarts=LOGIN),
         File("docker-login.service", to=f"/etc/systemd/system/{LOGIN}", restarts=LOGIN),
+        File("docker-image-gc.j2", to="/usr/local/libexec/docker-image-gc", mode=0o755, on=(Role.AGENT,)),
+        File("docker-image-gc.service", to="/etc/systemd/system/docker-image-gc.service", on=(Role.AGENT,)),
+        File(
+            "docker-image-gc.timer", to=f"/etc/systemd/system/{IMAGE_GC}", restarts=IMAGE_GC, on=(Role.AGENT,)
+        ),
     ),
-    units=(LOGIN, "docker.service"),
+    units=(LOGIN, "docker.service", IMAGE_GC),
     secrets=(
         Secret(
             name="registry_password",
@@ -55,5 +62,8 @@ DOCKER = Component(
             restarts=LOGIN,
         ),
     ),
-    health=(UnitActive(unit="docker.service"),),
+    health=(
+        UnitActive(unit="docker.service"),
+        CommandSucceeds(command=("docker", "version", "-f", "{{.Server.Version}}")),
+    ),
 )

@@ -59,6 +59,8 @@ MemoryGib = Annotated[int, Whole(1, 1536, "GiB")]
 DiskGib = Annotated[int, Whole(8, 16384, "GiB")]
 AgentCount = Annotated[int, Whole(0, 10_000, "agents")]
 EdgeCount = Annotated[int, Whole(1, 10, "edge nodes")]
+Percent = Annotated[int, Whole(1, 99, "percent")]
+Hours = Annotated[int, Whole(1, 8784, "hours")]
 Mtu = Annotated[int, Whole(576, 9001, "bytes")]
 
 InstanceType = Annotated[

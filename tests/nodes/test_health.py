@@ -50,6 +50,7 @@ def test_a_components_own_command_is_one_of_its_checks() -> None:
         (["sh", "-c", "echo nothing to say"], ""),
         (["sh", "-c", "echo chronos does not answer; exit 1"], "chronos does not answer"),
         (["sh", "-c", "exit 3"], "exit code 3"),
+        (["sh", "-c", "echo first >&2; echo no daemon >&2; exit 1"], "no daemon"),
     ],
 )
 def test_it_is_healthy_when_it_ends_with_0_and_else_says_what_is_wrong(

@@ -50,7 +50,8 @@ def is_active(unit: str) -> str:
 
 def succeeds(check: Entry) -> str:
     done = ask(*check["command"], seconds=5)
-    return (done.stdout.strip() or f"exit code {done.returncode}") if done.returncode else ""
+    words = (done.stdout.strip() or done.stderr.strip() or f"exit code {done.returncode}").splitlines()
+    return words[-1] if done.returncode else ""
 
 
 KINDS = {
