@@ -20,6 +20,20 @@ from constructs_lib.components.model import (
 
 LOGIN = "docker-login.service"
 IMAGE_GC = "docker-image-gc.timer"
+LIVE_KEYS = (
+    "debug",
+    "features",
+    "insecure-registries",
+    "labels",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "registry-mirrors",
+    "shutdown-timeout",
+)
+"""Settings that dockerd takes over when it reloads its file ("Configuration reload behavior" of its
+reference), as long as the file has them: one that goes away keeps its value, so the template has them always.
+"""
 ROLES = (Role.MASTER, Role.CONSUL, Role.AGENT)
 
 DOCKER = Component(
@@ -40,7 +54,7 @@ DOCKER = Component(
     apt_names=("docker.io",),
     packages=("ca-certificates", "gpg"),
     files=(
-        File("daemon.json.j2", to="/etc/docker/daemon.json", restarts="docker.service"),
+        File("daemon.json.j2", to="/etc/docker/daemon.json", restarts="docker.service", live_keys=LIVE_KEYS),
         File(
             "proxy.conf.j2", to="/etc/systemd/system/docker.service.d/proxy.conf", restarts="docker.service"
         ),
@@ -53,6 +67,7 @@ DOCKER = Component(
         ),
     ),
     units=(LOGIN, "docker.service", IMAGE_GC),
+    restart_ends=(("docker.service", "all containers on this node"),),
     secrets=(
         Secret(
             name="registry_password",

@@ -154,8 +154,35 @@ def look(node: Node, request: Data) -> Data:
         "manifest": manifest,
         "differs": differs,
         "edited": edited,
+        "back": way_back(node, manifest),
         "secrets": {name: keyed(node, request["nonce"], path) for name, path in request["secrets"].items()},
     }
+
+
+def way_back(node: Node, manifest: Data | None) -> Data | None:
+    """The manifest that a rollback goes to, and path → [text now, text then] of each file that it changes.
+
+    None where there is nothing to go back to.
+    """
+    wanted, applied = node.pointer("wanted"), node.pointer("applied")
+    number = applied if applied != wanted else node.read(node.folder(wanted) / "former")
+    then = node.read(node.folder(number) / "manifest.json") if number is not None else None
+    if manifest is None or then is None:
+        return None
+    paths = {entry["path"] for one in (manifest, then) for entry in one["files"]}
+    texts = {
+        path: [text(node.folder(one) / "files" / path.lstrip("/")) for one in (wanted, number)]
+        for path in paths
+    }
+    return {"manifest": then, "texts": {path: two for path, two in texts.items() if two[0] != two[1]}}
+
+
+def text(path: Path) -> str:
+    """Its text; empty where it can't be read."""
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def keyed(node: Node, nonce: str, path: str) -> str | None:

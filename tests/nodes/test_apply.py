@@ -90,6 +90,36 @@ def test_a_reload_is_enough_where_the_file_says_so_and_a_unit_outside_any_stage_
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "verb"),
+    [
+        ('{"mtu": 1500, "mirrors": []}', '{"mtu": 1500, "mirrors": ["https://m"]}', "reload-or-restart"),
+        ('{"mtu": 1500}', '{"mtu": 1500, "mirrors": ["https://m"]}', "reload-or-restart"),
+        ('{"mtu": 1500, "mirrors": []}', '{"mirrors": [],\n"mtu": 1500}', "reload-or-restart"),
+        # dockerd keeps the value of a setting that is not there any more.
+        ('{"mtu": 1500, "mirrors": ["https://m"]}', '{"mtu": 1500}', "restart"),
+        ('{"mtu": 1500, "mirrors": []}', '{"mtu": 1400, "mirrors": ["https://m"]}', "restart"),
+        ("{wrong by hand", '{"mtu": 1500}', "restart"),
+        (None, '{"mtu": 1500}', "restart"),
+    ],
+)
+def test_a_change_of_live_keys_alone_is_a_reload_and_any_other_one_a_restart(
+    node: Node, before: str | None, after: str, verb: str
+) -> None:
+    stages = [{"component": "web", "units": [UNIT], "seconds": 5, "checks": []}]
+    node.send({"/etc/other": "x\n"} | ({CONF: before} if before else {}), stages=stages)
+    assert node.apply("first-boot").returncode == 0
+    node.calls()
+    node.send(
+        {"/etc/other": "x\n", CONF: after}, stages=stages, restarts={CONF: UNIT}, live={CONF: ["mirrors"]}
+    )
+
+    done = node.apply()
+
+    assert done.returncode == 0, done.stderr
+    assert [call for call in node.calls() if call.endswith(f"start {UNIT}")] == [f"{verb} {UNIT}"]
+
+
 @pytest.mark.parametrize("kind", ["restarts", "reloads"])
 def test_a_unit_that_this_node_does_not_have_is_not_restarted_and_stops_nothing(
     node: Node, kind: str

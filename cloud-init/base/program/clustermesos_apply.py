@@ -133,7 +133,7 @@ class Apply:
         path = entry["path"]
         if self.disk.differs(path, content):
             # Noted before the file changes, so that a crash in between can't lose the restart.
-            self.remember(entry)
+            self.remember(softened(entry, self.disk.at(path), content))
             if path not in self.others:
                 self.disk.keep_original(path)
         if self.disk.put(path, content, mode, entry.get("owner", "root")):
@@ -182,6 +182,19 @@ class Apply:
     def done(self, kind: str, units: set[str]) -> None:
         self.pending[kind] = [unit for unit in self.pending[kind] if unit not in units]
         self.disk.note("pending", self.pending)
+
+
+def softened(entry: Entry, here: Path, content: bytes) -> Entry:
+    """`entry` with a reload in place of its restart, where only `live` keys of a JSON object change."""
+    if "live" not in entry:
+        return entry
+    try:
+        old, new = json.loads(here.read_bytes()), json.loads(content)
+    except (OSError, ValueError):
+        return entry
+    changed = [key for key in {*old, *new} if old.get(key) != new.get(key)]
+    live = all(key in entry["live"] and key in new for key in changed)
+    return {"reloads": entry["restarts"]} if live else entry
 
 
 def add_user(name: str, uid: int) -> None:
