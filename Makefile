@@ -48,7 +48,6 @@ bench: venv ## measure synth and memory against the prebuilt bindings, and boots
 
 drills: venv system ## boot the lab's cluster as root, break it in every drill; writes docs/drills.md
 	@$(RUN) -m scripts.tools
-	@rm -rf .clustermesos/drills
 	@$(RUN) -m pytest tests/lab
 	@$(RUN) -m scripts.drills
 

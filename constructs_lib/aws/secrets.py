@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib.resources import files
 from weakref import WeakKeyDictionary
 
@@ -20,12 +19,11 @@ from constructs_lib.aws.settings import aws_of
 from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
-from constructs_lib.nodes.bare_python import shipped
-from constructs_lib.nodes.cloud_init import SecretSource, gzip_size
+from constructs_lib.nodes.cloud_init import SecretSource
 from constructs_lib.nodes.generation import INCOMING
-from constructs_lib.nodes.late import resolve_for_terraform
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import PlannedSecret, SitePlan
+from constructs_lib.sites.node_program import node_program, part_size, program_part
 from constructs_lib.terraform import Construct, Expr, Resource, TerraformStack, Variable
 from constructs_lib.terraform.naming import StackRecord, place_of
 from constructs_lib.terraform.policy import accept
@@ -89,10 +87,9 @@ class Secrets(Construct):
 
     def _kept_program(self, plan: SitePlan) -> Resource:
         """The program in parts, compressed by Terraform as user data is."""
-        TerraformStack.of(self).add_override("locals.node_program", resolve_for_terraform(_program(), {}))
-        size = gzip_size(_program()) * 4 // 3 // len(PROGRAM_PARTS) + 1
+        size = part_size(len(PROGRAM_PARTS))
         starts = {part: str(number * size) for number, part in enumerate(PROGRAM_PARTS)}
-        value = f"${{substr(base64gzip(local.node_program), each.value, {size})}}"
+        value = f"${{{program_part(self, 'each.value', size)}}}"
         return self._parameter(plan, "program", _program_part("${each.key}"), value, for_each=starts)
 
     def _parameter(
@@ -143,15 +140,9 @@ def _fetch_program(command: str) -> str:
     )
 
 
-@cache
-def _program() -> str:
-    path = files("constructs_lib").joinpath("cloud_init", "base", "clustermesos-apply")
-    return shipped("clustermesos-apply", path.read_text(encoding="utf-8"))
-
-
 def _program_part(part: str) -> str:
     """Named by the content: a machine that is made while the program changes finds its own or none."""
-    return f"program-{hashlib.sha256(_program().encode()).hexdigest()[:12]}-{part}"
+    return f"program-{hashlib.sha256(node_program().encode()).hexdigest()[:12]}-{part}"
 
 
 def _variable(scope: Scope, secret: PlannedSecret) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -59,10 +60,12 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "rollback",
         help="take the last apply back",
         description="Has nodes go back to the generation that they had before: those that are named, else "
-        "all that the last apply changed, the last one first. Secrets and removed packages do not come back.",
+        "all that the last apply changed, the last one first. Values of secrets "
+        "and removed packages do not come back.",
     )
     _common(rollback)
     _changing(rollback)
+    rollback.add_argument("--diff", action="store_true", help="show each file's change")
     rollback.set_defaults(run=run_rollback)
 
 
@@ -114,6 +117,11 @@ def _changing(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long a changed node may take to be healthy (default: %(default)s)",
     )
+    parser.add_argument(
+        "--restart-docker",
+        action="store_true",
+        help="also on agents, where a restart of Docker ends all containers",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -151,6 +159,7 @@ def run_apply(args: argparse.Namespace) -> int:
     if not behind and not nodes.growing:
         return 0
     _require_deployed(nodes, behind)
+    _require_told(args, behind)
     names = ", ".join(state.target.name for state in behind)
     question = f"Change {names}, one at a time?" if behind else "Let the new masters in?"
     if not _confirmed(args, question):
@@ -195,6 +204,8 @@ def _let_in(args: argparse.Namespace, nodes: Nodes) -> None:
 
 def run_rollback(args: argparse.Namespace) -> int:
     """Go back; 0 when all are back and healthy, also when there was nothing to go back to."""
+    from constructs_lib.rollout.changes import changes_back
+    from constructs_lib.rollout.report import plan_lines
     from constructs_lib.rollout.run import Rollout, can_go_back, last_first, of_the_last_rollout
 
     nodes = _find(args)
@@ -209,6 +220,9 @@ def run_rollback(args: argparse.Namespace) -> int:
         return 0
     _require_may_go_back(nodes, meant)
     ordered = last_first(meant)
+    going = [replace(state, changes=changes_back(state.seen)) for state in ordered if state.seen]
+    print("\n".join(plan_lines(going, {}, diff=args.diff)))
+    _require_told(args, going)
     names = ", ".join(state.target.name for state in ordered)
     if not _confirmed(args, f"Have {names} go back to what they had before, one at a time?"):
         raise RollError("not confirmed; nothing was changed")
@@ -255,6 +269,24 @@ def _require_deployed(nodes: Nodes, behind: Sequence[NodeState]) -> None:
                     f"{', '.join(missing)} of {site}: planned, not deployed, and the others would count on "
                     "it: cdktf deploy, then again. Nothing was changed"
                 )
+
+
+def _require_told(args: argparse.Namespace, states: Sequence[NodeState]) -> None:
+    """On agents a restart ends somebody's tasks: not without being told to."""
+    from constructs_lib.components.model import Role
+
+    ending = {
+        state.target.name: change.ends
+        for state in states
+        for change in state.changes
+        if change.ends and state.target.role is Role.AGENT
+    }
+    if ending and not args.restart_docker:
+        raise RollError(
+            f"{', '.join(ending)}: Docker would be restarted, which ends {next(iter(ending.values()))}, "
+            "tasks included: say --restart-docker, once they are drained or where that does not matter, or "
+            "name other nodes to change those alone. Nothing was changed"
+        )
 
 
 def _require_may_go_back(nodes: Nodes, meant: Sequence[NodeState]) -> None:

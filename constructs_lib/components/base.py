@@ -33,6 +33,7 @@ BASE = Component(
         File("node.env.j2", to="/etc/clustermesos/node.env"),
         File("hosts.j2", to="/etc/hosts"),
         File("firewall.nft.j2", to="/etc/clustermesos/firewall.nft", mode=0o600, restarts=FIREWALL),
+        File("firewall-closed.nft.j2", to="/etc/clustermesos/firewall-closed.nft", mode=0o600),
         File("clustermesos-firewall.service.j2", to=f"/etc/systemd/system/{FIREWALL}", restarts=FIREWALL),
         File(
             "authorized_keys.j2",

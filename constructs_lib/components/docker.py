@@ -10,6 +10,7 @@ from __future__ import annotations
 from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
+    CommandSucceeds,
     Component,
     File,
     Role,
@@ -18,6 +19,21 @@ from constructs_lib.components.model import (
 )
 
 LOGIN = "docker-login.service"
+IMAGE_GC = "docker-image-gc.timer"
+LIVE_KEYS = (
+    "debug",
+    "features",
+    "insecure-registries",
+    "labels",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "registry-mirrors",
+    "shutdown-timeout",
+)
+"""Settings that dockerd takes over when it reloads its file ("Configuration reload behavior" of its
+reference), as long as the file has them: one that goes away keeps its value, so the template has them always.
+"""
 ROLES = (Role.MASTER, Role.CONSUL, Role.AGENT)
 
 DOCKER = Component(
@@ -38,14 +54,20 @@ DOCKER = Component(
     apt_names=("docker.io",),
     packages=("ca-certificates", "gpg"),
     files=(
-        File("daemon.json.j2", to="/etc/docker/daemon.json", restarts="docker.service"),
+        File("daemon.json.j2", to="/etc/docker/daemon.json", restarts="docker.service", live_keys=LIVE_KEYS),
         File(
             "proxy.conf.j2", to="/etc/systemd/system/docker.service.d/proxy.conf", restarts="docker.service"
         ),
         File("docker-login", to="/usr/local/libexec/docker-login", mode=0o755, restarts=LOGIN),
         File("docker-login.service", to=f"/etc/systemd/system/{LOGIN}", restarts=LOGIN),
+        File("docker-image-gc.j2", to="/usr/local/libexec/docker-image-gc", mode=0o755, on=(Role.AGENT,)),
+        File("docker-image-gc.service", to="/etc/systemd/system/docker-image-gc.service", on=(Role.AGENT,)),
+        File(
+            "docker-image-gc.timer", to=f"/etc/systemd/system/{IMAGE_GC}", restarts=IMAGE_GC, on=(Role.AGENT,)
+        ),
     ),
-    units=(LOGIN, "docker.service"),
+    units=(LOGIN, "docker.service", IMAGE_GC),
+    restart_ends=(("docker.service", "all containers on this node"),),
     secrets=(
         Secret(
             name="registry_password",
@@ -55,5 +77,8 @@ DOCKER = Component(
             restarts=LOGIN,
         ),
     ),
-    health=(UnitActive(unit="docker.service"),),
+    health=(
+        UnitActive(unit="docker.service"),
+        CommandSucceeds(command=("docker", "version", "-f", "{{.Server.Version}}")),
+    ),
 )

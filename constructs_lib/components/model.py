@@ -130,6 +130,8 @@ class File:
     group: str = "root"
     restarts: str | None = None
     reloads: str | None = None
+    live_keys: tuple[str, ...] = ()
+    """Of a JSON object: a change of these alone, none of which goes away, reloads the unit of `restarts`."""
     on: tuple[Role, ...] | None = None
     """The roles of the component that get the file; None is all of them."""
 
@@ -269,6 +271,12 @@ class Component:
     """Units that are enabled and started, in this order."""
     boot_units: tuple[str, ...] = ()
     """Units that are enabled only: the next boot starts them."""
+    restart_ends: tuple[tuple[str, str], ...] = ()
+    """Units whose restart ends more than themselves, each with what: ("docker.service", "all containers …").
+
+    A change of the component's packages ends it too. On agents, where it is somebody's tasks, `nodes apply`
+    does it only when it is told to.
+    """
     secrets: tuple[Secret, ...] = ()
     health: tuple[Health, ...] = ()
     ready_within: int = 300

@@ -6,9 +6,18 @@ what was missed meanwhile.
 
 from __future__ import annotations
 
-from constructs_lib.components.model import Component, ContainerImage, File, Role, Secret, UnitActive
+from constructs_lib.components.model import (
+    CommandSucceeds,
+    Component,
+    ContainerImage,
+    File,
+    Role,
+    Secret,
+    UnitActive,
+)
 
 UNIT = "registrator.service"
+CHECK = "/usr/local/libexec/registrator-check"
 
 REGISTRATOR = Component(
     name="registrator",
@@ -16,7 +25,10 @@ REGISTRATOR = Component(
     roles=(Role.AGENT,),
     software=ContainerImage(name="fayrus/registrator", version="v9.2.0"),
     also_runs_from=("preinstalled",),
-    files=(File("registrator.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),),
+    files=(
+        File("registrator.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
+        File("registrator-check.j2", to=CHECK, mode=0o755),
+    ),
     units=(UNIT,),
     secrets=(
         Secret(
@@ -28,5 +40,5 @@ REGISTRATOR = Component(
             restarts=UNIT,
         ),
     ),
-    health=(UnitActive(unit=UNIT),),
+    health=(UnitActive(unit=UNIT), CommandSucceeds(command=(CHECK,))),
 )

@@ -31,10 +31,12 @@ class Overrides:
 
     def apply(self, spec: ClusterSpec) -> ClusterSpec:
         """`spec` with the lab's software; everything else stays the user's."""
-        settings = spec.model_dump()
+        # What is not said stays unsaid: `masters` makes a site the home site.
+        settings = spec.model_dump(exclude_unset=True)
+        components = settings.setdefault("software", {}).setdefault("components", {})
         for name, override in self.software.items():
-            settings["software"]["components"][name] = dict(override)
-        settings["nodes"]["preflight_warnings"] = self.preflight_warnings
+            components[name] = dict(override)
+        settings.setdefault("nodes", {})["preflight_warnings"] = self.preflight_warnings
         return ClusterSpec.model_validate(settings)
 
     def lines(self) -> list[str]:

@@ -91,6 +91,7 @@ def _file(file: NodeFile) -> dict[str, object]:
         **({} if file.mode == 0o644 else {"mode": f"{file.mode:o}"}),
         **({} if owner == "root" else {"owner": owner}),
         **_units(file),
+        **({"live": list(file.live_keys)} if file.live_keys else {}),
     }
 
 

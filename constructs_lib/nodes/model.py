@@ -26,6 +26,8 @@ class NodeFile:
     group: str = "root"
     restarts: str | None = None
     reloads: str | None = None
+    live_keys: tuple[str, ...] = ()
+    """Of a JSON object: a change of these alone, none of which goes away, reloads the unit of `restarts`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -167,6 +167,7 @@ def _node_file(file: File, content: str, context: dict[str, object]) -> NodeFile
         group=render_expression(file.group, context),
         restarts=file.restarts,
         reloads=file.reloads,
+        live_keys=file.live_keys,
     )
 
 

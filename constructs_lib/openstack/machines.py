@@ -240,7 +240,7 @@ def machine(scope: Scope, plan: SitePlan, role: Role, around: Surroundings) -> d
         "name": f"{prefix(plan)}-${{each.key}}",
         "config_drive": True,
         "key_pair": openstack_of(plan).key_pair,
-        "personality": [file] if file else None,
+        "personality": [*([file] if file else []), *around.secrets.program()],
         # Nova pulls the plug when it deletes; stopping first lets the system unmount its volume.
         "stop_before_destroy": True,
         "lifecycle": {

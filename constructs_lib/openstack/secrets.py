@@ -2,7 +2,8 @@
 
 One file per machine with the secrets of its role and no others, sent with the request that makes the machine.
 Nova puts it on the drive and keeps it nowhere else: neither its API nor the metadata service ever show it,
-while both show user data. Its value passes through Terraform's state, see docs/openstack.md.
+while both show user data. Its value passes through Terraform's state, see docs/openstack.md. The nodes'
+program comes the same way, so that user data is as small as on AWS.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from constructs_lib.errors import SpecError
 from constructs_lib.nodes.cloud_init import SecretSource
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.node_program import part_size, program_part
 from constructs_lib.terraform import Construct, Expr, TerraformStack, Variable, to_hcl
 from constructs_lib.terraform.naming import StackRecord, place_of
 
 FETCH_PATH = "/usr/local/lib/clustermesos/fetch-secret"
 SECRETS_PATH = "/var/lib/clustermesos/secrets.json"
 """Where cloud-init puts the file; {"<secret>": "<value>", …}."""
+PROGRAM_PATHS = ("/var/lib/clustermesos/program-a", "/var/lib/clustermesos/program-b")
+"""The nodes' program, compressed, in base64 and in parts, of which each is well below the longest file."""
 LONGEST_FILE = 10_240
 """Bytes of one such file by nova's default quota (`injected_file_content_bytes`)."""
+_ABSENT = "echo not read from the config drive: is ConfigDrive the first in datasource_list? >&2"
 _SCRIPT = files("constructs_lib").joinpath("cloud_init", "openstack", "fetch-secret")
 
 _SHARED: WeakKeyDictionary[StackRecord, dict[str, str]] = WeakKeyDictionary()
@@ -78,6 +83,14 @@ class Secrets(Construct):
         named = {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role)}
         return {"file": SECRETS_PATH, "content": Expr(f"jsonencode({to_hcl(named)})")} if named else None
 
+    def program(self) -> list[dict[str, str]]:
+        """The `personality` blocks of the nodes' program, the same for every machine."""
+        size = part_size(len(PROGRAM_PATHS))
+        return [
+            {"file": path, "content": Expr(program_part(self, number * size, size))}
+            for number, path in enumerate(PROGRAM_PATHS)
+        ]
+
 
 def precondition(file: Mapping[str, Any]) -> dict[str, Any]:
     """Told by Terraform before a machine is made; nova's own answer comes in the middle of a deploy."""
@@ -95,5 +108,6 @@ def secret_source(plan: SitePlan) -> SecretSource:
     return SecretSource(
         command=f"{FETCH_PATH} {SECRETS_PATH}",
         files=(script,),
+        program=f"{{ cat {' '.join(PROGRAM_PATHS)} || {_ABSENT}; }} | base64 -d | gzip -d",
         renewal="a machine keeps the secrets that it was made with: clustermesos roll replaces it",
     )

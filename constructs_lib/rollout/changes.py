@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from constructs_lib.components import COMPONENTS
 from constructs_lib.rollout.remote import Seen
 from constructs_lib.rollout.wanted import Generation
 
@@ -19,6 +21,13 @@ SETTINGS = {
     "format": "format of the manifest",
 }
 """Parts of a manifest that are one value."""
+_ENDED_BY_UNITS = {unit: words for component in COMPONENTS for unit, words in component.restart_ends}
+_ENDED_BY_PACKAGES = {
+    name: words
+    for component in COMPONENTS
+    for _, words in component.restart_ends
+    for name in (*getattr(component.software, "names", ()), *component.apt_names)
+}
 UNIT_FOLDER = "/etc/systemd/system/"
 
 
@@ -33,6 +42,8 @@ class Change:
     detail: str = ""
     restarts: str | None = None
     reloads: str | None = None
+    ends: str = ""
+    """What a restart ends besides the unit itself, such as `all containers on this node`."""
     diff: str = ""
     """Of files: unified, with the node's text first."""
 
@@ -52,7 +63,35 @@ def changes(generation: Generation, seen: Seen) -> tuple[Change, ...]:
     ]
     if not found and generation.manifest_data != old:
         found.append(Change(kind="setting", action="change", name="order or health checks of components"))
-    return tuple(found)
+    return tuple(replace(change, ends=_ends(change)) for change in found)
+
+
+def changes_back(seen: Seen) -> tuple[Change, ...]:
+    """Everything that a rollback of the node would change; empty where it has nothing to go back to."""
+    if seen.back is None:
+        return ()
+    texts: Mapping[str, tuple[str, str]] = seen.back["texts"]
+    former = Generation(
+        manifest=json.dumps(seen.back["manifest"]), files={path: then for path, (_, then) in texts.items()}
+    )
+    here = replace(
+        seen,
+        wanted=seen.applied,
+        pending={},
+        result=None,
+        differs={path: now for path, (now, _) in texts.items()},
+        edited=(),
+        secrets={},
+    )
+    return changes(former, here)
+
+
+def _ends(change: Change) -> str:
+    """What goes down besides: a changed package restarts its component's units as well."""
+    if change.kind == "package":
+        return _ENDED_BY_PACKAGES.get(change.name, "") if change.action != "remove" else ""
+    units = (change.restarts, *(change.detail.split(": ")[-1].split(", ") if change.kind == "apply" else ()))
+    return next((_ENDED_BY_UNITS[unit] for unit in units if unit in _ENDED_BY_UNITS), "")
 
 
 def _unfinished(seen: Seen) -> Iterator[Change]:
@@ -79,6 +118,8 @@ def _files(generation: Generation, seen: Seen) -> Iterator[Change]:
             yield Change(kind="file", action="add", name=path, diff=diff, **effects)
         elif path in seen.differs:
             diff = _diff(path, seen.differs[path], generation.files[path])
+            if _only_live(entry, seen.differs[path], generation.files[path]):
+                effects = {"restarts": None, "reloads": entry["restarts"]}
             yield Change(kind="file", action="change", name=path, diff=diff, **effects)
         elif path in seen.edited:
             detail = "changed or deleted by hand on the node"
@@ -97,6 +138,18 @@ def _files(generation: Generation, seen: Seen) -> Iterator[Change]:
                 restarts=None if stops else entry.get("restarts"),
                 reloads=None if stops else entry.get("reloads"),
             )
+
+
+def _only_live(entry: Mapping[str, Any], before: str, after: str) -> bool:
+    """Whether a reload will do, as the node's own program decides it."""
+    if "live" not in entry:
+        return False
+    try:
+        old, new = json.loads(before), json.loads(after)
+    except ValueError:
+        return False
+    changed = [key for key in {*old, *new} if old.get(key) != new.get(key)]
+    return all(key in entry["live"] and key in new for key in changed)
 
 
 def _meta(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

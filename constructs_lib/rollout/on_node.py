@@ -33,6 +33,8 @@ STAGING, SIGNED = "sending", "rollouts.json"
 UNIT = "clustermesos-apply.service"
 """Tries again after a boot that failed, and would take the lock between an apply and its rollback."""
 RESULT, LOG, CONFIRMED = "rollout.json", "rollout.log", "rollout.confirmed"
+STOPS_WITHIN = 120
+"""Seconds that systemd may take to end it: 90 until it kills, and a machine that is busy."""
 LOOKS_WITHIN = 10
 """Seconds within which a run that waits for its confirmation has surely seen it."""
 
@@ -152,8 +154,35 @@ def look(node: Node, request: Data) -> Data:
         "manifest": manifest,
         "differs": differs,
         "edited": edited,
+        "back": way_back(node, manifest),
         "secrets": {name: keyed(node, request["nonce"], path) for name, path in request["secrets"].items()},
     }
+
+
+def way_back(node: Node, manifest: Data | None) -> Data | None:
+    """The manifest that a rollback goes to, and path → [text now, text then] of each file that it changes.
+
+    None where there is nothing to go back to.
+    """
+    wanted, applied = node.pointer("wanted"), node.pointer("applied")
+    number = applied if applied != wanted else node.read(node.folder(wanted) / "former")
+    then = node.read(node.folder(number) / "manifest.json") if number is not None else None
+    if manifest is None or then is None:
+        return None
+    paths = {entry["path"] for one in (manifest, then) for entry in one["files"]}
+    texts = {
+        path: [text(node.folder(one) / "files" / path.lstrip("/")) for one in (wanted, number)]
+        for path in paths
+    }
+    return {"manifest": then, "texts": {path: two for path, two in texts.items() if two[0] != two[1]}}
+
+
+def text(path: Path) -> str:
+    """Its text; empty where it can't be read."""
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def keyed(node: Node, nonce: str, path: str) -> str | None:
@@ -167,7 +196,40 @@ def keyed(node: Node, nonce: str, path: str) -> str | None:
 
 def start(node: Node, request: Data) -> Data:
     """Stage, run detached, hand on what it says; the answer is its result."""
-    subprocess.run(["systemctl", "stop", UNIT], capture_output=True, check=False, timeout=60)
+    tried = stop_boot()
+    try:
+        take(node, request)
+    except BaseException:
+        if tried:
+            start_boot()
+        raise
+    child = os.fork()
+    if child == 0:
+        detached(node, request)
+    return follow(node, request["id"], child)
+
+
+def stop_boot() -> bool:
+    """Whether a boot was at work, or about to try again; it has ended then."""
+    asked = subprocess.run(["systemctl", "is-active", UNIT], capture_output=True, check=False, timeout=30)
+    try:
+        subprocess.run(["systemctl", "stop", UNIT], capture_output=True, check=False, timeout=STOPS_WITHIN)
+    except subprocess.TimeoutExpired:
+        start_boot()
+        raise RefusedError(
+            f"{UNIT} has not stopped after {STOPS_WITHIN} s, so nothing was changed: see "
+            f"journalctl -u {UNIT} on the node, and run it again"
+        ) from None
+    return asked.stdout.strip() in (b"active", b"activating")
+
+
+def start_boot() -> None:
+    """Go on with what stepped aside."""
+    subprocess.run(["systemctl", "start", "--no-block", UNIT], capture_output=True, check=False, timeout=30)
+
+
+def take(node: Node, request: Data) -> None:
+    """Everything of `start` that may be refused: the generation is staged, and nothing was applied yet."""
     with node.lock():
         if node.pointer("wanted") != request["expected"]:
             raise RefusedError("this node's generation is another one than a moment ago; run it again")
@@ -178,10 +240,6 @@ def start(node: Node, request: Data) -> Data:
         node.note(RESULT, {"id": request["id"], "state": "running"})
         (node.state / LOG).unlink(missing_ok=True)
         os.close(os.open(node.state / LOG, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    child = os.fork()
-    if child == 0:
-        detached(node, request)
-    return follow(node, request["id"], child)
 
 
 def confirm_former(node: Node) -> None:
@@ -243,12 +301,16 @@ def detached(node: Node, request: Data) -> None:
             print("no operator got in again: going back to the former generation", flush=True)
             # Noted first: who confirms from now on is told that it is too late.
             node.note(RESULT, result | {"state": "going back"})
-            back = run(node, "rollback", request["patience"])
-            result |= {"went_back": back == 0, "wanted": node.pointer("wanted")}
+            run(node, "rollback", request["patience"])
+            # Also where a package stayed as it was: the next plan tells what is left to do.
+            result |= {
+                "went_back": node.pointer("wanted") != result["wanted"],
+                "wanted": node.pointer("wanted"),
+            }
         # A later start may be under way already: its lock and what it notes are not ours to take.
         if node.read(node.state / RESULT, {}).get("id") == request["id"]:
             if node.pointer("applied") is None:
-                subprocess.run(["systemctl", "start", "--no-block", UNIT], check=False)
+                start_boot()
             node.note(RESULT, result | {"state": "ended"})
     finally:
         os._exit(code)

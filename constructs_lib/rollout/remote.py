@@ -52,6 +52,8 @@ class Seen:
     edited: tuple[str, ...]
     """Files that are not what the node's generation says."""
     secrets: Mapping[str, Literal["same", "other", "missing"] | None]
+    back: Mapping[str, Any] | None = None
+    """What a rollback goes to: {manifest, texts: path → [text now, text then]}; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,6 +85,7 @@ def _change(change: Change) -> str:
         *([change.detail] if change.detail else []),
         *([f"restarts {change.restarts}"] if change.restarts else []),
         *([f"reloads {change.reloads}"] if change.reloads else []),
+        *([f"ends {change.ends}"] if change.ends else []),
     ]
     return "  ".join([*words, *(["; ".join(effects)] if effects else [])])
 

@@ -158,10 +158,12 @@ class Rollout:
         return ", ".join(self._done) or "none"
 
     def _how_to_go_on(self, target: Target, others: Sequence[str], command: str) -> str:
+        # A node that went back in part is not always of the last rollout any more: it has to be named.
+        again = " ".join((command, *((target.name, *others) if command == "nodes rollback" else ())))
         told = [
             f"Stopped at {target.name}. Done before: {self._names()}. "
             f"Not touched: {', '.join(others) or 'none'}.",
-            f"  to go on:   mend what is said above, then the same again: clustermesos {command}",
+            f"  to go on:   mend what is said above, then the same again: clustermesos {again}",
         ]
         if command == "nodes apply":
             told.append(

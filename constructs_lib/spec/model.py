@@ -270,6 +270,10 @@ class NodesSpec(Group):
     """Where every node sends its log, such as tcp://logs.example.org:514; without it nothing is sent."""
     preflight_warnings: tuple[f.PreflightCheck, ...] = ()
     """Checks before the first start that only warn, for machines that can't offer what they ask for."""
+    image_gc_above: f.Percent = 80
+    """Agents: over so many percent of the disk in use, images that no container uses are deleted."""
+    image_gc_hours: f.Hours = 168
+    """Agents: how old, since it was made, such an image has to be."""
 
 
 class SoftwareSpec(Group):

@@ -10,18 +10,22 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from constructs_lib.cli.main import main
+from constructs_lib.components.model import Role
 from constructs_lib.plan.lock import read_lock, write_lock
 from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.site import Site
+from constructs_lib.rollout.changes import Change
 from constructs_lib.rollout.cluster import Nodes
 from constructs_lib.rollout.remote import NodeShell
+from constructs_lib.rollout.survey import NodeState
 from constructs_lib.rollout.targets import Target
 from constructs_lib.rollout.wanted import Generation, secret_source, wanted
 from constructs_lib.secrets.values import new_value
@@ -171,7 +175,10 @@ def test_json_says_the_same_for_a_program(deployed: Deployed, capsys: pytest.Cap
     (node,) = document["nodes"]
     assert (document["format"], document["changes"]) == (1, 1)
     assert (node["name"], node["state"], node["generation"]) == ("gateway-1", "changes", 1)
-    assert {change["name"] for change in node["changes"]} == {"/etc/clustermesos/firewall.nft"}
+    assert {change["name"] for change in node["changes"]} == {
+        "/etc/clustermesos/firewall.nft",
+        "/etc/clustermesos/firewall-closed.nft",
+    }
 
 
 def test_nodes_that_are_not_reached_end_with_1_and_are_told(
@@ -333,3 +340,58 @@ def test_a_gate_that_says_no_stops_before_the_first_node(
     assert "  consul-1: the gate command ended with 1: out of memory" in err
     assert "Stopped at consul-1. Done before: none. Not touched: master-1, gateway-1." in err
     assert conf(small, "master-1") == "master-1: 203.0.113.0/24\n"
+
+
+DOCKER = Change(
+    kind="file",
+    action="change",
+    name="/etc/docker/daemon.json",
+    restarts="docker.service",
+    ends="all containers on this node",
+)
+
+
+def have_docker_restarted(deployed: Deployed, monkeypatch: pytest.MonkeyPatch, role: Role) -> None:
+    """The gateway stands for a node of `role` whose apply, and whose rollback, restart Docker."""
+    survey = Nodes.survey
+
+    def states(self: Nodes) -> tuple[NodeState, ...]:
+        found = [state for state in survey(self) if state.target.name == "gateway-1"]
+        return tuple(
+            replace(state, target=replace(state.target, role=role), changes=(DOCKER,)) for state in found
+        )
+
+    monkeypatch.setattr(Nodes, "survey", states)
+    monkeypatch.setattr("constructs_lib.rollout.changes.changes_back", lambda seen: (DOCKER,))
+    monkeypatch.setattr("constructs_lib.rollout.run.can_go_back", lambda seen: True)
+
+
+@pytest.mark.parametrize("verb", ["apply", "rollback"])
+def test_agents_have_docker_restarted_only_where_that_is_said(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    have_docker_restarted(deployed, monkeypatch, Role.AGENT)
+
+    # Without a terminal nobody confirms: how far it comes is what is asked here.
+    assert main(["nodes", verb, "gateway"]) == 1
+    captured = capsys.readouterr()
+    assert "restarts docker.service; ends all containers on this node" in captured.out
+    assert (
+        "gateway-1: Docker would be restarted, which ends all containers on this node, tasks" in captured.err
+    )
+    assert "say --restart-docker" in captured.err
+    assert "terminal" not in captured.err
+
+    assert main(["nodes", verb, "gateway", "--restart-docker"]) == 1
+    assert "There is no terminal to answer at" in capsys.readouterr().err
+
+
+def test_other_nodes_have_docker_restarted_by_the_plan_alone(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_docker_restarted(deployed, monkeypatch, Role.MASTER)
+
+    assert main(["nodes", "apply", "gateway"]) == 1
+    captured = capsys.readouterr()
+    assert "ends all containers on this node" in captured.out
+    assert "There is no terminal to answer at" in captured.err

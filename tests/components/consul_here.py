@@ -15,11 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from constructs_lib.components.consul import AUTHORITY
+from constructs_lib.components.model import Role
 from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.nodes.model import NodeFiles
+from constructs_lib.nodes.render import render
 from constructs_lib.plan.model import PlannedSecret
+from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.values import new_secret
+from constructs_lib.spec.model import ClusterSpec
 from scripts.embedded_aws import free_port
+from tests.nodes.clusters import WHOLE
+
+CLUSTER = plan(ClusterSpec.model_validate(WHOLE))
+PLANNED = CLUSTER.site("eu")
+SERVER = render(PLANNED, PLANNED.nodes_of(Role.CONSUL)[0])
+CLIENT = render(PLANNED, PLANNED.pools[0])
 
 LONGEST = 180
 """Seconds."""
@@ -171,3 +181,12 @@ class Agent:
 
     def has_leader(self) -> bool:
         return f":{self.ports['server']}" in self.ask("status/leader")[1]
+
+
+def client_of(consul: Path, server: Agent, folder: Path, **other: str) -> Agent:
+    """A client with the server's secrets, but for those in `other`."""
+    theirs = {s.name: server.at(s.path).read_text() for s in SERVER.secrets}
+    secrets = values(CLUSTER.secrets) | theirs | other
+    agent = Agent(consul, folder, CLIENT, secrets)
+    agent.configure(server.ports["serf_lan"])
+    return agent

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ from constructs_lib.components.docker import DOCKER
 from constructs_lib.components.model import AptPackages, Role
 from constructs_lib.components.registry import REGISTRY
 from constructs_lib.nodes.bare_python import shipped
+from constructs_lib.nodes.health import checks_of
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
-from tests.nodes.clusters import SMALL, WHOLE, site
+from tests.nodes.clusters import SMALL, WHOLE, nodes, site
 
 
 def daemon(case: str) -> dict[str, object]:
@@ -140,3 +142,86 @@ def test_it_downloads_through_the_proxy_but_reaches_the_site_directly() -> None:
     assert "NO_PROXY=127.0.0.1,localhost,.consul,10.20.0.0/16" in drop_in.content
     small = site("small")
     assert not any(file.path.endswith("proxy.conf") for file in render(small, small.pools[0]).files)
+
+
+DOCKER_DOUBLE = """#!/bin/sh
+# Double of docker: writes down its calls; a prune makes the disk as full as `after` says.
+echo "docker $*" >>"$DOUBLES/calls"
+[ ! -e "$DOUBLES/down" ] || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }
+[ "$1" != info ] || echo "$DOUBLES"
+[ "$1 $2" != "image prune" ] || cp "$DOUBLES/after" "$DOUBLES/used"
+"""
+DF_DOUBLE = """#!/bin/sh
+# Double of df: as full as `used` says.
+[ "$*" = "--output=pcent $DOUBLES" ] || exit 64
+printf 'Use%%\\n %s%%\\n' "$(cat "$DOUBLES/used")"
+"""
+
+
+def collect(folder: Path, used: int, after: int = 0, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run an agent's rendered script on a disk that is `used` percent full."""
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"nodes": settings})).site("eu")
+    script = folder / "docker-image-gc"
+    script.write_text(render(planned, planned.pools[0]).file("/usr/local/libexec/docker-image-gc").content)
+    for name, double in (("docker", DOCKER_DOUBLE), ("df", DF_DOUBLE)):
+        (folder / name).write_text(double)
+        (folder / name).chmod(0o755)
+    (folder / "used").write_text(str(used))
+    (folder / "after").write_text(str(after))
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "DOUBLES": str(folder)}
+    return subprocess.run(
+        ["sh", str(script)], capture_output=True, text=True, check=False, env=environment, timeout=180
+    )
+
+
+def pruned(folder: Path) -> list[str]:
+    return [call for call in (folder / "calls").read_text().splitlines() if "prune" in call]
+
+
+def test_an_agent_whose_disk_has_room_keeps_its_images(tmp_path: Path) -> None:
+    done = collect(tmp_path, used=80)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert pruned(tmp_path) == []
+
+
+def test_an_agent_whose_disk_fills_up_deletes_old_images_that_no_container_uses(tmp_path: Path) -> None:
+    done = collect(tmp_path, used=81, after=40)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path} was 81 % full and is 40 % full\n"
+    assert pruned(tmp_path) == ["docker image prune --all --force --filter until=168h"]
+
+
+def test_what_is_full_for_another_reason_is_said_as_a_warning(tmp_path: Path) -> None:
+    done = collect(tmp_path, used=95, after=95)
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1].startswith("<4>over 80 % is used by what is not an old image")
+
+
+def test_from_when_on_and_how_old_are_settings(tmp_path: Path) -> None:
+    assert collect(tmp_path, used=61, image_gc_above=60, image_gc_hours=24).returncode == 0
+    assert pruned(tmp_path) == ["docker image prune --all --force --filter until=24h"]
+
+
+def test_a_docker_that_does_not_answer_fails_the_unit(tmp_path: Path) -> None:
+    (tmp_path / "down").touch()
+
+    assert collect(tmp_path, used=95).returncode != 0
+    assert pruned(tmp_path) == []
+
+
+def test_agents_alone_collect_images_by_a_timer() -> None:
+    planned = site("whole")
+    for node in nodes(planned):
+        files = render(planned, node)
+        units = [unit for stage in files.stages for unit in stage.units]
+        assert ("docker-image-gc.timer" in units) is (files.role is Role.AGENT)
+    unit = render(planned, planned.pools[0]).file("/etc/systemd/system/docker-image-gc.service").content
+    assert "ExecStart=/usr/local/libexec/docker-image-gc\n" in unit
+
+
+def test_an_engine_is_healthy_when_it_answers_and_not_because_its_unit_is_active(tmp_path: Path) -> None:
+    check = checks_of(DOCKER)[-1]
+    assert check == {"kind": "succeeds", "command": ["docker", "version", "-f", "{{.Server.Version}}"]}

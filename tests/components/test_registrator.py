@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
+from constructs_lib.components.registrator import CHECK, REGISTRATOR
+from constructs_lib.nodes.health import checks_of
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
@@ -39,3 +44,29 @@ def test_another_image_and_a_binary_of_the_machine_are_taken() -> None:
     assert "docker run" not in local
     # Its default, /tmp/docker.sock, is where the image has the socket.
     assert "Environment=DOCKER_HOST=unix:///var/run/docker.sock\n" in local
+
+
+def healthy(folder: Path, docker: str, **software: Any) -> subprocess.CompletedProcess[str]:
+    """What the rendered check says where Docker is the given script."""
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"software": {"components": software}})).site("eu")
+    script = folder / "check"
+    script.write_text(render(planned, planned.pools[0]).file(CHECK).content)
+    (folder / "docker").write_text(f"#!/bin/sh\n# Double of docker.\n{docker}\n")
+    (folder / "docker").chmod(0o755)
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["sh", str(script)], capture_output=True, text=True, check=False, env=environment, timeout=180
+    )
+
+
+def test_it_is_healthy_when_its_container_runs_and_not_because_its_unit_is_active(tmp_path: Path) -> None:
+    assert checks_of(REGISTRATOR)[-1] == {"kind": "succeeds", "command": [CHECK]}
+    asked = '[ "$*" = "inspect -f {{.State.Running}} registrator" ] || exit 64'
+    assert healthy(tmp_path, f"{asked}\necho true").returncode == 0
+    for wrong in ("echo false", "echo; echo 'Error: No such object: registrator' >&2; exit 1"):
+        done = healthy(tmp_path, f"{asked}\n{wrong}")
+        assert (done.returncode, done.stdout) == (1, "the container registrator does not run\n")
+
+
+def test_a_binary_of_the_machine_has_no_container_to_ask_for(tmp_path: Path) -> None:
+    assert healthy(tmp_path, "exit 1", registrator={"source": "preinstalled"}).returncode == 0

@@ -384,7 +384,7 @@ def test_without_a_cache_none_runs_and_none_is_asked() -> None:
 
     assert not any("cache" in file.path for file in node.files)
     assert not any("docker-registry-cache.service" in stage.units for stage in node.stages)
-    assert "registry-mirrors" not in json.loads(node.file("/etc/docker/daemon.json").content)
+    assert json.loads(node.file("/etc/docker/daemon.json").content)["registry-mirrors"] == []
 
 
 def test_of_three_consul_nodes_the_first_has_the_registry_and_its_certificate() -> None:

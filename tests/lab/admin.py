@@ -60,7 +60,7 @@ class Operator:
         self.folder = Folder(self.workspace.private)
         key = self._key()
         for name in self.lab.names():
-            self._let_in(name, public_host_key(key.read_text()))
+            self.let_in(name)
         self.lab.reach(None, "ip", "address", "replace", f"{ADMIN_ADDRESS}/32", "dev", "lo")
         here = ("ip", "route", "replace", str(self.plan.network), "dev", "br0", "src", ADMIN_ADDRESS)
         assert self.lab.reach(None, *here).code == 0
@@ -84,10 +84,11 @@ class Operator:
             file.chmod(0o600)
         return file
 
-    def _let_in(self, name: str, public: str) -> None:
-        """By a file that sshd reads too and no generation owns."""
+    def let_in(self, name: str) -> None:
+        """Let the operator log in, by a file that sshd reads too and no generation owns."""
         home = f"/home/{self.plan.admin.user}/.ssh"
         put = f"cat > {home}/authorized_keys2; chown {self.plan.admin.user}: {home}/authorized_keys2"
+        public = public_host_key(self._key().read_text())
         done = self.lab.run(name, "sh", "-c", put, stdin=f"{public}\n")
         assert done.code == 0, done.err
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from constructs_lib.errors import LabError, RollError
 from constructs_lib.lab.keeper import KeptLab
@@ -181,3 +182,14 @@ def resolves(lab: KeptLab, name: str, asked: str) -> None:
         lambda: lab.run(name, "getent", "hosts", asked).out,
         lambda found: found.split()[:1] == [wanted],
     )
+
+
+def agents_of(lab: KeptLab, name: str = "general-1") -> list[dict[str, Any]]:
+    """The leading Mesos master's agents of this machine that are connected, asked from there."""
+    for master in MASTERS:
+        url = f"http://{address(lab, master)}:5050/slaves"
+        done = lab.run(name, "curl", "--silent", "--fail", "--location", url)
+        if done.code == 0:
+            slaves = json.loads(done.out)["slaves"]
+            return [one for one in slaves if one["active"] and one["hostname"] == address(lab, name)]
+    raise AssertionError(f"no master answers {name}")

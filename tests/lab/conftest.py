@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from constructs_lib.errors import LabError
 from constructs_lib.lab.commands import missing
 from constructs_lib.lab.image import image
 from constructs_lib.lab.keeper import KeptLab, connect, end, launch
 from constructs_lib.spec.workspace import Workspace
-from tests.lab.asking import all_members_alive, members_of, quorum, resolves
+from scripts.drills import Run
 from tests.lab.drill import Drill
+from tests.lab.healthy import first_boot, settle
+from tests.lab.lab_time import LabTime, bound_seconds
 
 CLUSTER = Path(__file__).with_name("cluster.yaml")
-BOOT_SECONDS = 600
-"""Bounds are generous: a machine of 2 cores that does something else too needs 60."""
-HEALTHY_SECONDS = 300
 PASSED = pytest.StashKey[bool]()
+TIME = LabTime(Path(__file__).parent, bound_seconds(os.environ))
 
 
 @pytest.fixture(scope="session")
@@ -43,47 +44,36 @@ def workspace(lab_machine: None) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="session")
 def shared_lab(workspace: Workspace) -> Iterator[KeptLab]:
-    """The cluster that all drills break, booted once; it ends with the test run, however that ends."""
+    """The cluster that all drills break, booted once; it ends with the test run, however that ends.
+
+    Its first boot is a drill of its own: what does not complete fails every test that wants the cluster.
+    """
     process = launch(workspace, image(), tied=True)
-    lab = connect(workspace)
-    lab.start()
-    yield lab
-    end(workspace, process)
+    try:
+        lab = connect(workspace)
+        first_boot(lab, Drill("first_boot", TIME.run))
+        yield lab
+    finally:
+        end(workspace, process)
+
+
+@pytest.fixture
+def this_run() -> Run:
+    """The record of this run of tests/lab."""
+    return TIME.run
 
 
 @pytest.fixture
 def lab(shared_lab: KeptLab) -> KeptLab:
     """The cluster, healthy, and settled: what a drill did last may reach the other nodes only later."""
-    for name in shared_lab.names():
-        shared_lab.limit_cpu(name, None)
-        shared_lab.heal(name)
-    shared_lab.mirror(up=True)
-    states = shared_lab.states()
-    off = [state.name for state in states if not state.on]
-    if off:
-        shared_lab.start(*off)
-    # The first drill of a run meets machines that boot.
-    up = all(state.booted for state in states)
-    try:
-        shared_lab.wait(HEALTHY_SECONDS if up else BOOT_SECONDS)
-    except LabError:
-        # What the drill before could not mend is replaced: its failure is told already, by its own test.
-        for sick in [state.name for state in shared_lab.states() if not state.healthy]:
-            shared_lab.destroy(sick, keep_data=False)
-            shared_lab.rebuild(sick)
-        shared_lab.wait(BOOT_SECONDS)
-    quorum(shared_lab)
-    all_members_alive(shared_lab)
-    for name in members_of(shared_lab):
-        for asked in ("consul.service.consul", "registry.service.consul"):
-            resolves(shared_lab, name, asked)
+    settle(shared_lab, failed_before=TIME.failed)
     return shared_lab
 
 
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Iterator[Drill]:
     """The record of one drill, kept whether it succeeds or not."""
-    record = Drill(request.node.name.removeprefix("test_"))
+    record = Drill(request.node.name.removeprefix("test_"), TIME.run)
     yield record
     record.close(passed=request.node.stash.get(PASSED, False))
 
@@ -98,8 +88,27 @@ def drill(record: Drill, lab: KeptLab) -> Drill:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Tell the record whether its test passed."""
+    """Tell the record whether its test passed, and count the time."""
     report = yield
     if call.when == "call":
         item.stash[PASSED] = report.passed
+    TIME.took(report)
     return report
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """A run that leaves tests out is no run of all drills."""
+    TIME.deselected(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep the run's record, and hold it to the bound."""
+    TIME.ended(session)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say that it took too long."""
+    if TIME.trouble:
+        terminalreporter.section("the lab part", red=True)
+        terminalreporter.line(TIME.trouble)

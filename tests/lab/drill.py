@@ -6,14 +6,15 @@ import json
 import time
 from dataclasses import dataclass, field
 
-from scripts.drills import records
+from scripts.drills import Run
 
 
 @dataclass
 class Drill:
-    """One drill while it runs; `name` is the test's."""
+    """One drill of a run while it goes on; `name` is the test's."""
 
     name: str
+    of: Run
     broken: str = ""
     promised: str = ""
     seen: list[str] = field(default_factory=list)
@@ -37,6 +38,8 @@ class Drill:
         """Write the record, if the test got as far as breaking something."""
         self.passed = passed
         if self.broken:
-            path = records() / f"{self.name}.json"
-            data = {key: value for key, value in vars(self).items() if not key.startswith("_")}
-            path.write_text(json.dumps(data, indent=2))
+            data = {
+                key: value for key, value in vars(self).items() if key != "of" and not key.startswith("_")
+            }
+            text = json.dumps({"run": self.of.id, **data}, indent=2)
+            (self.of.folder / f"{self.name}.json").write_text(text)

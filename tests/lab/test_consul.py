@@ -8,8 +8,8 @@ import pytest
 
 from constructs_lib.lab.keeper import KeptLab
 from tests.lab.asking import LONG, all_members_alive, consul, says, seen, until
-from tests.lab.conftest import BOOT_SECONDS
 from tests.lab.drill import Drill
+from tests.lab.healthy import BOOT_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 SERVER = "consul-1"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 
 import pytest
 
 from constructs_lib.lab.keeper import KeptLab
-from constructs_lib.roll.quorum import why_not
 from tests.lab.asking import (
     LONG,
     MASTERS,
@@ -16,19 +17,17 @@ from tests.lab.asking import (
     read_znode,
     reboot,
     says,
-    seen,
     until,
     write_znode,
     zookeeper_mode,
 )
-from tests.lab.conftest import BOOT_SECONDS, HEALTHY_SECONDS
 from tests.lab.drill import Drill
+from tests.lab.healthy import BOOT_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 MARK = "/srv/data/mark"
-FILL = """exec 2>/dev/null
-for size in 1M 512; do dd if=/dev/zero bs=$size >>/srv/data/ballast; done
-sync; df --output=avail /srv/data | tail -n 1 | tr -d ' '"""
+SEED = "CLUSTERMESOS_DRILL_SEED"
+"""The number that a former run printed, to have its order again."""
 
 
 def test_reboot_of_one_master(lab: KeptLab, drill: Drill) -> None:
@@ -59,10 +58,13 @@ def test_zookeeper_leader_killed(lab: KeptLab, drill: Drill) -> None:
 
 def test_whole_cluster_off_and_on_in_any_order(lab: KeptLab, drill: Drill) -> None:
     write_znode(lab, "master-1", "/before-the-dark", "kept")
+    seed = os.environ.get(SEED) or str(random.SystemRandom().randrange(10**6))
+    sys.stdout.write(f"{SEED}={seed} gives this order again\n")
     order = lab.names()
-    random.Random(20261126).shuffle(order)
+    random.Random(seed).shuffle(order)
     drill.breaks(
-        f"all machines powered off at once, then on one after the other: {', '.join(order)}",
+        f"all machines powered off at once, then on one after the other: {', '.join(order)} "
+        f"({SEED}={seed} gives this order, any other number another)",
         "every node becomes healthy by itself, whatever the order; nothing is lost",
     )
     lab.stop()
@@ -95,24 +97,11 @@ def test_master_destroyed_and_rebuilt_with_its_data_volume(lab: KeptLab, drill: 
     write_znode(lab, "master-1", "/with-volume", "kept")
     says(lab, "master-1", "sh", "-c", f"echo mine >{MARK}; sync")
     drill.breaks(
-        "master-1's machine is destroyed, its data volume kept, and a second master is asked for meanwhile",
-        "roll refuses the second; the new machine takes the volume as it is and joins",
+        "master-1's machine is destroyed, its data volume kept",
+        "a new machine takes the volume as it is and joins",
     )
-    try:
-        lab.destroy("master-1", keep_data=True)
-        # Frameworks on the others may follow a new leader for a moment; then only one is away.
-        healthy = seen(
-            "only master-1 is away",
-            HEALTHY_SECONDS,
-            lambda: {state.name for state in lab.states() if state.healthy},
-            lambda names: names & set(MASTERS) == set(MASTERS) - {"master-1"},
-        )
-        refused = why_not(MASTERS, healthy & set(MASTERS), "master-2", votes=True)
-        assert refused is not None and "master-1 is not healthy" in refused
-        drill.saw(f"two masters at once: refused, {refused}")
-        assert why_not(MASTERS, healthy & set(MASTERS), "master-1", votes=True) is None
-    finally:
-        lab.rebuild("master-1")
+    lab.destroy("master-1", keep_data=True)
+    lab.rebuild("master-1")
     lab.wait(BOOT_SECONDS)
     assert says(lab, "master-1", "cat", MARK) == "mine"
     quorum(lab)
@@ -136,27 +125,3 @@ def test_master_destroyed_and_rebuilt_without_its_data_volume(lab: KeptLab, dril
     quorum(lab)
     assert read_znode(lab, "master-3", "/without-volume") == "kept"
     drill.saw("rebuilt on an empty volume, and it has what the others hold")
-
-
-def test_disk_filled_to_the_brim_and_cleaned(lab: KeptLab, drill: Drill) -> None:
-    others = ("master-1", "master-3")
-    drill.breaks(
-        "master-2's data volume is filled to the last byte",
-        "the other two keep the quorum; once there is room again, master-2 is healthy without a hand",
-    )
-    try:
-        # Again while there is room: what was promised to be written later may turn out smaller.
-        seen(
-            "no byte is free", LONG, lambda: says(lab, "master-2", "sh", "-c", FILL), lambda free: free == "0"
-        )
-        # Snapshots and logs need room exactly when a server starts.
-        says(lab, "master-2", "systemctl", "restart", "zookeeper.service")
-        quorum(lab, others)
-        write_znode(lab, "master-1", "/while-full", "kept")
-        drill.saw("master-2's volume is full and its ZooKeeper restarted; the other two take writes")
-    finally:
-        lab.run("master-2", "sh", "-c", "rm -f /srv/data/ballast")
-    lab.wait(HEALTHY_SECONDS)
-    quorum(lab)
-    assert read_znode(lab, "master-2", "/while-full") == "kept"
-    drill.saw("cleaned: master-2 follows and has what was written meanwhile")

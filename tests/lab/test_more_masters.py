@@ -21,8 +21,9 @@ from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
 from tests.lab.admin import Operator
 from tests.lab.asking import MASTERS, quorum, read_znode, says, write_znode
-from tests.lab.conftest import BOOT_SECONDS, CLUSTER
+from tests.lab.conftest import CLUSTER
 from tests.lab.drill import Drill
+from tests.lab.healthy import BOOT_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 GROWTH = Growth(site="eu", old=3, new=5)

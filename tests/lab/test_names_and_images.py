@@ -64,6 +64,30 @@ def test_an_image_that_an_agent_pushed_is_pulled_elsewhere_and_by_nobody_without
     _pull(pushed, "master-1")
 
 
+REGISTRY = "https://registry.service.consul:5000/v2/"
+
+
+@pytest.mark.parametrize("name", ["master-1", "consul-1", "general-1"])
+def test_the_systems_own_store_trusts_the_registry_by_its_name(lab: KeptLab, name: str) -> None:
+    """Without it other containerizers than Docker, and people's curl, would refuse the registry."""
+    ask = ("curl", "--silent", "--show-error", "--output", "/dev/null", "--write-out", "%{http_code}")
+    # 401: TLS went well, and the registry wants a login.
+    code = seen(f"{name} is answered", LONG, partial(says, lab, name, *ask, REGISTRY))
+    assert code == "401"
+
+    verify = "openssl verify -CApath /etc/ssl/certs /etc/docker/certs.d/registry.service.consul:5000/ca.crt"
+    assert says(lab, name, "sh", "-c", verify).endswith(": OK")
+
+
+def test_without_the_clusters_authority_the_registry_is_not_trusted(lab: KeptLab) -> None:
+    """The control: it is this authority that lets the name through, and nothing else."""
+    others = "mkdir -p /tmp/none && cat /usr/share/ca-certificates/mozilla/*.crt >/tmp/others.pem"
+    trust = "--cacert /tmp/others.pem --capath /tmp/none"
+    ask = f"{others} && curl --silent {trust} {REGISTRY}; echo $?"
+
+    assert says(lab, "general-1", "sh", "-c", ask).splitlines()[-1] == "60"
+
+
 def test_garbage_collection_leaves_the_image_and_a_registry_that_takes_more(pushed: KeptLab) -> None:
     says(pushed, "consul-1", "registry-gc")
 

@@ -25,8 +25,8 @@ from tests.lab.asking import (
     until,
     zookeeper_mode,
 )
-from tests.lab.conftest import BOOT_SECONDS, HEALTHY_SECONDS
 from tests.lab.drill import Drill
+from tests.lab.healthy import BOOT_SECONDS, HEALTHY_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 AGENT = "general-1"

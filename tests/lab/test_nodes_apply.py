@@ -13,8 +13,8 @@ from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
 from tests.lab.admin import GATE_SECONDS, Operator
 from tests.lab.asking import MASTERS, leader, quorum
-from tests.lab.conftest import HEALTHY_SECONDS
 from tests.lab.drill import Drill
+from tests.lab.healthy import HEALTHY_SECONDS
 
 SICK_SECONDS = 30
 """How long a master that can't become healthy is waited for."""

@@ -9,8 +9,8 @@ import pytest
 
 from constructs_lib.lab.keeper import KeptLab
 from tests.lab.asking import LONG, says, stays, until
-from tests.lab.conftest import HEALTHY_SECONDS
 from tests.lab.drill import Drill
+from tests.lab.healthy import HEALTHY_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 REGISTRY, AGENT = "consul-1", "general-1"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from constructs_lib.lab.keeper import KeptLab
-from tests.lab.asking import LONG, MASTERS, address, reboot, says, seen, until
-from tests.lab.conftest import BOOT_SECONDS
+from tests.lab.asking import LONG, agents_of, reboot, says, seen, until
 from tests.lab.drill import Drill
+from tests.lab.healthy import BOOT_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 AGENT = "general-1"
@@ -66,20 +64,9 @@ def _id(lab: KeptLab) -> str:
     return says(lab, AGENT, "sh", "-c", 'basename "$(readlink /var/lib/mesos/meta/slaves/latest)"')
 
 
-def _listed(lab: KeptLab) -> list[dict[str, Any]]:
-    """The leading master's agents of this machine that are connected."""
-    for master in MASTERS:
-        url = f"http://{address(lab, master)}:5050/slaves"
-        done = lab.run(AGENT, "curl", "--silent", "--fail", "--location", url)
-        if done.code == 0:
-            slaves = json.loads(done.out)["slaves"]
-            return [one for one in slaves if one["active"] and one["hostname"] == address(lab, AGENT)]
-    return []
-
-
 def _registered(lab: KeptLab, id: str, cpus: int) -> bool:
     """Whether the leading master has this agent and no other of the machine, offering what `cpus` leave."""
-    return [(one["id"], one["resources"]["cpus"]) for one in _listed(lab)] == [(id, cpus - RESERVED)]
+    return [(one["id"], one["resources"]["cpus"]) for one in agents_of(lab, AGENT)] == [(id, cpus - RESERVED)]
 
 
 def _reboot(lab: KeptLab, cpus: int) -> None:

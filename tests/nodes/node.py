@@ -14,6 +14,10 @@ from typing import Any
 
 import constructs_lib
 
+UNIT = "web.service"
+CONF = "/etc/web/web.conf"
+STAGE = {"component": "web", "units": [UNIT], "seconds": 5, "checks": []}
+UNIT_CHECK = [UNIT]
 PROGRAM = Path(constructs_lib.__file__).parent / "cloud_init" / "base" / "clustermesos-apply"
 OWNER = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
 
@@ -69,6 +73,7 @@ class Node:
     def send(self, files: dict[str, str], **manifest: Any) -> None:
         """Put a generation into incoming; `units` maps a path to what its change restarts."""
         restarts, reloads = manifest.pop("restarts", {}), manifest.pop("reloads", {})
+        live = manifest.pop("live", {})
         incoming = self.state / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
         entries = []
@@ -79,6 +84,7 @@ class Node:
             entry = {"path": path, "mode": "0640", "owner": OWNER}
             entry |= {"restarts": restarts[path]} if path in restarts else {}
             entry |= {"reloads": reloads[path]} if path in reloads else {}
+            entry |= {"live": live[path]} if path in live else {}
             entries.append(entry)
         empty: dict[str, Any] = {
             "format": 1,

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.nodes.node import OWNER, PROGRAM, SYSTEMCTL_DOUBLE, Node
-
-UNIT = "web.service"
-CONF = "/etc/web/web.conf"
-STAGE = {"component": "web", "units": [UNIT], "seconds": 5, "checks": []}
-UNIT_CHECK = [UNIT]
+from tests.nodes.node import CONF, PROGRAM, STAGE, SYSTEMCTL_DOUBLE, UNIT, UNIT_CHECK, Node
 
 
 @pytest.fixture
@@ -98,6 +90,36 @@ def test_a_reload_is_enough_where_the_file_says_so_and_a_unit_outside_any_stage_
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "verb"),
+    [
+        ('{"mtu": 1500, "mirrors": []}', '{"mtu": 1500, "mirrors": ["https://m"]}', "reload-or-restart"),
+        ('{"mtu": 1500}', '{"mtu": 1500, "mirrors": ["https://m"]}', "reload-or-restart"),
+        ('{"mtu": 1500, "mirrors": []}', '{"mirrors": [],\n"mtu": 1500}', "reload-or-restart"),
+        # dockerd keeps the value of a setting that is not there any more.
+        ('{"mtu": 1500, "mirrors": ["https://m"]}', '{"mtu": 1500}', "restart"),
+        ('{"mtu": 1500, "mirrors": []}', '{"mtu": 1400, "mirrors": ["https://m"]}', "restart"),
+        ("{wrong by hand", '{"mtu": 1500}', "restart"),
+        (None, '{"mtu": 1500}', "restart"),
+    ],
+)
+def test_a_change_of_live_keys_alone_is_a_reload_and_any_other_one_a_restart(
+    node: Node, before: str | None, after: str, verb: str
+) -> None:
+    stages = [{"component": "web", "units": [UNIT], "seconds": 5, "checks": []}]
+    node.send({"/etc/other": "x\n"} | ({CONF: before} if before else {}), stages=stages)
+    assert node.apply("first-boot").returncode == 0
+    node.calls()
+    node.send(
+        {"/etc/other": "x\n", CONF: after}, stages=stages, restarts={CONF: UNIT}, live={CONF: ["mirrors"]}
+    )
+
+    done = node.apply()
+
+    assert done.returncode == 0, done.stderr
+    assert [call for call in node.calls() if call.endswith(f"start {UNIT}")] == [f"{verb} {UNIT}"]
+
+
 @pytest.mark.parametrize("kind", ["restarts", "reloads"])
 def test_a_unit_that_this_node_does_not_have_is_not_restarted_and_stops_nothing(
     node: Node, kind: str
@@ -158,45 +180,6 @@ def test_what_is_no_longer_rendered_is_removed_and_the_distributions_file_comes_
     assert "disable --now old.service" in node.calls()
 
 
-def test_rollback_applies_the_former_generation_and_rolls_back_from_a_failed_one(node: Node) -> None:
-    node.send({CONF: "one\n"}, restarts={CONF: UNIT}, stages=[STAGE])
-    node.apply("first-boot")
-    node.send({CONF: "two\n", "/etc/extra": "x\n"}, restarts={CONF: UNIT}, stages=[STAGE])
-    node.apply()
-
-    assert node.apply("rollback").returncode == 0
-    assert node.at(CONF).read_text() == "one\n"
-    assert not node.at("/etc/extra").exists()
-    assert f"restart {UNIT}" in node.calls()
-
-    (node.doubles / "inactive").write_text(f"{UNIT}\n")
-    node.send({CONF: "three\n"}, stages=[STAGE | {"checks": UNIT_CHECK}])
-    assert node.apply().returncode == 3
-    assert node.apply("rollback").returncode == 0
-    assert node.at(CONF).read_text() == "one\n"
-    assert node.status()["applied"] == node.status()["wanted"] == 1
-
-
-def test_rollback_without_a_former_generation_says_so(node: Node) -> None:
-    node.send({CONF: "one\n"})
-    node.apply("first-boot")
-
-    done = node.apply("rollback")
-
-    assert done.returncode == 2
-    assert done.stderr == "clustermesos-apply: error: there is no former generation to go back to\n"
-
-
-def test_only_a_few_generations_are_kept_and_the_former_is_among_them(node: Node) -> None:
-    for number in range(8):
-        node.send({CONF: f"{number}\n"})
-        assert node.apply().returncode == 0
-
-    assert node.status()["generations"] == [4, 5, 6, 7, 8]
-    assert node.apply("rollback").returncode == 0
-    assert node.at(CONF).read_text() == "6\n"
-
-
 def test_an_unhealthy_component_stops_the_next_ones_and_says_what_it_waited_for(node: Node) -> None:
     (node.doubles / "inactive").write_text(f"{UNIT}\n")
     second = {"component": "late", "units": ["late.service"], "seconds": 5, "checks": []}
@@ -248,63 +231,6 @@ def test_a_failing_unit_is_one_line_and_its_restart_is_not_forgotten(node: Node)
     assert f"restart {UNIT}" in node.calls()
 
 
-def test_secrets_come_from_the_source_in_a_file_of_their_own_and_are_never_printed(node: Node) -> None:
-    node.secret("password", "hunter2-value\n")
-    node.secret("host_key", "-----BEGIN KEY-----\nabc\n-----END KEY-----")
-    secrets = [
-        {
-            "name": "password",
-            "path": "/etc/web/password",
-            "owner": "root",
-            "newline": False,
-            "restarts": UNIT,
-        },
-        {"name": "host_key", "path": "/etc/ssh/key", "owner": "root", "newline": True},
-    ]
-    secrets = [secret | {"owner": OWNER} for secret in secrets]
-    node.send({CONF: "one\n"}, secrets=secrets, stages=[STAGE])
-
-    done = node.apply("first-boot")
-
-    assert done.returncode == 0, done.stderr
-    assert node.at("/etc/web/password").read_bytes() == b"hunter2-value"
-    assert node.at("/etc/ssh/key").read_bytes().endswith(b"-----END KEY-----\n")
-    assert node.at("/etc/web/password").stat().st_mode & 0o7777 == 0o600
-    assert "hunter2" not in done.stdout + done.stderr
-    assert f"restart {UNIT}" in node.calls()
-    kept = [path for path in node.state.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
-    assert kept == []
-
-
-def test_a_rotated_secret_is_fetched_by_apply_but_a_reboot_needs_no_source(node: Node) -> None:
-    secret = {"name": "password", "path": "/etc/web/password", "owner": OWNER, "newline": False}
-    node.secret("password", "old")
-    node.send({CONF: "one\n"}, secrets=[secret])
-    node.apply("first-boot")
-
-    node.secret("password", "new")
-    assert node.apply("apply").returncode == 0
-    assert node.at("/etc/web/password").read_text() == "new"
-
-    (node.doubles / "secrets" / "password").unlink()
-    assert node.apply("boot").returncode == 0
-    assert node.at("/etc/web/password").read_text() == "new"
-
-
-def test_a_source_that_gives_no_secret_ends_before_anything_is_written(node: Node) -> None:
-    secret = {"name": "password", "path": "/etc/web/password", "owner": OWNER, "newline": False}
-    node.send({CONF: "one\n"}, secrets=[secret])
-
-    done = node.apply("first-boot")
-
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"clustermesos-apply: error: secret password: {node.doubles}/get-secret ended with 1 "
-        "and gave no value; gave up after 1 s\n"
-    )
-    assert not node.at(CONF).exists()
-
-
 def test_files_learn_the_nodes_own_name_and_address_where_they_are_put_in_place(node: Node) -> None:
     node.send({"/etc/node.env": "NAME=@@node:name@@\nADDRESS=@@node:address@@\n"})
 
@@ -331,176 +257,6 @@ def test_the_installed_script_puts_the_same_files_in_place_as_the_one_that_came_
     assert "wrote" not in done.stdout
     assert first[script] == files[script]
     assert {path: node.at(path).read_text() for path in first} == first
-
-
-@pytest.mark.parametrize("files", [5, 20])
-def test_a_run_that_is_killed_half_way_is_healed_by_the_next(node: Node, files: int) -> None:
-    old = {f"/etc/web/{number}.conf": f"old {number}\n" for number in range(40)}
-    new = {path: text.replace("old", "new") for path, text in old.items()}
-    units = dict.fromkeys(old, UNIT)
-    node.send(old, restarts=units, stages=[STAGE])
-    assert node.apply("first-boot").returncode == 0
-    node.calls()
-
-    node.send(new, restarts=units, stages=[STAGE])
-    kill_after(node, files)
-
-    states = {node.at(path).read_text() for path in old}
-    assert states <= set(old.values()) | set(new.values())
-    assert any(node.at(path).read_text() == old[path] for path in old), "killed too late to prove anything"
-    assert node.calls() == []
-    again = node.apply("boot")
-    assert again.returncode == 0, again.stderr
-    assert all(node.at(path).read_text() == text for path, text in new.items())
-    assert f"restart {UNIT}" in node.calls()
-    assert list(node.at("/etc/web").glob(".*")) == []
-
-
-def test_a_crash_before_the_generation_has_its_number_loses_nothing(node: Node) -> None:
-    node.send({CONF: "one\n"})
-    (node.state / "generations").mkdir(parents=True)
-    (node.state / "wanted").symlink_to("generations/1")
-
-    assert node.apply("boot").returncode == 0
-    assert node.at(CONF).read_text() == "one\n"
-    assert node.status()["applied"] == 1
-
-
-def test_a_generation_that_did_not_arrive_whole_is_refused_and_the_node_stays(node: Node) -> None:
-    node.send({CONF: "one\n"})
-    node.apply("first-boot")
-    node.send({CONF: "two\n", "/etc/lost": "x\n"})
-    (node.state / "incoming/files/etc/lost").unlink()
-
-    done = node.apply()
-
-    assert done.returncode == 2
-    assert "missing: ['/etc/lost']" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert node.at(CONF).read_text() == "one\n"
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"format": 1}', '{"format": 2, "files": [], "secrets": []}']
-)
-def test_a_manifest_that_cannot_be_read_is_one_line(node: Node, text: str) -> None:
-    incoming = node.state / "incoming"
-    incoming.mkdir(parents=True)
-    (incoming / "manifest.json").write_text(text)
-
-    done = node.apply()
-
-    assert done.returncode == 2
-    assert done.stderr.startswith("clustermesos-apply: error: ")
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_reboot_while_a_generation_arrives_brings_up_the_one_before(node: Node) -> None:
-    node.send({CONF: "one\n"})
-    node.apply("first-boot")
-    node.send({CONF: "two\n"})
-    (node.state / "incoming/manifest.json").unlink()
-
-    assert node.apply("apply").returncode == 2
-    assert node.apply("boot").returncode == 0
-    assert node.at(CONF).read_text() == "one\n"
-
-
-def test_nothing_to_apply_says_so(node: Node) -> None:
-    done = node.apply()
-
-    assert done.returncode == 2
-    assert "nothing to apply" in done.stderr
-
-
-def test_a_path_that_cannot_be_written_is_named(node: Node) -> None:
-    node.at("/etc").mkdir()
-    node.at("/etc/web").write_text("a file where a folder has to be")
-    node.send({CONF: "one\n"})
-
-    done = node.apply("first-boot")
-
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"clustermesos-apply: error: cannot write {CONF}: File exists: {node.at('/etc/web')}\n"
-    )
-
-
-def test_two_runs_at_once_do_not_mix(node: Node) -> None:
-    node.send({CONF: "one\n"}, stages=[STAGE | {"checks": UNIT_CHECK, "seconds": 300}])
-    (node.doubles / "inactive").write_text(f"{UNIT}\n")
-    first = subprocess.Popen(
-        node.command("first-boot", patience=300),
-        env=node.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    wait_for((node.state / "generations" / "1").exists)
-
-    second = node.apply()
-
-    (node.doubles / "inactive").unlink()
-    assert second.returncode == 1
-    assert "another clustermesos-apply runs" in second.stderr
-    first.communicate(timeout=300)
-    assert first.returncode == 0
-
-
-@pytest.mark.root
-def test_a_full_disk_leaves_the_old_file_as_it_was(node: Node) -> None:
-    small = node.at("/etc/web")
-    small.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "small", str(small)], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    try:
-        node.send({CONF: "old\n"})
-        assert node.apply("first-boot").returncode == 0
-        node.send({CONF: "x" * 200_000})
-
-        done = node.apply()
-
-        assert done.returncode == 1
-        assert done.stderr.startswith(
-            f"clustermesos-apply: error: cannot write {CONF}: No space left on device"
-        )
-        assert node.at(CONF).read_text() == "old\n"
-        assert list(small.glob(".*")) == []
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
-
-
-KILLED = """
-import builtins, os, runpy, signal, sys
-left, real = int(sys.argv[1]), print
-def counted(*words, **options):
-    global left
-    real(*words, **options)
-    left -= "wrote" in str(words)
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-builtins.print = counted
-del sys.argv[:2]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-"""Whoever reads what it says, and kills it then, may come too late."""
-
-
-def kill_after(node: Node, files: int) -> None:
-    """SIGKILL as soon as the run has said that it wrote so many files."""
-    command = [sys.executable, "-c", KILLED, str(files), *node.command("apply")[1:]]
-    done = subprocess.run(
-        command, env=node.environment(), capture_output=True, text=True, check=False, timeout=180
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert done.stdout.count("wrote") == files
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not happened():
-        assert time.monotonic() < end, "waited 120 s in vain"
-        time.sleep(0.05)
 
 
 def test_status_is_json_before_anything_was_applied(node: Node) -> None:

@@ -21,6 +21,7 @@ from constructs_lib.nodes.generation import INCOMING
 from constructs_lib.nodes.late import resolve_for_terraform
 from constructs_lib.nodes.model import NodeFile, NodeFiles
 from constructs_lib.nodes.render import render
+from constructs_lib.openstack.secrets import secret_source as openstack_source
 from tests.conftest import need
 from tests.nodes.clusters import CASES, KEY, SOURCE, nodes, site
 
@@ -105,7 +106,7 @@ def test_a_secret_source_may_not_take_a_components_path() -> None:
         pack(files_of("small", "master-1"), taken)
 
 
-SIZES = {"aws": secret_source}
+SIZES = {"aws": secret_source, "openstack": openstack_source}
 """Platform → what its nodes get secrets with; the tightest one is AWS, with 16,384 bytes."""
 
 

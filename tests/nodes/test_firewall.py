@@ -16,11 +16,24 @@ from tests.conftest import need
 from tests.nodes.clusters import CASES, nodes, site
 
 PATH = "/etc/clustermesos/firewall.nft"
+CLOSED = "/etc/clustermesos/firewall-closed.nft"
+UNIT = "/etc/systemd/system/clustermesos-firewall.service"
 
 
-def firewall(case: str, name: str) -> str:
+def firewall(case: str, name: str, path: str = PATH) -> str:
     planned = site(case)
-    return render(planned, next(node for node in nodes(planned) if node.name == name)).file(PATH).content
+    return render(planned, next(node for node in nodes(planned) if node.name == name)).file(path).content
+
+
+def after_a_stop(rules: Path, result: str) -> list[str]:
+    """What the unit does once it has ended, also a start that failed; `rules` is what it falls back to."""
+    [command] = [
+        line.removeprefix("ExecStopPost=/bin/sh -c ")
+        for line in firewall("whole", "master-1", UNIT).splitlines()
+        if line.startswith("ExecStopPost=")
+    ]
+    script = command.strip("'").replace("$$", "$").replace(CLOSED, str(rules))
+    return ["env", f"SERVICE_RESULT={result}", "sh", "-c", script]
 
 
 def test_every_rule_of_the_traffic_table_is_there_with_its_reason() -> None:
@@ -228,3 +241,61 @@ def test_loading_again_replaces_only_our_table(network: Network) -> None:
 
     assert network.run(network.node, "nft", "list", "table", "inet", "clustermesos").stdout == once
     assert "chain DOCKER" in network.run(network.node, "nft", "list", "ruleset").stdout
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["master-1", "general"])
+def test_rules_that_nftables_refuses_leave_a_node_that_only_operators_reach(
+    network: Network, name: str
+) -> None:
+    gateway, others = "10.20.0.11", ("10.20.80.12", "10.99.0.1")
+    closed = network.rules.with_name("closed.nft")
+    closed.write_text(firewall("whole", name, CLOSED))
+    network.rules.write_text("table inet clustermesos { chain input { wrong; }; }\n")
+    assert network.run(network.node, "nft", "-f", str(network.rules)).returncode
+    assert network.lets_in(others[0], 22), "a filter that was not loaded lets everybody in"
+
+    done = network.run(network.node, *after_a_stop(closed, "exit-code"))
+
+    assert done.returncode == 0, done.stderr
+    assert network.lets_in(gateway, 22)
+    assert not any(network.reaches(other, 22) for other in others)
+    assert not network.reaches(gateway, 2181)
+    assert network.lets_in_from(network.node, 2181)
+    # The next good rules replace it.
+    network.rules.write_text(firewall("whole", "master-1"))
+    network.load()
+    assert network.lets_in("10.20.32.9", 2181)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("result", ["exit-code", "success"])
+def test_rules_that_are_loaded_stay_when_new_ones_are_refused_or_the_unit_is_stopped(
+    network: Network, result: str
+) -> None:
+    closed = network.rules.with_name("closed.nft")
+    closed.write_text(firewall("whole", "master-1", CLOSED))
+    network.load()
+
+    assert network.run(network.node, *after_a_stop(closed, result)).returncode == 0
+
+    assert network.lets_in("10.20.32.9", 2181)
+
+
+@pytest.mark.root
+def test_a_unit_that_is_stopped_before_it_loaded_anything_closes_nothing(network: Network) -> None:
+    closed = network.rules.with_name("closed.nft")
+    closed.write_text(firewall("whole", "master-1", CLOSED))
+
+    assert network.run(network.node, *after_a_stop(closed, "success")).returncode == 0
+
+    assert network.lets_in("10.99.0.1", 22)
+
+
+def test_what_a_closed_node_lets_in_are_those_that_the_traffic_table_lets_in_by_ssh() -> None:
+    planned = site("whole")
+    for node in planned.nodes:
+        text = render(planned, node).file(CLOSED).content
+        [line] = [line for line in text.splitlines() if "dport 22" in line]
+        may = {str(n) for rule in planned.traffic_to(node.role) if rule.port == 22 for n in rule.networks}
+        assert set(line.split("{ ")[1].split(" }")[0].split(", ")) == may

@@ -50,6 +50,7 @@ def test_a_components_own_command_is_one_of_its_checks() -> None:
         (["sh", "-c", "echo nothing to say"], ""),
         (["sh", "-c", "echo chronos does not answer; exit 1"], "chronos does not answer"),
         (["sh", "-c", "exit 3"], "exit code 3"),
+        (["sh", "-c", "echo first >&2; echo no daemon >&2; exit 1"], "no daemon"),
     ],
 )
 def test_it_is_healthy_when_it_ends_with_0_and_else_says_what_is_wrong(
@@ -125,3 +126,41 @@ def test_a_token_that_is_not_there_is_unhealthy_and_named(url: str, node: Node, 
 
     assert not found["healthy"]
     assert str(tmp_path / "none") in found["wrong"]
+
+
+class Garbled(BaseHTTPRequestHandler):
+    """Speaks no HTTP."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail.example.org ESMTP\r\n")
+
+
+def test_an_answer_that_is_no_http_is_unhealthy_and_named(node: Node, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("the-token")
+    with HTTPServer(("127.0.0.1", 0), Garbled) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/self"
+        found = asked(node, url, token)
+        server.shutdown()
+
+    assert found["wrong"] == f"{url} with {token}: BadStatusLine"
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"the\n-token", "ValueError"),
+        (b"\xff-token", "UnicodeDecodeError"),
+        ("tökén€".encode(), "UnicodeEncodeError"),
+    ],
+)
+def test_a_token_that_no_request_can_bear_is_unhealthy_and_not_told(
+    url: str, node: Node, tmp_path: Path, content: bytes, wrong: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(content)
+
+    found = asked(node, url, token)
+
+    assert found["wrong"] == f"{url} with {token}: {wrong}"

@@ -18,8 +18,39 @@ DOUBLE = """#!/bin/sh
 # Double of {name}: writes down its call; {name}.out is what it prints.
 echo "{name} $*" >>"$DOUBLES/calls"
 for last; do :; done
+while [ "{name}" = apt-mark ] && shift && [ $# != 0 ]; do touch "$DOUBLES/held/$1"; done
 if [ "{name}" = dpkg-query ]; then cat "$DOUBLES/installed/$last" 2>/dev/null || exit 1; fi
 if [ "{name}" = apt-cache ]; then cat "$DOUBLES/known/$last" 2>/dev/null || true; fi
+"""
+
+APT = """#!/bin/sh
+# Double of apt-get: installs what is asked for; with -y it refuses what the real one refuses without a flag.
+echo "apt-get $*" >>"$DOUBLES/calls"
+case "$*" in *install*) ;; *) exit 0 ;; esac
+flags=$* wanted=
+while [ "$1" != install ]; do shift; done
+shift
+for one; do
+    name=${one%%=*} version=${one#*=}
+    [ "$name" = "$one" ] && version=1
+    old=$(sed 's/^installed //' "$DOUBLES/installed/$name" 2>/dev/null)
+    case "$flags" in *--allow-downgrades*) ;; *)
+        if [ "$name" != "$one" ] && /usr/bin/dpkg --compare-versions "$version" lt-nl "$old"; then
+            echo "E: Packages were downgraded and -y was used without --allow-downgrades." >&2; exit 100
+        fi ;;
+    esac
+    case "$flags" in *--allow-change-held-packages*) ;; *)
+        if [ -e "$DOUBLES/held/$name" ]; then
+            echo "E: Held packages were changed and -y was used without --allow-change-held-packages." >&2
+            exit 100
+        fi ;;
+    esac
+    wanted="$wanted $name=$version"
+done
+for one in $wanted; do
+    [ "${one#*=}" = 1 ] && [ -e "$DOUBLES/installed/${one%%=*}" ] && continue
+    printf 'installed %s' "${one#*=}" >"$DOUBLES/installed/${one%%=*}"
+done
 """
 
 
@@ -27,11 +58,11 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.node = Node(folder)
         self.folder, self.doubles, self.web = folder, self.node.doubles, folder / "web"
-        for made in (self.doubles / "installed", self.doubles / "known", self.web):
+        for made in (*(self.doubles / kind for kind in ("installed", "known", "held")), self.web):
             made.mkdir(parents=True, exist_ok=True)
-        for name in ("dpkg-query", "apt-get", "apt-cache", "apt-mark"):
-            (self.doubles / name).write_text(DOUBLE.replace("{name}", name))
-            (self.doubles / name).chmod(0o755)
+        for name in ("dpkg-query", "apt-cache", "apt-mark"):
+            self.node.double(name, DOUBLE.replace("{name}", name))
+        self.node.double("apt-get", APT)
 
     def installed(self, name: str, version: str) -> None:
         (self.doubles / "installed" / name).write_text(f"installed {version}")
@@ -39,6 +70,9 @@ class Machine:
     def known(self, name: str, *versions: str) -> None:
         rows = "".join(f" {name} | {version} | http://example.org noble/stable\n" for version in versions)
         (self.doubles / "known" / name).write_text(rows)
+
+    def has(self, name: str) -> str:
+        return (self.doubles / "installed" / name).read_text().removeprefix("installed ").strip()
 
     def run(self, base: tuple[str, ...] = (), **package: Any) -> subprocess.CompletedProcess[str]:
         defaults = {"component": "docker", "names": ["docker-ce", "cli"], "version": "28.5"}
@@ -80,6 +114,26 @@ def url(machine: Machine) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def short_answers() -> Iterator[str]:
+    """A server that promises more than it sends."""
+
+    class Short(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"-----BEGIN PGP")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Short) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def key(folder: Path, name: str) -> tuple[bytes, str]:
@@ -146,14 +200,71 @@ def test_another_line_is_replaced_by_the_newest_of_the_wanted_one(machine: Machi
     assert machine.calls()[1].endswith("install docker-ce=5:28.5.2-1~noble cli=5:28.5.2-1~noble")
 
 
-def test_a_version_that_nobody_has_is_named_with_those_there_are(machine: Machine) -> None:
+DOCKER = {"component": "docker", "names": ["docker-ce", "cli"]}
+
+
+@pytest.fixture
+def upgraded(machine: Machine) -> Machine:
+    """One that has run with 28.5 and was given 29.1, both held."""
+    machine.known("docker-ce", "5:29.1.0-1", "5:28.5.2-1")
+    machine.known("cli", "5:29.1.0-1", "5:28.5.2-1")
+    for command, version in (("first-boot", "28.5"), ("apply", "29.1")):
+        machine.node.send({"/etc/web.conf": f"{version}\n"}, packages=[DOCKER | {"version": version}])
+        done = machine.node.apply(command)
+        assert done.returncode == 0, done.stderr
+    assert machine.has("docker-ce") == "5:29.1.0-1"
+    return machine
+
+
+def test_a_rollback_brings_held_packages_back_to_their_lower_version(upgraded: Machine) -> None:
+    done = upgraded.node.apply("rollback")
+
+    assert done.returncode == 0, done.stderr
+    assert (upgraded.has("docker-ce"), upgraded.has("cli")) == ("5:28.5.2-1", "5:28.5.2-1")
+
+
+def test_a_rollback_that_leaves_a_pinned_package_as_it_is_says_so_and_fails(upgraded: Machine) -> None:
+    node = upgraded.node
+    node.double("apt-get", "#!/bin/sh\n# Double of apt-get.\necho 'E: no mirror' >&2\nexit 100\n")
+
+    done = node.apply("rollback")
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "clustermesos-apply: error: all else is in place, but docker-ce is 5:29.1.0-1 and has to be 28.5: "
+        "apt-get -q update: exit code 100: E: no mirror; gave up after 1 s\n"
+    )
+    assert node.at("/etc/web.conf").read_text() == "28.5\n"
+    assert (node.status()["wanted"], node.status()["applied"]) == (1, 2)
+
+
+@pytest.mark.parametrize("command", ["rollback", "boot"])
+def test_a_rollback_that_was_not_whole_goes_on_with_the_same_generation(
+    upgraded: Machine, command: str
+) -> None:
+    node = upgraded.node
+    node.double("apt-get", "#!/bin/sh\n# Double of apt-get.\nexit 100\n")
+    assert node.apply("rollback").returncode == 1
+    assert node.apply(command).returncode == 1
+    node.double("apt-get", APT)
+
+    done = node.apply(command)
+
+    assert done.returncode == 0, done.stderr
+    assert upgraded.has("docker-ce") == "5:28.5.2-1"
+    assert (node.status()["wanted"], node.status()["applied"]) == (1, 1)
+
+
+def test_a_version_that_nobody_has_is_waited_for_and_named_with_those_there_are(machine: Machine) -> None:
+    """As with a mirror that is half synchronised: the first boot's unit has to try it again."""
     machine.known("docker-ce", "5:29.1.0-1", "5:29.0.0-1")
 
     done = machine.run(names=["docker-ce", "cli"])
 
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert done.stderr == (
-        "clustermesos-apply: error: docker-ce: no version 28.5; the repository has 5:29.1.0-1, 5:29.0.0-1\n"
+        "clustermesos-apply: error: docker-ce: no version 28.5; the repository has 5:29.1.0-1, 5:29.0.0-1; "
+        "gave up after 1 s\n"
     )
 
 
@@ -235,6 +346,25 @@ def test_a_key_of_somebody_else_is_refused_and_nothing_is_installed(
     assert f"but {fingerprint} is trusted and no other" in done.stderr
     assert not (machine.folder / "root/etc").exists()
     assert not any("install" in call for call in machine.calls())
+
+
+def test_a_page_in_place_of_the_key_is_waited_for(machine: Machine, url: str) -> None:
+    """As a portal answers, or a gateway that is not ready: exit code 2 would end a first boot's attempts."""
+    serve_key(machine, b"<html>Please log in</html>\n")
+
+    done = machine.run(repository=repository(url, "A" * 40))
+
+    assert done.returncode == 1
+    assert f"/gpg: holds no key at all, but {'A' * 40} is trusted; gave up after 1 s\n" in done.stderr
+    assert not (machine.folder / "root/etc").exists()
+
+
+def test_an_answer_that_is_cut_off_is_waited_for(machine: Machine, short_answers: str) -> None:
+    done = machine.run(repository=repository(short_answers, "A" * 40))
+
+    assert done.returncode == 1
+    assert "gpg: IncompleteRead" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_key_that_is_not_there_is_one_line(machine: Machine, url: str) -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,10 +29,12 @@ from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.platforms import PLATFORMS
 from scripts.progress import ROOT
-from tests.conftest import need, tool
+from tests.conftest import ALLOWED_SKIPS, need, tool
 from tests.nodes.clusters import HYBRID, RELAYED, SMALL, WHOLE, nodes
+from tests.skip_policy import allowed_skips
 
 COMPONENTS = Path(__file__).parents[1] / "components"
+OWN_NAME = "tests/nodes/test_readers.py"
 
 
 def featured() -> dict[str, Any]:
@@ -172,7 +177,7 @@ Reader = Callable[[Path], None] | str
 READERS: tuple[tuple[str, Reader], ...] = (
     (r"/usr/local/(sbin|libexec)/[^/]+", any_script),
     (r"/etc/systemd/system/.+", "all of a node's units together, below"),
-    (r"/etc/clustermesos/firewall\.nft", nftables),
+    (r"/etc/clustermesos/firewall(-closed)?\.nft", nftables),
     (r"/etc/clustermesos/node\.env", environment_file),
     (r"/etc/clustermesos/site-link\.json", json_text),
     (r"/etc/hosts", hosts),
@@ -258,6 +263,37 @@ def test_the_dockerd_that_reads_is_of_the_line_that_nodes_get() -> None:
     assert isinstance(DOCKER.software, AptPackages)
 
     assert pinned.startswith(f"{DOCKER.software.version}.")
+
+
+def test_no_test_that_reads_a_nodes_file_may_be_skipped_in_ci() -> None:
+    named = {reader.partition(":")[0] for _, reader in READERS if isinstance(reader, str)}
+    ours = {f"tests/components/{name}" for name in named if name.endswith(".py")} | {OWN_NAME}
+    files = {
+        pattern.partition("::")[0] for pattern in allowed_skips(ALLOWED_SKIPS.read_text(encoding="utf-8"))
+    }
+
+    assert [file for file in sorted(ours) if any(fnmatchcase(file, pattern) for pattern in files)] == []
+
+
+@pytest.mark.parametrize(("ci", "code"), [("", pytest.ExitCode.OK), ("true", pytest.ExitCode.TESTS_FAILED)])
+def test_a_reader_that_is_not_here_is_skipped_by_name_and_fails_in_ci(
+    ci: str, code: pytest.ExitCode, tmp_path: Path
+) -> None:
+    a_script = "test_every_file_is_read_by_its_program[/usr/local/sbin/consul-snapshot]"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", f"{OWN_NAME}::{a_script}"],
+        cwd=ROOT,
+        env={**os.environ, "CI": ci, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert "shellcheck is not installed: sudo scripts/system_packages.sh" in done.stdout, (
+        done.stdout + done.stderr
+    )
+    assert done.returncode == code
 
 
 def test_no_row_is_for_a_file_that_no_node_has() -> None:

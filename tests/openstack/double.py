@@ -11,16 +11,9 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-Json = dict[str, Any]
-Answer = tuple[int, Json]
+from tests.openstack.double_catalog import Answer, Json, flavors, image
 
-FLAVORS = ((1, 2), (2, 4), (2, 8), (4, 16), (4, 32), (8, 32))
-"""vCPUs and GiB, one flavor of each."""
 COLLECTIONS = {
     "networks": "network",
     "subnets": "subnet",
@@ -31,7 +24,6 @@ COLLECTIONS = {
     "floatingips": "floatingip",
 }
 EXTERNAL = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
-IMAGE = "6b7a3c1e-7f0b-4f0e-9d8c-2f1a5b0c9d3e"
 _DEFAULTS: dict[str, Json] = {
     "networks": {"status": "ACTIVE", "router:external": False, "mtu": 1450, "shared": False, "subnets": []},
     "subnets": {"dns_nameservers": [], "host_routes": [], "service_types": []},
@@ -98,7 +90,7 @@ class OpenstackDouble:
             if service == "volume":
                 return self._cinder(method, rest[2:], body)
             if service == "image":
-                return 200, {"images": [_image()]}
+                return 200, {"images": [image()]}
             return 404, {}
 
     def _keystone(self, method: str) -> Answer:
@@ -215,7 +207,7 @@ class OpenstackDouble:
     def _nova(self, method: str, rest: list[str], body: Json) -> Answer:
         kind, *more = rest
         if kind == "flavors":
-            return _flavors(more)
+            return flavors(more)
         kept = self.kept[kind]
         if kind == "os-server-groups" and method == "POST":
             made = {"id": str(uuid.uuid4()), "members": [], "metadata": {}, **body["server_group"]}
@@ -317,87 +309,3 @@ class OpenstackDouble:
 
 def _neutron_error(kind: str) -> Json:
     return {"NeutronError": {"type": kind, "message": kind, "detail": ""}}
-
-
-def _flavors(more: list[str]) -> Answer:
-    if more[-1] == "os-extra_specs":
-        return 200, {"extra_specs": {}}
-    made = [
-        {
-            "id": f"f-{cpus}-{gib}",
-            "name": f"SCS-{cpus}V-{gib}",
-            "vcpus": cpus,
-            "ram": gib * 1024,
-            "disk": 0,
-            "swap": 0,
-            "rxtx_factor": 1.0,
-            "os-flavor-access:is_public": True,
-            "OS-FLV-EXT-DATA:ephemeral": 0,
-        }
-        for cpus, gib in FLAVORS
-    ]
-    if more == ["detail"]:
-        return 200, {"flavors": made}
-    return 200, {"flavor": next(one for one in made if one["id"] == more[0])}
-
-
-def _image() -> Json:
-    return {
-        "id": IMAGE,
-        "name": "ubuntu-24.04",
-        "status": "active",
-        "visibility": "public",
-        "container_format": "bare",
-        "disk_format": "raw",
-        "min_disk": 0,
-        "min_ram": 0,
-        "size": 1,
-        "owner": "p",
-        "protected": False,
-        "checksum": "x",
-        "tags": [],
-        "file": "/f",
-        "schema": "/s",
-        "created_at": "2026-01-01T00:00:00Z",
-        "updated_at": "2026-01-01T00:00:00Z",
-    }
-
-
-@contextmanager
-def running() -> Iterator[OpenstackDouble]:
-    """A double on a free port of this machine."""
-    double = OpenstackDouble()
-
-    class Handler(BaseHTTPRequestHandler):
-        def _do(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}")
-            path, _, query = self.path.partition("?")
-            try:
-                code, answer = double.answer(self.command, path.rstrip("/"), query, body)
-            except Exception as error:  # the plugin's own error is then at hand, and not a cut connection
-                code, answer = 500, {"error": f"{self.command} {self.path}: {error!r}"}
-            text = json.dumps(answer).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("X-Subject-Token", "t")
-            self.send_header("Content-Length", str(0 if code == 204 else len(text)))
-            self.end_headers()
-            if code != 204:
-                self.wfile.write(text)
-
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _do  # noqa: N815 - the standard library names
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: what was asked is in the double."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    double.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)

@@ -26,7 +26,9 @@ from constructs_lib.spec.load import from_dict
 from constructs_lib.spec.workspace import Workspace
 from tests.openstack.clusters import Json, cluster_stack, plan_of, settings
 from tests.openstack.conftest import Terraform
-from tests.openstack.double import IMAGE, OpenstackDouble, running
+from tests.openstack.double import OpenstackDouble
+from tests.openstack.double_catalog import IMAGE
+from tests.openstack.double_server import running
 
 pytestmark = pytest.mark.terraform
 MASTER = 'openstack_compute_instance_v2.demo_masters["{}"]'

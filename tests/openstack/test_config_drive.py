@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from constructs_lib.openstack.secrets import SECRETS_PATH
+from constructs_lib.nodes.cloud_init import APPLY, PROGRAM
+from constructs_lib.openstack.secrets import PROGRAM_PATHS, SECRETS_PATH
+from constructs_lib.sites.node_program import node_program
 from tests.conftest import need
 from tests.openstack.clusters import cluster_stack, site_plan
 from tests.openstack.test_secrets import fetch
@@ -34,14 +38,19 @@ SECRETS = {"key": "-----BEGIN-----\n<&>é\n", "word": "hunter2"}
 
 def config_drive(folder: Path, user_data: bytes) -> Path:
     """The files of nova's drive: https://docs.openstack.org/nova/latest/admin/config-drive.html."""
-    files = [{"path": SECRETS_PATH, "content_path": "/content/0000"}]
+    packed = base64.b64encode(gzip.compress(node_program().encode())).decode()
+    half = len(packed) // 2
+    contents = {SECRETS_PATH: json.dumps(SECRETS)}
+    contents |= dict(zip(PROGRAM_PATHS, (packed[:half], packed[half:]), strict=True))
+    files = [{"path": path, "content_path": f"/content/{n:04}"} for n, path in enumerate(contents)]
     meta_data = {"uuid": "83679162-1378-4288-a2d4-70e13ec132aa", "name": "demo-dc1-master-1", "files": files}
     latest, content = folder / "openstack" / "latest", folder / "openstack" / "content"
     latest.mkdir(parents=True)
     content.mkdir()
     (latest / "meta_data.json").write_text(json.dumps(meta_data))
     (latest / "user_data").write_bytes(user_data)
-    (content / "0000").write_text(json.dumps(SECRETS))
+    for number, text in enumerate(contents.values()):
+        (content / f"{number:04}").write_text(text)
     return folder
 
 
@@ -84,3 +93,28 @@ def test_cloud_init_unpacks_the_text_that_terraform_compressed(booted: tuple[str
     manifest = json.loads(written["/var/lib/clustermesos/incoming/manifest.json"])
     assert manifest["secret_command"].endswith(SECRETS_PATH)
     assert [secret["name"] for secret in manifest["secrets"]] == ["gateway_ssh_host_key_dc1"]
+
+
+def test_the_node_finds_the_program_beside_its_secrets_and_puts_it_where_it_belongs(
+    booted: tuple[str, Path], tmp_path: Path
+) -> None:
+    text, root = booted
+    written = {entry["path"]: entry["content"] for entry in yaml.safe_load(text)["write_files"]}
+    assert APPLY not in written
+    arrival = tmp_path / "arrival"
+    # It runs the program once it is there: `status` changes nothing.
+    arrival.write_text(re.sub(r"(?<![\w/])/(var|usr/local)/", rf"{root}/\1/", written[PROGRAM]))
+    for path in (APPLY, PROGRAM):
+        Path(f"{root}{path}").parent.mkdir(parents=True, exist_ok=True)
+
+    done = subprocess.run(
+        ["sh", str(arrival), "status", "--root", str(root)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["applied"] is None
+    assert Path(f"{root}{PROGRAM}").read_text() == node_program()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import re
@@ -12,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.components.model import Role
-from constructs_lib.openstack.secrets import LONGEST_FILE, SECRETS_PATH, secret_source
+from constructs_lib.openstack.secrets import LONGEST_FILE, PROGRAM_PATHS, SECRETS_PATH, secret_source
 from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.ensure import ensure
 from constructs_lib.spec.load import from_dict
 from tests.openstack.clusters import CASES, Json, cluster_stack, resources, settings, site_plan
 
+CUT = r"\$\{substr\(base64gzip\(local\.node_program\), (\d+), (\d+)\)\}"
 SCRIPT = Path(__file__).parents[2] / "cloud-init" / "openstack" / "fetch-secret"
 
 
@@ -32,7 +35,7 @@ def test_a_machine_gets_the_secrets_of_its_role_and_no_others(case: str) -> None
     site = site_plan(case)
 
     for body in machines(cluster_stack(site)):
-        (file,) = body["personality"]
+        file, *_ = body["personality"]
         role = Role(body["metadata"]["clustermesos:role"])
         assert file["file"] == SECRETS_PATH
         named = set(re.findall(r"var\.(\w+)", file["content"]))
@@ -67,6 +70,24 @@ def test_terraform_refuses_secrets_that_nova_would_not_take(case: str) -> None:
         (told,) = body["lifecycle"]["precondition"]
         assert told["condition"].endswith(" <= 10240}")
         assert body["personality"][0]["content"][2:-1] in told["condition"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_machine_gets_the_program_in_parts_that_nova_takes(case: str) -> None:
+    stack = cluster_stack(site_plan(case))
+    text = stack["locals"]["node_program"].replace("$${", "${").replace("%%{", "%{")
+    packed = base64.b64encode(gzip.compress(text.encode(), 6)).decode()
+
+    for body in machines(stack):
+        parts = body["personality"][-len(PROGRAM_PATHS) :]
+        assert [part["file"] for part in parts] == [*PROGRAM_PATHS]
+        cuts = [re.fullmatch(CUT, part["content"]) for part in parts]
+        bounds = [(int(cut[1]), int(cut[2])) for cut in cuts if cut]
+        pieces = [packed[start : start + size] for start, size in bounds]
+        assert "".join(pieces) == packed
+        assert all(0 < len(piece) < LONGEST_FILE * 0.8 for piece in pieces)
+        # Nova's default quota of such files is five.
+        assert len(body["personality"]) <= 5
 
 
 def fetch(file: Path, name: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,8 @@ from constructs_lib.roll import nodes as nodes_module
 from constructs_lib.roll.nodes import NodeRoll
 from constructs_lib.spec.load import from_dict
 from constructs_lib.spec.workspace import Workspace
-from tests.roll.test_nodes import FAKES, KEY, FakeSite, FakeTerraform, Gate
+from tests.roll.double import FAKES, FakeSite, FakeTerraform
+from tests.roll.test_nodes import KEY, Gate
 
 AGENTS = ("general-1", "general-2", "general-3")
 ADDRESSES = ("10.20.32.4", "10.20.32.5", "10.20.32.6")

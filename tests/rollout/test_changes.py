@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from constructs_lib.components.docker import LIVE_KEYS
 from constructs_lib.components.model import Role
 from constructs_lib.roll.gate import Machine
-from constructs_lib.rollout.changes import Change, changes
+from constructs_lib.rollout.changes import Change, changes, changes_back
 from constructs_lib.rollout.remote import Seen
 from constructs_lib.rollout.report import plan_json, plan_lines
 from constructs_lib.rollout.survey import NodeState
 from constructs_lib.rollout.targets import Target
 from constructs_lib.rollout.wanted import Generation
-from tests.rollout.nodes import CONF, UNIT, generation
+from tests.rollout.nodes import CONF, UNIT, Behind, generation
 
 ONE = generation({CONF: "one\n"})
 
@@ -129,6 +131,70 @@ def test_a_file_that_is_no_longer_wanted_restarts_its_unit_and_a_unit_is_stopped
     assert (gone.action, gone.name, gone.restarts) == ("remove", "/etc/gone", UNIT)
     assert "-x" in gone.diff
     assert (stopped.name, stopped.detail, stopped.restarts) == (unit, "stopped and disabled", None)
+
+
+DAEMON = "/etc/docker/daemon.json"
+ENDS = "all containers on this node"
+
+
+def daemon(text: str, **more: Any) -> Generation:
+    """A node with Docker: its file has the keys that dockerd takes over when it reloads."""
+    wanted = generation({DAEMON: text}, restarts={DAEMON: "docker.service"}, **more)
+    manifest = wanted.manifest_data
+    for entry in manifest["files"]:
+        if entry["path"] == DAEMON:
+            entry["live"] = list(LIVE_KEYS)
+    return replace(wanted, manifest=json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("after", "restarts", "reloads", "ends"),
+    [
+        ('{"mtu": 1400, "registry-mirrors": []}', "docker.service", None, ENDS),
+        ('{"mtu": 1500, "registry-mirrors": ["https://m"]}', None, "docker.service", ""),
+        ('{"mtu": 1500}', "docker.service", None, ENDS),
+    ],
+)
+def test_a_file_that_restarts_docker_ends_containers_unless_a_reload_will_do(
+    after: str, restarts: str | None, reloads: str | None, ends: str
+) -> None:
+    before = '{"mtu": 1500, "registry-mirrors": []}'
+
+    (change,) = changes(daemon(after), seen(daemon(before), differs={DAEMON: before}))
+
+    assert (change.restarts, change.reloads, change.ends) == (restarts, reloads, ends)
+
+
+def test_packages_of_docker_and_a_restart_of_it_that_is_left_to_do_end_containers_too() -> None:
+    package = {"component": "docker", "names": ["containerd.io", "jq"]}
+    new = daemon("{}", packages=[package])
+    pending = {"restarts": ["web.service", "docker.service"], "reloads": []}
+
+    found = changes(new, seen(daemon("{}"), pending=pending))
+
+    assert {(change.name, change.ends) for change in found} == {
+        ("containerd.io", ENDS),
+        ("jq", ""),
+        ("restarts", ENDS),
+    }
+
+
+def test_what_a_rollback_would_change_is_what_the_former_generation_has(node: Behind) -> None:
+    older, newer = daemon('{"mtu": 1500}'), daemon('{"mtu": 1400}')
+    for wanted in (older, newer):
+        node.shell.apply(wanted, node.shell.look(wanted, {}), {"id": "x", "step": 1}, lambda line: None)
+
+    (change,) = changes_back(node.shell.look(newer, {}))
+
+    assert (change.action, change.name, change.ends) == ("change", DAEMON, ENDS)
+    assert '-{"mtu": 1400}\n+{"mtu": 1500}' in change.diff
+    assert changes_back(seen(ONE)) == ()
+
+
+def test_the_plan_says_what_a_restart_ends() -> None:
+    change = Change(kind="file", action="change", name=DAEMON, restarts="docker.service", ends=ENDS)
+    lines = list(plan_lines([state("general-1", (change,))], {}, diff=False))
+    assert lines[1] == f"  ~ {DAEMON}  restarts docker.service; ends {ENDS}"
 
 
 def test_a_mode_alone_is_a_change() -> None:

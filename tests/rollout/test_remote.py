@@ -14,6 +14,7 @@ import pytest
 
 from constructs_lib.access.ssh import Ssh
 from constructs_lib.errors import RollError
+from constructs_lib.rollout import on_node
 from constructs_lib.rollout.changes import changes
 from constructs_lib.rollout.remote import asking
 from constructs_lib.rollout.wanted import Generation
@@ -176,8 +177,36 @@ def test_a_boot_that_is_tried_again_and_again_steps_aside(node: Behind) -> None:
     node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
 
     calls = node.node.calls()
-    assert calls[0] == "stop clustermesos-apply.service"
+    assert calls[:2] == [f"{verb} clustermesos-apply.service" for verb in ("is-active", "stop")]
     assert "start --no-block clustermesos-apply.service" not in calls
+
+
+def test_a_boot_that_does_not_step_aside_is_one_line_and_goes_on(
+    node: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_node, "STOPS_WITHIN", 1)
+    node.node.double("systemctl", '#!/bin/sh\n[ "$1" = stop ] && exec sleep 60\n' + SYSTEMCTL_DOUBLE)
+    monkeypatch.setenv("PATH", node.node.environment()["PATH"])
+    monkeypatch.setenv("DOUBLES", str(node.node.doubles))
+    here = on_node.Node(str(node.node.root))
+
+    with pytest.raises(on_node.RefusedError, match=r"^clustermesos-apply\.service has not stopped after 1 s"):
+        on_node.start(here, {"expected": 1})
+
+    assert node.node.calls()[-1] == "start --no-block clustermesos-apply.service"
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_boot_that_stepped_aside_for_what_was_refused_goes_on(node: Behind, active: bool) -> None:
+    if not active:
+        (node.node.doubles / "inactive").write_text("clustermesos-apply.service\n")
+    seen = replace(node.shell.look(TWO, {}), wanted=7)
+
+    with pytest.raises(RollError, match="another one than a moment ago"):
+        node.shell.apply(TWO, seen, ROLLOUT, lambda line: None)
+
+    began = "start --no-block clustermesos-apply.service" in node.node.calls()
+    assert began is active
 
 
 def test_a_first_boot_that_an_operator_could_not_heal_either_is_tried_again(node: Behind) -> None:

@@ -163,6 +163,34 @@ def test_a_stopped_run_goes_back_from_the_sick_node_on_and_all_are_as_before(clu
     assert of_the_last_rollout(cluster.states(WORSE)) == ()
 
 
+def test_a_node_whose_pinned_package_stays_is_not_said_to_be_back_and_is_named_to_go_on(
+    cluster: Cluster,
+) -> None:
+    pinned = [{"component": "docker", "names": ["docker-ce"], "version": "29.1"}]
+    newer = generation({CONF: "two\n"}, checks=CHECKS, packages=pinned)
+    older = generation({CONF: "one\n"}, checks=CHECKS, packages=[pinned[0] | {"version": "28.5"}])
+    dpkg = "#!/bin/sh\n# Double of dpkg-query.\nprintf 'installed {}'\n"
+    node = cluster.nodes["master-2"].node
+    for name in ("apt-mark", "apt-get"):
+        node.double(name, f"#!/bin/sh\n# Double of {name}.\n[ $0 = {node.doubles}/apt-mark ]\n")
+    for wanted, version in ((older, "28.5.2-1"), (newer, "29.1.0-1")):
+        node.double("dpkg-query", dpkg.format(version))
+        state = next(state for state in cluster.states(wanted) if state.target.name == "master-2")
+        with cluster.rollout(wanted) as rollout:
+            rollout.apply([state])
+
+    with pytest.raises(RollError) as stopped:
+        cluster.back(newer)
+
+    assert "all else is in place, but docker-ce is 29.1.0-1 and has to be 28.5: " in str(stopped.value)
+    assert "then the same again: clustermesos nodes rollback master-2" in str(stopped.value)
+    assert not any("is back" in line for line in cluster.said)
+    node.double("dpkg-query", dpkg.format("28.5.2-1"))
+    state = next(state for state in cluster.states(newer) if state.target.name == "master-2")
+    assert cluster.back(newer, [state]) == ("master-2",)
+    assert cluster.nodes["master-2"].conf() == "one\n"
+
+
 def test_nothing_is_touched_while_another_of_its_kind_is_sick(cluster: Cluster) -> None:
     cluster.break_on("master-3")
     with pytest.raises(RollError) as refused:

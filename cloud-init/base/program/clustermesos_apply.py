@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from clustermesos_disk import Disk, ids, own, placed, read_manifest, sync
 from clustermesos_health import is_active, outcomes
 from clustermesos_node import UNHEALTHY, WRONG, Failure, ask, run, say, told, until
-from clustermesos_packages import install_all
+from clustermesos_packages import install_all, other_versions
 from clustermesos_volume import use_volume
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Apply:
         self.pending = disk.noted("pending", {"restarts": [], "reloads": []})
 
     def everything(self) -> None:
+        other, reason = "", ""
         self.preflight("early")
         for user in self.manifest["users"]:
             add_user(user["name"], user["uid"])
@@ -54,6 +55,7 @@ class Apply:
             self.wait(60 if self.lenient else 1800, 10, install_all, self.disk, self.manifest)
         except Failure as failure:
             self.pass_over(failure)
+            other, reason = other_versions(self.manifest), str(failure)
         volume = self.manifest["volume"]
         if volume:
             use_volume(self.disk, volume["id"], volume["mount"], min(300, self.patience))
@@ -64,6 +66,8 @@ class Apply:
         self.contents(first=False)
         self.stale()
         self.start()
+        if other and self.disk.pointer("applied") != self.number:
+            raise Failure(f"all else is in place, but {other}: {reason}")
         self.disk.point("applied", self.number)
         kept = (*self.disk.numbers()[-KEPT:], self.number, self.disk.former(self.number))
         for number in self.disk.numbers():
@@ -129,7 +133,7 @@ class Apply:
         path = entry["path"]
         if self.disk.differs(path, content):
             # Noted before the file changes, so that a crash in between can't lose the restart.
-            self.remember(entry)
+            self.remember(softened(entry, self.disk.at(path), content))
             if path not in self.others:
                 self.disk.keep_original(path)
         if self.disk.put(path, content, mode, entry.get("owner", "root")):
@@ -178,6 +182,19 @@ class Apply:
     def done(self, kind: str, units: set[str]) -> None:
         self.pending[kind] = [unit for unit in self.pending[kind] if unit not in units]
         self.disk.note("pending", self.pending)
+
+
+def softened(entry: Entry, here: Path, content: bytes) -> Entry:
+    """`entry` with a reload in place of its restart, where only `live` keys of a JSON object change."""
+    if "live" not in entry:
+        return entry
+    try:
+        old, new = json.loads(here.read_bytes()), json.loads(content)
+    except (OSError, ValueError):
+        return entry
+    changed = [key for key in {*old, *new} if old.get(key) != new.get(key)]
+    live = all(key in entry["live"] and key in new for key in changed)
+    return {"reloads": entry["restarts"]} if live else entry
 
 
 def add_user(name: str, uid: int) -> None:
@@ -260,9 +277,13 @@ def same(one: Path, other: Path) -> bool:
 def back(disk: Disk) -> int:
     """The generation to go back to: the applied one when the wanted one never was, else its former."""
     wanted, applied = disk.pointer("wanted"), disk.pointer("applied")
+    if wanted and wanted != applied and wanted == disk.noted("back", None):
+        # A way back that did not come to its end is gone on with.
+        return wanted
     number = applied if applied != wanted else applied and disk.former(applied)
     if number not in disk.numbers():
         raise Failure("there is no former generation to go back to", WRONG)
+    disk.note("back", number)
     disk.point("wanted", number)
     return number
 

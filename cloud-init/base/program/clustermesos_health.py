@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import urllib.request
 from pathlib import Path
@@ -49,7 +50,8 @@ def is_active(unit: str) -> str:
 
 def succeeds(check: Entry) -> str:
     done = ask(*check["command"], seconds=5)
-    return (done.stdout.strip() or f"exit code {done.returncode}") if done.returncode else ""
+    words = (done.stdout.strip() or done.stderr.strip() or f"exit code {done.returncode}").splitlines()
+    return words[-1] if done.returncode else ""
 
 
 KINDS = {
@@ -69,7 +71,9 @@ def outcomes(stage: Entry) -> Iterator[dict[str, Any]]:
 def outcome(component: str, check: Entry) -> dict[str, Any]:
     try:
         wrong = KINDS[check["kind"]](check)
-    except (OSError, Failure) as error:
+    except (OSError, Failure, http.client.HTTPException, ValueError) as error:
         asked = check.get("port") or check.get("url") or check.get("unit") or check.get("command")
-        wrong = f"{asked}{' with ' + check['bearer'] if 'bearer' in check else ''}: {error}"
+        # The text of a ValueError holds the header, and thereby the token.
+        words = error if isinstance(error, OSError | Failure) else type(error).__name__
+        wrong = f"{asked}{' with ' + check['bearer'] if 'bearer' in check else ''}: {words}"
     return {"component": component, "check": check["kind"], "healthy": not wrong, "wrong": wrong}

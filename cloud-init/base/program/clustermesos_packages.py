@@ -5,6 +5,7 @@ A repository outside the distribution is used only with a key of the given finge
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import os
 import platform
@@ -41,11 +42,22 @@ def install(disk: Disk, component: Entry) -> None:
             f"{name}{pin(name, line, must=name == names[0])}" for name in names if line or not found[name]
         ]
         options = ("-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
-        flags = ("--no-install-recommends", "--allow-change-held-packages")
+        flags = ("--no-install-recommends", "--allow-change-held-packages", "--allow-downgrades")
         run("apt-get", "-q", "-y", *options, *flags, "install", *wanted)
         say(f"installed {' '.join(wanted)}")
     if line:
         run("apt-mark", "hold", *names)
+
+
+def other_versions(manifest: Entry) -> str:
+    """Pinned packages that are of another version than the wanted one; empty where there are none."""
+    pinned = [(one["names"][0], one["version"]) for one in manifest["packages"] if one.get("version")]
+    found = [(name, installed(name), line) for name, line in pinned]
+    return ", ".join(
+        f"{name} is {version} and has to be {line}"
+        for name, version, line in found
+        if not of_line(version, line)
+    )
 
 
 def installed(name: str) -> str | None:
@@ -69,9 +81,8 @@ def pin(name: str, line: str | None, *, must: bool) -> str:
         if of_line(version, line):
             return f"={version}"
     if must:
-        # apt-get update succeeds where no mirror answers: that there is none at all may be over in a while.
-        code = WRONG if known else 1
-        raise Failure(f"{name}: no version {line}; the repository has {', '.join(known[:5]) or 'none'}", code)
+        # Waited for: apt-get update succeeds where no mirror answers, and one may be half synchronised.
+        raise Failure(f"{name}: no version {line}; the repository has {', '.join(known[:5]) or 'none'}")
     return ""
 
 
@@ -96,13 +107,16 @@ def trusted_key(url: str, fingerprint: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
             key: bytes = answer.read()
-    except OSError as error:
-        raise Failure(f"{url}: {error}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Failure(f"{url}: {str(error) or type(error).__name__}") from None
     with tempfile.TemporaryDirectory() as home:
         show = ("gpg", "--homedir", home, "--batch", "--with-colons", "--show-keys")
         listed = ask(*show, text=False, stdin=key).stdout.decode()
     lines = [line.split(":") for line in listed.splitlines()]
     primary = [after[9] for line, after in itertools.pairwise(lines) if line[0] == "pub"]
+    if not primary:
+        # Mostly a page of whoever stands in between, which goes away; another key does not.
+        raise Failure(f"{url}: holds no key at all, but {fingerprint} is trusted")
     if primary != [fingerprint]:
         raise Failure(f"{url}: holds key {primary}, but {fingerprint} is trusted and no other", WRONG)
     return key
