@@ -3,7 +3,7 @@
 {"version": 1, "cluster": "demo",
  "sites": {"eu": {"platform": "aws", "region": "eu-west-3", "network": "10.20.0.0/16", "ranges": {},
                   "zones": ["a", "b", "c"], "masters": 3, "consul": 1, "placed": {"master-1": "a", …},
-                  "pools": {"general": 0, "batch": 1}, "spread": {}}},
+                  "pools": {"general": 0, "batch": 1}, "spread": {}, "hosts": {}, "images": {}}},
  "secrets": ["zookeeper_super_password", …]}
 """
 
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import LockError
+from constructs_lib.spec.hypervisor_uri import host_of
 from constructs_lib.spec.model import ClusterSpec, SiteSpec
 
 VERSION = 1
@@ -51,6 +52,12 @@ class SiteLock(_Part):
     spread: dict[str, list[str]] = {}
     """Pool name → the zones that its agents are spread over, where their addresses follow from that: a zone
     that is added later is for later pools.
+    """
+    hosts: dict[str, str] = {}
+    """Zone → the host that it is, where hosts are named: the zone's disks lie there."""
+    images: dict[str, str] = {}
+    """Checksum → source of each image that disks were made from, where they stand on it for as long as they
+    live. Delete a line once no disk does.
     """
 
 
@@ -142,6 +149,8 @@ def additions(old: Lock | None, new: Lock) -> list[str]:
         elif site.region != before.region:
             lines.append(f"region {name}/{site.region}")
         known = before.pools if before else {}
+        images = before.images if before else {}
+        lines += [f"image {name}/{digest}" for digest in site.images if digest not in images]
         lines += [f"pool {name}/{pool}" for pool in site.pools if pool not in known]
         if before:
             lines += [f"zone {name}/{zone}" for zone in site.zones if zone not in before.zones]
@@ -203,6 +212,7 @@ def _site_misfits(path: str, site: SiteSpec, lock: SiteLock, *, home: bool) -> I
             "nothing moves between regions, and Terraform would forget what runs there: "
             f"put {lock.region} back, or build a new site and move the applications"
         )
+    yield from _host_misfits(path, site, lock)
     ranges = _ranges(site)
     for zone in lock.zones:
         if zone in zone_letters(site) and ranges.get(zone) != lock.ranges.get(zone):
@@ -211,6 +221,17 @@ def _site_misfits(path: str, site: SiteSpec, lock: SiteLock, *, home: bool) -> I
                 f"{_cut(ranges.get(zone))}; nodes can't change their addresses: put the locked ones back"
             )
     yield from _node_misfits(path, site, lock, home=home)
+
+
+def _host_misfits(path: str, site: SiteSpec, lock: SiteLock) -> Iterable[str]:
+    hosts = _hosts(site)
+    for zone, host in lock.hosts.items():
+        if hosts.get(zone, host) != host:
+            yield (
+                f"{path}.{site.platform}.hosts: zone {zone} is locked to {host}, cluster.yaml says "
+                f"{hosts[zone]}; its machines and their data lie on {host}, and Terraform would forget them: "
+                "put it back. If it is another name of the same host, change it here too"
+            )
 
 
 def _node_misfits(path: str, site: SiteSpec, lock: SiteLock, *, home: bool) -> Iterable[str]:
@@ -291,7 +312,22 @@ def _complete_site(site: SiteSpec, lock: SiteLock | None, *, home: bool) -> Site
         },
         pools=_slots(site, lock.pools if lock else {}),
         spread=_spread(site, lock.spread if lock else {}, zones),
+        hosts=_hosts(site),
+        images={**(lock.images if lock else {}), **_image(site)},
     )
+
+
+def _hosts(site: SiteSpec) -> dict[str, str]:
+    if site.libvirt is None:
+        return {}
+    return dict(zip(zone_letters(site), map(host_of, site.libvirt.hosts), strict=False))
+
+
+def _image(site: SiteSpec) -> dict[str, str]:
+    if site.libvirt is None:
+        return {}
+    image = site.libvirt.image
+    return {image.sha256: image.url or image.path or ""}
 
 
 def _ranges(site: SiteSpec) -> dict[str, dict[str, str]]:

@@ -19,6 +19,7 @@ from constructs_lib.spec.model import (
     ConsulSpec,
     EdgeSpec,
     GatewaySpec,
+    LibvirtSpec,
     MastersSpec,
     NodesSpec,
     OpenstackSpec,
@@ -235,9 +236,14 @@ class SitePlan:
     name: str
     home: str
     """The site that holds the masters."""
-    platform: Literal["aws", "openstack"]
+    platform: Literal["aws", "openstack", "libvirt"]
     aws: AwsSpec | None
     openstack: OpenstackSpec | None
+    libvirt: LibvirtSpec | None
+    images: Mapping[str, str]
+    """Checksum → source of every image that disks may still stand on, where they do; the site's own among
+    them.
+    """
     network: IPv4Network
     mtu: int
     protect_data: bool

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ResolvedSoftware, Role, Secret
 from constructs_lib.plan.addresses import cut, node_address, pool_range, require_room
+from constructs_lib.plan.hosts import require_capacity
 from constructs_lib.plan.link import Ranges, calling_order, link_of, passages, public_address, relays
 from constructs_lib.plan.lock import Lock, SiteLock, complete, wanted_nodes
 from constructs_lib.plan.model import (
@@ -71,6 +72,8 @@ def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
         )
         for name in spec.sites
     }
+    for site in sites.values():
+        require_capacity(site)
     return ClusterPlan(
         name=spec.name,
         sites=sites,
@@ -150,6 +153,8 @@ def _site(
         platform=site.platform,
         aws=site.aws,
         openstack=site.openstack,
+        libvirt=site.libvirt,
+        images=lock.images,
         network=site.network,
         mtu=site.mtu or site.facts.mtu,
         protect_data=site.protect_data,

@@ -68,7 +68,7 @@ def _sizes(settings: Settings) -> Iterator[Finding]:
     for name, site in _sites(settings):
         for below, sized in _sized(site):
             path: Path = ("sites", name, *below)
-            if not getattr(sized, site.facts.size):
+            if site.facts.size is None or not getattr(sized, site.facts.size):
                 continue
             for other in ("cpus", "memory_gib"):
                 if other in sized.model_fields_set:

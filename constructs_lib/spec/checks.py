@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from constructs_lib.spec import (
     check_cloud_config,
+    check_libvirt,
     check_networks,
     check_openstack,
     check_platforms,
@@ -34,6 +35,7 @@ def findings(settings: Settings) -> list[Finding]:
         *check_sites.CHECKS,
         *check_platforms.CHECKS,
         *check_openstack.CHECKS,
+        *check_libvirt.CHECKS,
         _pools,
         _existing,
         _edge,

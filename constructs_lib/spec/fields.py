@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from constructs_lib.components import COMPONENTS
 from constructs_lib.spec.field_rules import Address, ComponentName, Name, Network, Url, Zones
+from constructs_lib.spec.hypervisor_uri import HypervisorUri
 from constructs_lib.spec.rules import Flag, OneOf, Text, Whole, refuse
 from constructs_lib.spec.ssh_keys import SshKey
 
@@ -41,13 +42,13 @@ _QUORUM = "more than half must agree, so an even number survives no more failure
 MastersCount = Annotated[Literal[1, 3, 5], OneOf((1, 3, 5), even=_QUORUM)]
 ConsulCount = Annotated[Literal[1, 3], OneOf((1, 3), even=_QUORUM)]
 Platform = Annotated[
-    Literal["aws", "openstack"],
+    Literal["aws", "openstack", "libvirt"],
     OneOf(
-        ("aws", "openstack"),
+        ("aws", "openstack", "libvirt"),
         reasons=(
-            ("libvirt", "libvirt is not built yet"),
             ("AWS", "lower case"),
             ("OpenStack", "lower case"),
+            ("kvm", "KVM hosts are reached by libvirt"),
         ),
     ),
 ]
@@ -88,6 +89,27 @@ CloudName = Annotated[
     str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a cloud in clouds.yaml such as dc1", 100)
 ]
 Spread = Annotated[Literal["hard", "soft"], OneOf(("hard", "soft"))]
+HostUri = Annotated[str, HypervisorUri()]
+Hypervisor = Annotated[Literal["kvm", "qemu"], OneOf(("kvm", "qemu"))]
+ImageUrl = Annotated[str, Url(example="https://cloud-images.ubuntu.com/…/noble-server-cloudimg-amd64.img")]
+ImagePath = Annotated[
+    str,
+    Text(
+        r"/[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*",
+        "an absolute path such as /srv/images/noble.qcow2, on the machine that deploys",
+        500,
+    ),
+]
+StoragePool = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a storage pool's name such as default", 60)]
+HostFolder = Annotated[
+    str,
+    Text(r"/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+", "a folder of the host such as /srv/clustermesos/demo", 200),
+]
+# The kernel's limit of 15 characters.
+HostBridge = Annotated[str, Text(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", "a bridge of the host such as br0", 15)]
+HostCpus = Annotated[int, Whole(1, 4096, "vCPUs")]
+HostMemory = Annotated[int, Whole(1, 65536, "GiB")]
+HostDisk = Annotated[int, Whole(1, 10_000_000, "GiB")]
 VersionConstraint = Annotated[
     str,
     Text(

@@ -77,7 +77,7 @@ def _components_beside_settings(software: dict[str, Any]) -> None:
 def _demand_what_checks_demand(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
     """The few rules between settings that JSON Schema can say as well."""
     schema["required"] = [*schema["required"], "admin"]
-    schema["properties"]["sites"].update(minProperties=1, maxProperties=1)
+    schema["properties"]["sites"].update(minProperties=1)
     definitions["SiteSpec"]["oneOf"] = [{"required": [name]} for name in PLATFORMS]
     definitions["AdminSpec"]["required"] = ["networks", "ssh_keys"]
     for name in ("networks", "ssh_keys"):

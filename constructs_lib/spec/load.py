@@ -132,6 +132,10 @@ _STAND_INS: tuple[tuple[Path, object], ...] = (
     (("sites", "*", "aws", "region"), "eu-west-3"),
     (("sites", "*", "openstack", "external_network"), "x"),
     (("sites", "*", "openstack", "image"), "x"),
+    (("sites", "*", "libvirt", "hosts"), ["qemu:///system"]),
+    (("sites", "*", "libvirt", "image"), {"path": "/x", "sha256": "0" * 64}),
+    (("sites", "*", "libvirt", "image", "sha256"), "0" * 64),
+    (("sites", "*", "libvirt", "bridge", "name"), "br0"),
 )
 """What a cluster or a site can't be without → any value of it; `*` is a site's name."""
 

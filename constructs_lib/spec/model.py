@@ -17,7 +17,15 @@ from constructs_lib.components.model import Role
 from constructs_lib.spec import checks
 from constructs_lib.spec import fields as f
 from constructs_lib.spec.group import Group
-from constructs_lib.spec.own_words import AwsSpec, OpenstackSpec
+from constructs_lib.spec.own_words import (
+    AwsSpec,
+    BridgeSpec,
+    HostCapacitySpec,
+    ImageSpec,
+    LibvirtSpec,
+    NatSpec,
+    OpenstackSpec,
+)
 from constructs_lib.spec.platforms import PLATFORMS, Platform
 from constructs_lib.spec.state import (
     AzurermState,
@@ -184,11 +192,13 @@ class SiteSpec(Group):
     """One platform in one place."""
 
     platform: f.Platform
-    """What runs the machines; libvirt is not built yet."""
+    """What runs the machines."""
     aws: AwsSpec | None = None
     """AWS's own words; the region is required."""
     openstack: OpenstackSpec | None = None
     """OpenStack's own words; the external network and the image are required."""
+    libvirt: LibvirtSpec | None = None
+    """libvirt's own words; the hosts and the image are required."""
     network: f.Range
     """The site's private range; every zone and role gets a fixed part of it."""
     zones: f.ZoneList = 1
@@ -210,8 +220,8 @@ class SiteSpec(Group):
     edge: EdgeSpec | None = None
     """Where applications' visitors come in; without it there is no edge."""
     mtu: f.Mtu | None = None
-    """The largest packet in bytes on the site's network and in its containers; the default is 1500 on AWS,
-    1400 on OpenStack.
+    """The largest packet in bytes on the site's network and in its containers; the default is 1500 on AWS
+    and libvirt, 1400 on OpenStack.
     """
     protect_data: f.Switch = True
     """False lets `cdktf destroy` delete data volumes and backups."""
@@ -233,6 +243,11 @@ class SiteSpec(Group):
         """The platform's region, None where it has none or cluster.yaml does not say it."""
         own = self.aws or self.openstack
         return own.region if own else None
+
+    @property
+    def doorstep(self) -> IPv4Address | None:
+        """The one address inside the site's network that people come from: of a host that hides it by NAT."""
+        return self.network[1] if self.libvirt and not self.libvirt.bridge else None
 
 
 class AdminSpec(Group):
@@ -327,18 +342,23 @@ __all__ = [
     "AdminSpec",
     "AwsSpec",
     "AzurermState",
+    "BridgeSpec",
     "ClusterSpec",
     "ComponentSoftware",
     "ConsulSpec",
     "EdgeSpec",
     "GatewaySpec",
     "GcsState",
+    "HostCapacitySpec",
     "HttpState",
     "IPv4Address",
     "IPv4Network",
+    "ImageSpec",
+    "LibvirtSpec",
     "LinkSpec",
     "LocalState",
     "MastersSpec",
+    "NatSpec",
     "OpenstackSpec",
     "PoolSpec",
     "RegistrySpec",

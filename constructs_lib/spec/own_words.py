@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from constructs_lib.spec import fields as f
 from constructs_lib.spec.group import Group
 
@@ -50,3 +52,66 @@ class OpenstackSpec(Group):
     """A key pair that exists, for the image's own user; administrators' keys need none."""
     provider_version: f.VersionConstraint = "~> 3.4"
     """The OpenStack provider's version constraint."""
+
+
+class ImageSpec(Group):
+    """The image that machines start from: `url` or `path`, held to its checksum."""
+
+    url: f.ImageUrl | None = None
+    """Where the machine that deploys downloads it from."""
+    path: f.ImagePath | None = None
+    """Where it lies on the machine that deploys."""
+    sha256: f.Sha256
+    """Its checksum; another one is another image, for machines that are made from then on."""
+
+
+class NatSpec(Group):
+    """A network of libvirt's own behind one host, which reaches out by the host's address."""
+
+    dns: tuple[f.HostAddress, ...] = ()
+    """Resolvers that the host's own asks; the default is what the host itself asks."""
+
+
+class BridgeSpec(Group):
+    """A bridge that every host has, with the site's network on it."""
+
+    name: f.HostBridge
+    """The bridge's name, the same on every host."""
+    gateway: f.HostAddress | None = None
+    """The router on that network; the default is its first address."""
+    dns: tuple[f.HostAddress, ...] = ()
+    """Resolvers; the default is the gateway."""
+
+
+class HostCapacitySpec(Group):
+    """What each host has for the site's machines: a site that needs more is refused."""
+
+    cpus: f.HostCpus | None = None
+    """vCPUs that each host gives; more than it has threads is your own decision."""
+    memory_gib: f.HostMemory | None = None
+    """Memory of each host in GiB, without what the host itself needs."""
+    disk_gib: f.HostDisk | None = None
+    """Room for disks on each host in GiB, as if each were full."""
+
+
+class LibvirtSpec(Group):
+    """libvirt's own words for a site: hosts with KVM, one for each of the site's zones."""
+
+    hosts: tuple[f.HostUri, ...]
+    """One host for each zone, in order, such as [qemu+ssh://root@kvm1.example.org/system]."""
+    image: ImageSpec
+    """An x86-64 qcow2 image of Ubuntu 24.04 or Debian 12 with cloud-init."""
+    hypervisor: f.Hypervisor = "kvm"
+    """kvm, or qemu where the host has no KVM: ten times slower, for tests."""
+    pool: f.StoragePool | None = None
+    """A storage pool that every host has; without it one is made."""
+    pool_path: f.HostFolder | None = None
+    """The folder of the pool that is made; the default is /var/lib/libvirt/images/<cluster>-<site>."""
+    nat: NatSpec | None = None
+    """A network of libvirt's own, which is the default with one host."""
+    bridge: BridgeSpec | None = None
+    """A bridge that exists, instead of `nat`; required with several hosts."""
+    capacity: HostCapacitySpec = Field(default_factory=HostCapacitySpec)
+    """What each host has for machines; Terraform's plan asks the hosts themselves as well."""
+    provider_version: f.VersionConstraint = "~> 0.9.7"
+    """The libvirt provider's version constraint."""

@@ -14,8 +14,8 @@ class Platform:
     """As its own people write it."""
     example: str
     """The least of its own settings."""
-    size: str
-    """Its word for a machine's size by name."""
+    size: str | None
+    """Its word for a machine's size by name; None where sizes have none."""
     mtu: int
     """Of a site's network where cluster.yaml gives none."""
     widest_network: int
@@ -65,6 +65,25 @@ PLATFORMS: Mapping[str, Platform] = {
             "spot": "no spot: OpenStack has no cheaper machines",
             "min": "count: nothing scales machines on OpenStack",
             "max": "count: nothing scales machines on OpenStack",
+        },
+    ),
+    "libvirt": Platform(
+        title="libvirt",
+        example="the hosts and the image: `libvirt: {hosts: [qemu:///system], image: {url: …, sha256: …}}`",
+        size=None,
+        mtu=1500,
+        widest_network=8,
+        kept_addresses=5,
+        public_gateway=False,
+        plans_agents=True,
+        time_server=None,
+        time_pool="pool.ntp.org",
+        not_here={
+            "instance_type": "cpus and memory_gib: instance types are AWS'",
+            "flavor": "cpus and memory_gib: flavors are OpenStack's",
+            "spot": "no spot: libvirt has no cheaper machines",
+            "min": "count: nothing scales machines on libvirt",
+            "max": "count: nothing scales machines on libvirt",
         },
     ),
 }

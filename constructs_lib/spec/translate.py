@@ -22,14 +22,16 @@ EXAMPLES: Mapping[str, str] = {
     "platform": "`platform: aws`",
     "network": "the site's private range: `network: 10.20.0.0/16`",
     "external_network": "the network of floating addresses: `external_network: public`",
-    "image": "an image by name or id: `image: ubuntu-24.04`",
+    "openstack.image": "an image by name or id: `image: ubuntu-24.04`",
+    "libvirt.image": "an image and its checksum: `image: {url: https://…, sha256: …}`",
+    "bridge.name": "the bridge that every host has: `name: br0`",
+    "hosts": "a host for each zone: `hosts: [qemu+ssh://root@kvm1.example.org/system]`",
+    "sha256": "the image's checksum, as `sha256sum` prints it",
     "region": "a region such as `region: eu-west-3`",
     "encrypted": "`encrypted: true`, once your server encrypts what it keeps",
     "kind": one_of(_STATE_KINDS),
 }
-"""What to write for a required setting that is missing."""
-
-_NOT_BUILT = ("libvirt",)
+"""What to write for a required setting that is missing: by its name, or its group's and its name."""
 
 _SHAPES = {
     "model_type": "a group of settings",
@@ -86,7 +88,8 @@ def user_path(path: Path) -> Path:
 def _message(details: ErrorDetails, path: Path) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details.get("input")
     if kind == "missing":
-        return f"missing, expected {EXAMPLES.get(str(path[-1]), f'`{path[-1]}: …`')}"
+        named = (EXAMPLES.get(".".join(map(str, path[-length:]))) for length in (2, 1))
+        return f"missing, expected {next(filter(None, named), f'`{path[-1]}: …`')}"
     if kind == "words":
         return str(context["words"])
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -116,9 +119,7 @@ def _unknown_setting(details: ErrorDetails, root: type[BaseModel]) -> Mistake:
     known = settings_at(path[:-1], root, _state_kind_of(details["loc"]))
     near = did_you_mean(word, known)
     message = unknown("setting", word, known)
-    if word in _NOT_BUILT and path[:1] == ("sites",):
-        message = f"unknown setting: the platform {word} is not built yet, today: aws or openstack"
-    elif not near and names_a_secret(path[-1:]):
+    if not near and names_a_secret(path[-1:]):
         message = (
             "unknown setting: a secret never stands in this file, which is committed; use the environment"
         )

@@ -11,7 +11,7 @@ optional, required, computed, sensitive, deprecated. A block is a body with `nes
 
 aws-6.25.0 was read off the cdktf binding: sets are shown as lists, optional+computed as optional, blocks of
 at most one item as "single", and there is no provider `config`. aws-3.39.0 is the real `terraform providers
-schema`, and so is openstack-3.4.0.
+schema`, and so are openstack-3.4.0 and libvirt-0.9.7.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ FOLDER: Final = Path(__file__).parent / "schemas"
 
 DEFAULT_SCHEMAS: Final[Mapping[str, tuple[str, ...]]] = {
     "aws": ("aws-3.39.0", "aws-6.25.0"),
+    "libvirt": ("libvirt-0.9.7",),
     "openstack": ("openstack-3.4.0",),
     "terraform": ("builtin",),
 }

@@ -55,10 +55,15 @@ class Terraform:
 @pytest.fixture(scope="module")
 def openstack_terraform(terraform: Path, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """Terraform in an empty folder of this module's tests."""
+    return with_plugin(PLUGIN, terraform, tmp_path_factory)
+
+
+def with_plugin(plugin: Path, terraform: Path, folders: pytest.TempPathFactory) -> Terraform:
+    """Terraform in an empty folder, with the mirror's plugins alone; skips where it lacks `plugin`."""
     mirror = Path(os.environ.get("CLUSTERMESOS_PLUGINS", "/nowhere")).resolve()
-    if not (mirror / PLUGIN).is_dir():
-        pytest.skip(f"CLUSTERMESOS_PLUGINS names no folder with {PLUGIN}")
-    folder = tmp_path_factory.mktemp("terraform", numbered=True)
+    if not (mirror / plugin).is_dir():
+        pytest.skip(f"CLUSTERMESOS_PLUGINS names no folder with {plugin}")
+    folder = folders.mktemp("terraform", numbered=True)
     folder.chmod(0o700)
     rc = folder / "terraform.rc"
     rc.write_text(f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror}" }}\n}}\n')

@@ -44,6 +44,8 @@ def test_a_first_lock_holds_only_what_cannot_be_recomputed() -> None:
                 },
                 "pools": {"general": 0},
                 "spread": {},
+                "hosts": {},
+                "images": {},
             }
         },
         "secrets": [],

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.checkov
 
 
 def _least(cluster: Path) -> int:
-    """Checks that pass at least: checkov has hundreds for AWS, and five for OpenStack."""
-    return 8 if cluster.stem.startswith("openstack-") else 50
+    """Checks that pass at least: checkov has hundreds for AWS, five for OpenStack, none for libvirt."""
+    return {"openstack": 9, "libvirt": 0}.get(cluster.stem.split("-")[0], 51)
 
 
 def synthesized(cluster: Path, folder: Path) -> Path:
@@ -46,7 +46,7 @@ def test_every_failed_check_is_accepted_and_every_accepted_one_can_be_skipped(
         assert [(result.check, result.address) for result in stack.failed] == []
         assert [(stale.exception.check, stale.exception.address, stale.why) for stale in stack.stale] == []
     assert (report.unseen, report.still_failing, report.phantoms) == ((), (), 0)
-    assert max(len(stack.passed) for stack in report.stacks) > _least(cluster)
+    assert max(len(stack.passed) for stack in report.stacks) >= _least(cluster)
 
 
 def test_a_plain_checkov_typed_in_the_projects_folder_has_nothing_failed(

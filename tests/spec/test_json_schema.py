@@ -22,7 +22,7 @@ STRUCTURAL = [
     "masters-number", "consul-two", "missing-name", "missing-sites", "missing-platform", "missing-aws",
     "missing-region", "missing-network", "missing-admin", "missing-ssh-keys", "missing-admin-networks",
     "missing-agent-count", "name-upper", "name-too-long", "name-number", "site-name-upper",
-    "pool-name-dot", "platform-libvirt", "network-ipv6", "network-no-length", "zones-four",
+    "pool-name-dot", "platform-azure", "network-ipv6", "network-no-length", "zones-four",
     "zones-twice", "zones-upper", "zones-empty", "mtu", "protect-data-no", "pool-count-and-min",
     "pool-min-without-max", "pool-negative", "pool-fraction", "pool-spot-yes", "pool-attribute-number",
     "pool-list", "edge-allow-without-public", "gateway-count", "admin-network-no-list",

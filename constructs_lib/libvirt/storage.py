@@ -1,0 +1,130 @@
+"""Where disks lie: on each host a pool, and in it the images that root disks are copied on write from.
+
+A root disk stands on its image for as long as it lives, and libvirt would delete an image under a running
+machine. So an image is named by its checksum and never renamed, and one stays as long as the lock lists it.
+
+The plugin checks nothing that it uploads. So the machine that deploys fetches an image into `images/` beside
+the stack first, and compares its checksum; only then it is uploaded, to each host in turn.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from constructs import Construct as Scope
+
+from constructs_lib.libvirt.provider import provider_of
+from constructs_lib.libvirt.settings import libvirt_of
+from constructs_lib.plan.model import SitePlan, ZonePlan
+from constructs_lib.sites.names import prefix
+from constructs_lib.terraform import Construct, Expr, Resource
+from constructs_lib.terraform.naming import StackRecord, place_of
+
+FOLDER = "/var/lib/libvirt/images"
+_FETCH = """set -eu
+umask 077
+mkdir -p images
+file="images/$SHA256"
+matches() { echo "$SHA256  $1" | sha256sum -c - >/dev/null 2>&1; }
+matches "$file" && exit 0
+rm -f "$file"
+case "$SOURCE" in
+  http*) curl -fsSL --retry 3 -o "$file.part" "$SOURCE" ;;
+  *) cp "$SOURCE" "$file.part" ;;
+esac
+if ! matches "$file.part"; then
+  echo "$SOURCE has the sha256 $(sha256sum "$file.part" | cut -d ' ' -f 1), libvirt.image says $SHA256" >&2
+  rm -f "$file.part"
+  exit 1
+fi
+mv "$file.part" "$file"
+"""
+
+_SHARED: WeakKeyDictionary[StackRecord, dict[str, Storage]] = WeakKeyDictionary()
+"""Stack → what names start with → its storage."""
+
+
+class Storage(Construct):
+    """Pool and images on every host of the site."""
+
+    def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
+        super().__init__(scope, id)
+        self._plan = plan
+        self._pools: dict[str, str] = {}
+        self._bases: dict[str, Resource] = {}
+        before: Resource | None = None
+        for zone in plan.zones:
+            self._pools[zone.name] = self._pool(zone)
+            before = self._fetched(zone, before)
+            self._bases[zone.name] = self._images(zone, before)
+
+    @staticmethod
+    def of(scope: Scope, plan: SitePlan) -> Storage:
+        """The storage that constructs without a cluster around them share, made below the first that asks."""
+        shared = _SHARED.setdefault(place_of(scope).stack, {})
+        if prefix(plan) not in shared:
+            shared[prefix(plan)] = Storage(scope, "storage", plan=plan)
+        return shared[prefix(plan)]
+
+    def pool(self, zone: ZonePlan) -> str:
+        """The name of the pool on a zone's host, as an expression."""
+        return self._pools[zone.name]
+
+    def base(self, zone: ZonePlan) -> str:
+        """The path, on a zone's host, of the image that new machines start from, as an expression."""
+        return self._bases[zone.name].each(libvirt_of(self._plan).image.sha256, "path")
+
+    def _pool(self, zone: ZonePlan) -> str:
+        libvirt = libvirt_of(self._plan)
+        if libvirt.pool:
+            return libvirt.pool
+        made = Resource(
+            self,
+            f"pool-{zone.name}",
+            "libvirt_pool",
+            name=prefix(self._plan),
+            type="dir",
+            target={"path": libvirt.pool_path or f"{FOLDER}/{prefix(self._plan)}"},
+            lifecycle={"ignore_changes": "all"},
+            provider=provider_of(self, self._plan, zone),
+        )
+        return made.ref("name")
+
+    def _fetched(self, zone: ZonePlan, before: Resource | None) -> Resource:
+        fetched = Resource(
+            self,
+            f"image-{zone.name}",
+            "terraform_data",
+            for_each=dict(self._plan.images),
+            input="${each.key}",
+            # A mirror that moved is no other image.
+            lifecycle={"ignore_changes": "all"},
+            depends_on=[before] if before else (),
+        )
+        fetched.add_override(
+            "provisioner",
+            [
+                {
+                    "local-exec": {
+                        "command": _FETCH,
+                        "environment": {"SOURCE": "${each.value}", "SHA256": "${each.key}"},
+                    }
+                }
+            ],
+        )
+        return fetched
+
+    def _images(self, zone: ZonePlan, fetched: Resource) -> Resource:
+        return Resource(
+            self,
+            f"base-{zone.name}",
+            "libvirt_volume",
+            for_each=dict(self._plan.images),
+            name=f"{prefix(self._plan)}-${{each.key}}.qcow2",
+            pool=self._pools[zone.name],
+            target={"format": {"type": "qcow2"}},
+            create={"content": {"url": Expr(f'"images/${{{fetched.address}[each.key].output}}"')}},
+            # No volume can be changed; another image is another key.
+            lifecycle={"ignore_changes": "all"},
+            provider=provider_of(self, self._plan, zone),
+        )

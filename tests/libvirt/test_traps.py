@@ -1,0 +1,228 @@
+"""What the real plugin 0.9.7 broke, or did unasked: one test for each trap, named after it."""
+
+from __future__ import annotations
+
+import json
+import re
+from ipaddress import IPv4Address
+
+import pytest
+
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import from_dict
+from constructs_lib.terraform.schema import bodies
+from tests.libvirt.clusters import (
+    CASES,
+    Json,
+    cluster_stack,
+    of_kind,
+    resources,
+    settings,
+    site_plan,
+    with_site,
+)
+
+DOMAIN, VOLUME, NETWORK = "libvirt_domain.", "libvirt_volume.", "libvirt_network."
+DRIVE, MACHINE = "libvirt_cloudinit_disk.", "terraform_data."
+
+
+@pytest.fixture(scope="module", params=CASES)
+def stack(request: pytest.FixtureRequest) -> Json:
+    return cluster_stack(site_plan(request.param))
+
+
+def volumes(stack: Json, word: str) -> dict[str, Json]:
+    return {name: body for name, body in of_kind(stack, VOLUME).items() if f"_{word}-" in name}
+
+
+def test_any_domain_change_that_reboots_a_guest_unasked(stack: Json) -> None:
+    for body in of_kind(stack, DOMAIN).values():
+        assert body["lifecycle"]["ignore_changes"] == "all"
+
+
+def test_a_wanted_change_that_fails_after_a_clean_plan(stack: Json) -> None:
+    """A domain, its root disk, its drive and its secrets are only ever replaced, and together."""
+    parts = {**of_kind(stack, DOMAIN), **of_kind(stack, DRIVE)}
+    parts |= volumes(stack, "root") | volumes(stack, "seed") | volumes(stack, "secrets")
+    for name, body in parts.items():
+        (trigger,) = body["lifecycle"]["replace_triggered_by"]
+        group = re.sub(r"_(domain|root|seed|secrets)-[a-z]$|_drive$", "", name)
+        assert trigger == f"terraform_data.{group}_machine[each.key]"
+
+
+def test_a_trigger_that_is_added_together_with_a_change(stack: Json) -> None:
+    """It does not fire on its own creation: every machine has it from the first day on."""
+    machines = {name for name in of_kind(stack, MACHINE) if name.endswith("_machine")}
+    groups = {re.sub(r"_domain-[a-z]$", "", name) for name in of_kind(stack, DOMAIN)}
+    assert machines == {f"{group}_machine" for group in groups}
+    for name in machines:
+        assert of_kind(stack, MACHINE)[name]["lifecycle"]["ignore_changes"] == ["input"]
+
+
+def test_host_entries_in_the_network_that_block_adding_a_node() -> None:
+    one = cluster_stack(site_plan("small"))
+    more = cluster_stack(
+        site_plan("small", masters={"count": 3}, edge={"count": 2}, agents={"general": {"count": 9}})
+    )
+
+    (network,) = of_kind(one, NETWORK).values()
+    assert of_kind(more, NETWORK)["small_network"] == network
+    assert network["lifecycle"] == {"ignore_changes": "all"}
+    assert "dhcp" not in network["ips"][0]
+
+
+def test_a_network_that_is_replaced_under_running_guests(stack: Json) -> None:
+    for body in of_kind(stack, NETWORK).values():
+        assert "replace_triggered_by" not in body["lifecycle"]
+
+
+def test_every_name_that_a_planned_node_can_have_is_in_the_networks_dns() -> None:
+    site = site_plan("small", masters={"count": 5}, consul={"count": 3}, edge={"count": 10})
+
+    (network,) = of_kind(cluster_stack(site), NETWORK).values()
+
+    entries = {entry["hostnames"][0]["hostname"]: entry["ip"] for entry in network["dns"]["host"]}
+    assert entries == {node.name: str(node.address) for node in site.nodes}
+
+
+def test_a_renamed_base_image_that_destroys_every_disk() -> None:
+    before = plan(from_dict(settings("small")))
+    image = {"path": "/srv/images/trixie.qcow2", "sha256": "1" * 64}
+    changed = with_site(settings("small"), libvirt={"image": image})
+    after = plan(from_dict(changed), before.lock)
+
+    old = of_kind(cluster_stack(before.site("dc1")), VOLUME)["small_storage_base-a"]["for_each"]
+    stack = cluster_stack(after.site("dc1"))
+    kept = of_kind(stack, VOLUME)["small_storage_base-a"]
+
+    assert list(kept["for_each"]) == [*old, "1" * 64]
+    assert kept["name"] == "small-dc1-${each.key}.qcow2"
+    assert kept["lifecycle"] == {"ignore_changes": "all"}
+    for root in volumes(stack, "root").values():
+        assert f'["{"1" * 64}"].path' in root["backing_store"]["path"]
+
+
+def test_volumes_that_cannot_be_resized(stack: Json) -> None:
+    for body in of_kind(stack, VOLUME).values():
+        assert body["lifecycle"]["ignore_changes"] == "all"
+
+
+def test_a_data_volume_that_goes_with_its_domain(stack: Json) -> None:
+    for name, body in volumes(stack, "data").items():
+        assert "replace_triggered_by" not in body["lifecycle"]
+        assert "machine" not in json.dumps({key: body[key] for key in ("name", "for_each", "pool")}), name
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_data_volume_that_a_plan_may_destroy(case: str) -> None:
+    site = site_plan(case)
+    for body in volumes(cluster_stack(site), "data").values():
+        assert bool(body["lifecycle"].get("prevent_destroy")) == site.protect_data
+
+
+def test_a_seed_image_that_is_world_readable(stack: Json) -> None:
+    """The plugin writes it 0644 into TMPDIR: nothing on it is secret."""
+    for body in of_kind(stack, DRIVE).values():
+        assert "var." not in json.dumps(body)
+    assert "var." not in json.dumps(stack["locals"])
+
+
+def test_two_nodes_with_equal_seeds_which_share_one_file(stack: Json) -> None:
+    for name, body in of_kind(stack, DRIVE).items():
+        machine = f"terraform_data.{name.removesuffix('_drive')}_machine[each.key].input.name"
+        assert body["meta_data"] == f"instance-id: ${{{machine}}}\nlocal-hostname: ${{each.key}}\n"
+
+
+def test_a_seed_on_a_bus_that_the_guests_kernel_cannot_see(stack: Json) -> None:
+    for body in of_kind(stack, DOMAIN).values():
+        disks = body["devices"]["disks"]
+        assert {disk["target"]["bus"] for disk in disks} == {"virtio"}
+        assert not any("device" in disk for disk in disks)
+
+
+def test_a_driver_that_does_not_match_the_volumes_format(stack: Json) -> None:
+    for body in of_kind(stack, DOMAIN).values():
+        for disk in body["devices"]["disks"]:
+            qcow2 = re.search(r"_(root|data)-[a-z]\[", disk["source"]["volume"]["volume"])
+            assert disk["driver"]["type"] == ("qcow2" if qcow2 else "raw")
+
+
+def test_permissions_of_a_volume_which_differ_for_ever(stack: Json) -> None:
+    assert "permissions" not in json.dumps(stack["resource"]["libvirt_volume"])
+
+
+def test_a_terminal_whose_path_is_never_stable(stack: Json) -> None:
+    for body in of_kind(stack, DOMAIN).values():
+        assert body["devices"]["serials"] == [{"target": {"port": 0}}]
+        assert body["devices"]["consoles"] == [{"target": {"type": "serial", "port": 0}}]
+
+
+def test_a_wait_for_a_lease_that_never_comes(stack: Json) -> None:
+    for body in of_kind(stack, DOMAIN).values():
+        (card,) = body["devices"]["interfaces"]
+        assert card.keys() == {"mac", "model", "source"}
+
+
+def test_power_that_is_cut_when_a_domain_is_destroyed(stack: Json) -> None:
+    for body in of_kind(stack, DOMAIN).values():
+        assert body["features"] == {"acpi": True}
+        assert body["destroy"]["shutdown"]["timeout"] >= 90
+
+
+def test_a_paused_guest_that_outlives_its_own_destruction(stack: Json) -> None:
+    for body in of_kind(stack, DOMAIN).values():
+        assert body["running"] is True and "create" not in body
+
+
+def test_a_host_that_reboots_and_leaves_its_guests_down(stack: Json) -> None:
+    for body in [*of_kind(stack, DOMAIN).values(), *of_kind(stack, NETWORK).values()]:
+        assert body["autostart"] is True
+
+
+def test_firmware_that_the_host_lacks(stack: Json) -> None:
+    for body in of_kind(stack, DOMAIN).values():
+        assert not {"firmware", "loader", "nv_ram"} & body["os"].keys()
+
+
+def test_a_pool_in_a_folder_of_others_which_its_end_would_remove() -> None:
+    (pool,) = of_kind(cluster_stack(site_plan("small")), "libvirt_pool.").values()
+    assert pool["target"]["path"].endswith("/small-dc1")
+    assert "libvirt_pool" not in cluster_stack(site_plan("whole"))["resource"]
+
+
+def test_an_image_that_nobody_compared_with_its_checksum(stack: Json) -> None:
+    for name, body in volumes(stack, "base").items():
+        fetched = name.replace("_base-", "_image-")
+        assert f"terraform_data.{fetched}[each.key].output" in body["create"]["content"]["url"]
+
+
+def test_addresses_that_two_cards_share(stack: Json) -> None:
+    site_mac = re.compile(r"52:54:%02x:%02x:%02x:%02x.*each\.value\.address")
+    for body in of_kind(stack, DOMAIN).values():
+        assert site_mac.search(body["devices"]["interfaces"][0]["mac"]["address"])
+
+
+def test_an_mtu_that_nodes_and_network_do_not_agree_on() -> None:
+    stack = cluster_stack(site_plan("small", mtu=1400))
+    assert of_kind(stack, NETWORK)["small_network"]["mtu"] == {"size": 1400}
+    assert all("mtu: 1400\n" in body["network_config"] for body in of_kind(stack, DRIVE).values())
+
+
+def test_a_router_of_the_network_that_a_node_has_the_address_of() -> None:
+    for case in CASES:
+        site = site_plan(case)
+        drive = next(iter(of_kind(cluster_stack(site), DRIVE).values()))
+        gateway = IPv4Address(re.findall(r"gateway4: (\S+)", drive["network_config"])[0])
+        assert gateway not in [node.address for node in site.nodes]
+
+
+def test_every_attribute_is_one_of_the_real_plugins(stack: Json) -> None:
+    """Checked when each resource is made; here, that there is a schema for each type."""
+    for kind in {address.split(".")[0] for address in resources(stack)} - {"terraform_data"}:
+        assert bodies(("libvirt-0.9.7",), "resources", kind)
+
+
+def test_a_host_key_that_nobody_checks_or_a_password_in_a_generated_file(stack: Json) -> None:
+    for provider in stack["provider"]["libvirt"]:
+        assert provider.keys() <= {"uri", "alias"}
+        assert "verify" not in provider["uri"]
