@@ -39,7 +39,8 @@ class PrivateCloud(TerraformStack):
         self, scope: Construct, id: str, site: SitePlan, offered: Mapping[str, Offered] | None = None
     ) -> None:
         super().__init__(scope, id)
-        local_backend(self, f"{id}.tfstate")
+        # Relative to the stack's folder, and the same file from that of another stack which reads this one.
+        local_backend(self, f"../{id}/{id}.tfstate")
         site_provider(self, site)
 
         # Where the gateways of other sites are that this one calls (see stacks/hybrid.py).

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0 if all(_is_there(secret) for secret in before) else 1
     workspace.make_private()
     if arguments.renew:
-        renew(planned.secrets, arguments.renew, workspace.secrets_file)
+        renew(planned.secrets, arguments.renew, workspace.secrets_file, os.environ)
         before = states(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
     ensure(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
     _print(before, made="made")

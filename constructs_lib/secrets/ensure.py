@@ -64,11 +64,13 @@ LINK_KEYS = "link-keys"
 _RENEWED = ("certificate", "wireguard_key")
 
 
-def renew(secrets: Iterable[PlannedSecret], names: Collection[str], store: Path) -> None:
+def renew(
+    secrets: Iterable[PlannedSecret], names: Collection[str], store: Path, environ: Mapping[str, str]
+) -> None:
     """Sign the named certificates anew, by the authority that is in the store, and make new keys of links.
 
     A key's public half goes with it. Nothing else may be renewed: SecretsError when a name is another
-    secret's, or the authority is not here.
+    secret's, when the environment supplies it, or when the authority is not here.
     """
     known = {secret.name: secret for secret in secrets}
     possible = sorted(name for name, secret in known.items() if secret.declared.kind in _RENEWED)
@@ -78,6 +80,11 @@ def renew(secrets: Iterable[PlannedSecret], names: Collection[str], store: Path)
         allowed = ", ".join([*possible, *([LINK_KEYS] if links else [])]) or "there is none"
         raise SecretsError(
             f"--renew: got {', '.join(wrong)}, expected a certificate or a link's key: {allowed}"
+        )
+    if supplied := sorted(name for name in wanted if f"{VARIABLE_PREFIX}{name}" in environ):
+        raise SecretsError(
+            f"--renew: {', '.join(supplied)}: the environment supplies it (TF_VAR_…), and what is made here "
+            "would never be used; renew it where the environment has it from, or unset the variable"
         )
     with locked(store):
         held = read_store(store)

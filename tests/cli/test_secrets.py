@@ -220,3 +220,17 @@ def test_new_keys_of_links_come_with_their_public_halves(
     for site in sites:
         assert wireguard_public_key(after[f"wireguard_key_{site}"]) == after[f"wireguard_public_key_{site}"]
     assert not [value for value in after.values() if value in capsys.readouterr().out]
+
+
+def test_a_key_that_the_environment_supplies_is_not_renewed_beside_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "cluster.yaml").write_text(CLUSTER.replace("admin:\n", OTHER_SITE))
+    main(["secrets"])
+    before = stored(folder)
+    monkeypatch.setenv("TF_VAR_wireguard_key_eu", before["wireguard_key_eu"])
+
+    assert main(["secrets", "--renew", "link-keys"]) == 2
+
+    assert "--renew: wireguard_key_eu: the environment supplies it" in capsys.readouterr().err
+    assert stored(folder) == before

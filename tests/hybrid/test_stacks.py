@@ -155,13 +155,13 @@ def test_an_alone_agent_of_another_site_joins_the_home_masters() -> None:
     )
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_hybrid_cloud_written_by_hand_is_the_composed_one(case: str, tmp_path: Path) -> None:
-    shutil.copyfile(GOLDEN / case / "cluster.yaml", tmp_path / "cluster.yaml")
+def by_hand(case: str, folder: Path) -> dict[str, Json]:
+    """What stacks/hybrid.py makes of a case, by site."""
+    shutil.copyfile(GOLDEN / case / "cluster.yaml", folder / "cluster.yaml")
     environ = {name: v for name, v in os.environ.items() if not name.startswith(("CDKTF", "CLUSTERMESOS"))}
     done = subprocess.run(
         [sys.executable, "-m", "stacks.hybrid"],
-        cwd=tmp_path,
+        cwd=folder,
         env=environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -169,11 +169,30 @@ def test_the_hybrid_cloud_written_by_hand_is_the_composed_one(case: str, tmp_pat
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    paths = {
+        site: folder / "cdktf.out" / "stacks" / f"demo-{site}" / "cdk.tf.json"
+        for site in synthesized(case)[1]
+    }
+    return {
+        site: without_metadata(json.loads(path.read_text(encoding="utf-8"))) for site, path in paths.items()
+    }
 
-    _, stacks = synthesized(case)
-    for site, composed in stacks.items():
-        path = tmp_path / "cdktf.out" / "stacks" / f"demo-{site}" / "cdk.tf.json"
-        by_hand = without_metadata(json.loads(path.read_text(encoding="utf-8")))
-        assert resources(by_hand) == json.loads(
-            re.sub(r"\bdemo_(?=\w+)", "", json.dumps(resources(composed)))
-        )
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_hybrid_cloud_written_by_hand_is_the_composed_one(case: str, tmp_path: Path) -> None:
+    stacks = by_hand(case, tmp_path)
+    for site, composed in synthesized(case)[1].items():
+        without_prefix = re.sub(r"\bdemo_(?=\w+)", "", json.dumps(resources(composed)))
+        assert resources(stacks[site]) == json.loads(without_prefix)
+
+
+def test_a_stack_written_by_hand_reads_the_others_state_where_that_keeps_it(tmp_path: Path) -> None:
+    stacks = by_hand("hybrid", tmp_path)
+    (read,) = stacks["dc1"]["data"]["terraform_remote_state"].values()
+    folder = tmp_path / "cdktf.out" / "stacks"
+
+    def at(site: str, path: str) -> str:
+        return os.path.normpath(folder / f"demo-{site}" / path)
+
+    kept = stacks["eu"]["terraform"]["backend"]["local"]["path"]
+    assert at("dc1", read["config"]["path"]) == at("eu", kept) == str(folder / "demo-eu" / "demo-eu.tfstate")
