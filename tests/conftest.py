@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,16 +139,23 @@ class AwsDouble:
             assert reply.status == 200
 
 
-@pytest.fixture(scope="session")
-def aws_double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsDouble]:
-    """One double for the whole run, in a process of its own; what earlier tests made is still there."""
-    double = EmbeddedAws(tmp_path_factory.mktemp("aws-double"))
+@contextmanager
+def running_aws(folder: Path) -> Iterator[AwsDouble]:
+    """A double of its own, in a process that ends with the block; its log is in `folder`."""
+    double = EmbeddedAws(folder)
     port = free_port()
     double.start(port)
     try:
         yield AwsDouble(port)
     finally:
         double.stop()
+
+
+@pytest.fixture(scope="session")
+def aws_double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsDouble]:
+    """One double for the whole run, in a process of its own; what earlier tests made is still there."""
+    with running_aws(tmp_path_factory.mktemp("aws-double")) as double:
+        yield double
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from constructs_lib.components.model import Role
+from constructs_lib.components.site_link import SITE_LINK
 from constructs_lib.plan.model import (
     ADDRESS_LENGTH,
     LateValue,
@@ -25,7 +26,7 @@ from constructs_lib.spec.model import ClusterSpec
 
 Ranges = Mapping[Role, tuple[IPv4Network, ...]]
 """Role → where its machines are, for those that a site has."""
-LISTEN_PORT = 51820
+LISTEN_PORT = SITE_LINK.port("wireguard").number
 OVERHEAD = 80
 """Bytes of WireGuard's header with an outer IPv6 header; 60 over IPv4."""
 LARGEST_OUTSIDE = 1500

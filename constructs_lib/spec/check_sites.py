@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from constructs_lib.components.site_link import SITE_LINK
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 
 if TYPE_CHECKING:
     from constructs_lib.spec.model import SiteSpec
+
+_PORT = SITE_LINK.port("wireguard").number
 
 
 def _several(settings: Settings) -> Iterator[tuple[str, SiteSpec]]:
@@ -45,7 +48,7 @@ def _way(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             ("sites",),
             "got no gateway that another site's can call, expected one at least: `link: {endpoint: …}` with "
-            "the public name or address of a router that passes UDP port 51820 on to the gateway",
+            f"the public name or address of a router that passes UDP port {_PORT} on to the gateway",
         )
 
 

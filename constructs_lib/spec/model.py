@@ -14,6 +14,7 @@ from typing import Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from constructs_lib.components.model import Role
+from constructs_lib.components.site_link import SITE_LINK
 from constructs_lib.spec import checks
 from constructs_lib.spec import fields as f
 from constructs_lib.spec.group import Group
@@ -150,8 +151,8 @@ class LinkSpec(Group):
     """The public name or address at which the gateway is called, where it is not the platform's own: that of
     a router that passes the port on.
     """
-    port: f.LinkPort = 51820
-    """The port of `endpoint`, UDP; the gateway itself listens on 51820."""
+    port: f.LinkPort = SITE_LINK.port("wireguard").number
+    """The port of `endpoint`, UDP; the default is the one that the gateway itself listens on."""
     mtu: f.LinkMtu | None = None
     """The largest packet in bytes inside the links; the default is 80 less than the smallest site's network
     takes, and 1420 at most.

@@ -98,7 +98,7 @@ def test_its_fault_domain_is_the_zone_whose_range_holds_its_address(node: Node) 
 
 def test_its_attributes_are_the_pools_and_its_name(node: Node) -> None:
     pool = {"general": {"count": 1, "attributes": {"disk": "ssd", "rack": "r1"}}}
-    sites = {"eu": WHOLE["sites"]["eu"] | {"agents": pool}}  # type: ignore[index]
+    sites = {"eu": WHOLE["sites"]["eu"] | {"agents": pool}}  # type: ignore[index]  # WHOLE is a mapping of objects
     planned = plan(ClusterSpec.model_validate(WHOLE | {"sites": sites})).site("eu")
     text = render(planned, planned.pools[0]).file("/etc/mesos/agent.json").content
     node.given["attributes"] = json.loads(text)["attributes"]

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from scripts import cdktf
-from scripts.embedded_aws import EmbeddedAws, free_port
-from tests.conftest import AwsDouble
+from tests.conftest import AwsDouble, running_aws
 from tests.embedded.cluster import (
     Cluster,
     changed_attributes,
@@ -33,13 +32,8 @@ MACHINES = ("aws_instance.", "aws_ebs_volume.", "aws_volume_attachment.")
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsDouble]:
     """A double of this module's own: its tests build on each other."""
-    double = EmbeddedAws(tmp_path_factory.mktemp("deploy-double"))
-    port = free_port()
-    double.start(port)
-    try:
-        yield AwsDouble(port)
-    finally:
-        double.stop()
+    with running_aws(tmp_path_factory.mktemp("deploy-double")) as double:
+        yield double
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from scripts import cdktf
-from scripts.embedded_aws import EmbeddedAws, free_port
-from tests.conftest import AwsDouble
+from tests.conftest import AwsDouble, running_aws
 from tests.embedded.cluster import Cluster, changed_attributes, changes, environment, settings_for
 
 pytestmark = pytest.mark.embedded
@@ -25,13 +24,8 @@ pytestmark = pytest.mark.embedded
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsDouble]:
     """A double of this module's own: its tests build on each other."""
-    double = EmbeddedAws(tmp_path_factory.mktemp("sites-double"))
-    port = free_port()
-    double.start(port)
-    try:
-        yield AwsDouble(port)
-    finally:
-        double.stop()
+    with running_aws(tmp_path_factory.mktemp("sites-double")) as double:
+        yield double
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def rules(stack: Json, direction: str) -> list[Rule]:
 def named(found: Iterable[Rule], site: SitePlan) -> set[Rule]:
     """The rules with the gateway by its role, not by its ranges."""
     ranges = {str(zone.roles[Role.GATEWAY]) for zone in site.zones}
-    return {(*what, "gateway" if peer in ranges else peer) for *what, peer in found}  # type: ignore[misc]
+    return {(*what, "gateway" if peer in ranges else peer) for *what, peer in found}  # type: ignore[misc]  # a tuple of five
 
 
 def end(reference: str) -> str:

@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from scripts import cdktf
-from scripts.embedded_aws import EmbeddedAws, free_port
-from tests.conftest import AwsDouble
+from tests.conftest import AwsDouble, running_aws
 from tests.embedded.cluster import Cluster, environment, settings_for
 
 pytestmark = pytest.mark.embedded
@@ -26,13 +25,8 @@ MASTERS = ("master-1", "master-2", "master-3")
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsDouble]:
     """A double of this module's own."""
-    double = EmbeddedAws(tmp_path_factory.mktemp("roll-double"))
-    port = free_port()
-    double.start(port)
-    try:
-        yield AwsDouble(port)
-    finally:
-        double.stop()
+    with running_aws(tmp_path_factory.mktemp("roll-double")) as double:
+        yield double
 
 
 @pytest.fixture(scope="module")
