@@ -140,8 +140,10 @@ class Lab:
         machine.start()
 
     def hand_out(self, name: str, secrets: Mapping[str, str]) -> None:
-        """What the machine gets from now on when it asks for a secret."""
-        self._at(name).hand_out(secrets)
+        """What the machine gets from now on when it asks for a secret, rebuilt or not."""
+        machine = self._at(name)
+        machine.identity = replace(machine.identity, secrets=secrets)
+        machine.hand_out(secrets)
 
     def run(self, name: str, *command: str, timeout: float = 60, stdin: str | None = None) -> Done:
         """Run a command in a machine, as root."""

@@ -195,10 +195,13 @@ class Operator:
         )
 
     def new_secret(self, name: str) -> None:
-        """Rotate it where the machines of its roles get it from."""
-        secrets = json.loads((lab_folder(self.workspace) / "secrets.json").read_text())["secrets"]
+        """Rotate it in the lab's own file, and where the machines of its roles get it from."""
+        kept = lab_folder(self.workspace) / "secrets.json"
+        everything = json.loads(kept.read_text())
+        secrets = everything["secrets"]
         secret = next(one for one in self.plan.secrets if one.name == name)
         secrets[name] = self.values[name] = new_value(secret.declared.kind)
+        kept.write_text(json.dumps(everything))
         for machine in self.lab.names():
             role = Role(self.lab.identity(machine).role)
             own = {one.name for one in self.plan.secrets_of(role)}

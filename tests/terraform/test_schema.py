@@ -57,15 +57,20 @@ def test_an_unknown_type_names_the_nearest_of_its_kind() -> None:
 @pytest.mark.parametrize("name", shipped_schemas())
 def test_every_type_in_a_schema_can_be_judged(name: str) -> None:
     known = {"string", "number", "bool", "dynamic"}
+    flags = {"optional", "required", "computed", "sensitive", "deprecated"}
 
     def walk(body: dict[str, Any]) -> None:
         for attribute in body.get("attributes", {}).values():
+            assert attribute.keys() <= flags | ({"nested", "attributes"} if "nested" in attribute else {"type"})
+            if "nested" in attribute:
+                assert attribute["nested"] in ("single", "list", "set", "map")
+                walk(attribute)
+                continue
             cty = attribute["type"]
             while isinstance(cty, list):
                 assert cty[0] in ("list", "set", "map", "object")
                 cty = "dynamic" if cty[0] == "object" else cty[1]
             assert cty in known
-            assert attribute.keys() <= {"type", "optional", "required", "computed", "sensitive", "deprecated"}
         for block in body.get("blocks", {}).values():
             assert block["nesting"] in ("single", "list", "set")
             walk(block)
