@@ -61,11 +61,12 @@ def test_every_type_in_a_schema_can_be_judged(name: str) -> None:
 
     def walk(body: dict[str, Any]) -> None:
         for attribute in body.get("attributes", {}).values():
-            assert attribute.keys() <= flags | ({"nested", "attributes"} if "nested" in attribute else {"type"})
             if "nested" in attribute:
+                assert attribute.keys() <= flags | {"nested", "attributes"}
                 assert attribute["nested"] in ("single", "list", "set", "map")
                 walk(attribute)
                 continue
+            assert attribute.keys() <= flags | {"type"}
             cty = attribute["type"]
             while isinstance(cty, list):
                 assert cty[0] in ("list", "set", "map", "object")
