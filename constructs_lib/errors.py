@@ -8,6 +8,8 @@
     ├── RenderError (ValueError)      a node file cannot be rendered or does not fit into user data: exit 2
     ├── ResourceError (TypeError)     an attribute that the provider's schema does not know: exit 2
     ├── RollError                     a roll was refused or stopped half-way, with what to do: exit 1
+    ├── ContractError (ValueError)    a contract is wrong, or can't be kept by this cluster: exit 2
+    ├── HookError                     the platform did not do what was asked, or not in time: exit 1
     ├── ScanError                     the policy scan could not run: exit 1
     ├── LabError                      a lab can't run on this machine, or one of its steps failed: exit 1
     └── ToolError                     terraform, ssh, checkov … is missing or failed: exit 1
@@ -83,6 +85,20 @@ class ResourceError(ClusterMesosError, TypeError):
     """A name or type that the real provider's schema does not know."""
 
     exit_code = 2
+
+
+class ContractError(ClusterMesosError, ValueError):
+    """Contracts that are wrong, or that this cluster can't keep; `problems` holds all, by file and line."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class HookError(ClusterMesosError):
+    """A step after the deploy failed or ran out of time; the text says which one, where, and what to do."""
 
 
 class RollError(ClusterMesosError):

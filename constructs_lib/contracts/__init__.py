@@ -1,0 +1,1 @@
+"""Contracts between dev and ops, and what they compile to."""
