@@ -43,13 +43,22 @@ class Answer:
         """What went wrong in one line, with what to do where that is known; None for exit code 0."""
         if self.code == 0:
             return None
-        said = [line.strip() for line in (self.err or self.out).splitlines() if line.strip(" @\r")]
-        if self.code != LOST:
-            return f"exit code {self.code}: {said[-1]}" if said else f"exit code {self.code}"
-        everything = self.err.lower()
-        hint = next((hint for sign, hint in _HINTS.items() if sign in everything), None)
-        words = said[-1] if said else "ssh failed without a word"
-        return f"ssh: {words} ({hint})" if hint else f"ssh: {words}"
+        if self.code == LOST:
+            return trouble_of(self.err or self.out)
+        said = _lines(self.err or self.out)
+        return f"exit code {self.code}: {said[-1]}" if said else f"exit code {self.code}"
+
+
+def trouble_of(text: str) -> str:
+    """What an ssh that did not get through has said, in one line, with what to do where that is known."""
+    said = _lines(text)
+    hint = next((hint for sign, hint in _HINTS.items() if sign in text.lower()), None)
+    words = said[-1] if said else "ssh failed without a word"
+    return f"ssh: {words} ({hint})" if hint else f"ssh: {words}"
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip(" @\r")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +69,9 @@ class Ssh:
     program: str = "ssh"
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
-    def command(self, host: str, words: Sequence[str] = ()) -> list[str]:
+    def command(self, host: str, words: Sequence[str] = (), options: Sequence[str] = ()) -> list[str]:
         """The command line; `words` are joined by the remote shell, as always with ssh."""
-        return [self.program, "-F", str(self.folder.batch_config), host, "--", *words]
+        return [self.program, "-F", str(self.folder.batch_config), *options, host, "--", *words]
 
     def run(
         self,
@@ -92,11 +101,11 @@ class Ssh:
         out, err = pipes.drained()
         return Answer(code=process.returncode, out=out, err=err)
 
-    def start(self, host: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    def start(self, host: str, words: Sequence[str], options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """The running ssh with pipes to all of its streams; whoever starts it has to `end` it."""
         try:
             return subprocess.Popen(
-                self.command(host, words),
+                self.command(host, words, options),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

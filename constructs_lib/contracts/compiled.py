@@ -112,7 +112,7 @@ class CompiledContract:
     jobs: tuple[Json, ...] = ()
     """Bodies of `POST …/iso8601` (they have `schedule`) and `…/dependency` (they have `parents`)."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Consul key below `clustermesos/` → value, written in every site."""
+    """Consul key below `clustermesos/settings/` → value, written in every site."""
     rules: tuple[Json, ...] = ()
     """Groups of a Prometheus rule file."""
     targets: tuple[Json, ...] = ()

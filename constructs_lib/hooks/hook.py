@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
+NOT_PRUNED: Final = "no contract names it; --prune deletes it"
 Action = Literal["create", "update", "delete", "keep"]
 
 

@@ -12,6 +12,7 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -21,6 +22,7 @@ from requests.auth import HTTPBasicAuth
 from constructs_lib.hooks.answers import TroubleError, refusal, what
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.unix_adapter import UnixAdapter
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
 REQUEST_SECONDS: Final = 20.0
@@ -55,6 +57,8 @@ class Target:
     name: str
     bases: tuple[str, ...]
     known: Mapping[str, str] = field(default_factory=dict)
+    sockets: Mapping[str, Path] = field(default_factory=dict)
+    """`host:port` → the Unix socket that leads there, where it is not reached directly."""
     login: tuple[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -79,6 +83,8 @@ class Client:
         self._first = 0
         self._session = requests.Session()
         self._session.trust_env = False
+        if target.sockets:
+            self._session.mount("http://", UnixAdapter(target.sockets))
 
     def close(self) -> None:
         """Close its connections."""

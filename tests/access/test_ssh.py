@@ -2,154 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from constructs_lib.access.host_keys import public_host_key
-from constructs_lib.access.ssh import Answer, Ssh
-from constructs_lib.access.ssh_config import Folder, Host, write
 from constructs_lib.secrets.values import new_value
 from scripts.embedded_aws import free_port
-from tests.conftest import need
-
-ENOUGH = 120.0
-"""Seconds for one login on a busy machine."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """An sshd; `public` is its host key."""
-
-    port: int
-    public: str
-    log: Path
-
-
-@pytest.fixture(scope="module")
-def sshd_program() -> Path:
-    return need("sshd")
-
-
-@pytest.fixture(scope="module")
-def user_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("user") / "id_ed25519"
-    file.write_text(new_value("ssh_host_key"))
-    file.chmod(0o600)
-    return file
-
-
-@contextmanager
-def serving(
-    program: Path,
-    folder: Path,
-    accepted: str,
-    *,
-    host_key: str | None = None,
-    settings: tuple[str, ...] = (),
-) -> Iterator[Server]:
-    """An sshd as an ordinary process of this user, on a free port of this machine."""
-    folder.mkdir(exist_ok=True)
-    private = host_key or new_value("ssh_host_key")
-    (folder / "host_key").write_text(private)
-    (folder / "host_key").chmod(0o600)
-    (folder / "authorized_keys").write_text(accepted + "\n")
-    port = free_port()
-    settings = (
-        *settings,
-        f"Port {port}",
-        "ListenAddress 127.0.0.1",
-        f"HostKey {folder / 'host_key'}",
-        f"AuthorizedKeysFile {folder / 'authorized_keys'}",
-        f"PidFile {folder / 'pid'}",
-        "PermitRootLogin prohibit-password",
-        "PasswordAuthentication no",
-        "KbdInteractiveAuthentication no",
-        "UsePAM no",
-        # The test's folder is below a world-writable /tmp.
-        "StrictModes no",
-    )
-    (folder / "sshd_config").write_text("\n".join(settings) + "\n")
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    log = folder / "log"
-    process = subprocess.Popen([program, "-D", "-f", folder / "sshd_config", "-E", log])
-    try:
-        wait_for_port(port, process, log)
-        yield Server(port, public_host_key(private), log)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + ENOUGH
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
-
-
-@dataclass
-class Site:
-    """The gateway and master-1 behind it, with the files that ssh reads."""
-
-    gateway: Server
-    node: Server
-    folder: Folder
-    key: Path
-
-    def hosts(self) -> list[Host]:
-        user = getpass.getuser()
-        return [
-            Host(
-                names=("gateway-1.eu",),
-                address="127.0.0.1",
-                port=self.gateway.port,
-                user=user,
-                identity="demo-gateway-1.eu",
-                host_key=self.gateway.public,
-            ),
-            Host(
-                names=("master-1.eu", "master-1"),
-                address="127.0.0.1",
-                port=self.node.port,
-                user=user,
-                identity="demo-master-1.eu-i-1",
-                via="gateway-1.eu",
-            ),
-        ]
-
-    def write(self, *hosts: Host, key: Path | None = None) -> None:
-        write(hosts or self.hosts(), self.folder, identity_file=key or self.key)
-
-    def run(self, *words: str, host: str = "master-1.eu", timeout: float = ENOUGH) -> Answer:
-        return Ssh(folder=self.folder).run(host, words or ("true",), timeout=timeout)
-
-
-@pytest.fixture
-def site(sshd_program: Path, user_key: Path, tmp_path: Path) -> Iterator[Site]:
-    accepted = public_host_key(user_key.read_text())
-    with (
-        serving(sshd_program, tmp_path / "gateway", accepted) as gateway,
-        serving(sshd_program, tmp_path / "node", accepted) as node,
-    ):
-        private = tmp_path / "private %h folder"
-        private.mkdir(mode=0o700)
-        found = Site(gateway, node, Folder(private), user_key)
-        found.write()
-        yield found
+from tests.access.servers import ENOUGH, Site, serving
 
 
 def test_a_command_runs_on_the_node_through_the_gateway(site: Site) -> None:

@@ -1,0 +1,164 @@
+"""Where the platform's programs answer, and the way there: straight, or through the gateway.
+
+Addresses are the planned ones, which are also those by which the programs call each other in redirects.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from constructs_lib.access.forward import Port, forwarded
+from constructs_lib.access.ssh import Ssh
+from constructs_lib.components.chronos import CHRONOS
+from constructs_lib.components.consul import CONSUL
+from constructs_lib.components.marathon import MARATHON
+from constructs_lib.components.mesos_master import MESOS_MASTER
+from constructs_lib.components.model import Component, Role
+from constructs_lib.components.registry import REGISTRY
+from constructs_lib.components.zookeeper import ZOOKEEPER
+from constructs_lib.errors import HookError
+from constructs_lib.hooks.http import Target
+from constructs_lib.plan.model import ClusterPlan, NodePlan, SitePlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One running copy of a program: on which node, and its `host:port`."""
+
+    node: str
+    site: str
+    address: str
+    port: int
+
+    @property
+    def where(self) -> str:
+        """`10.20.0.20:8080`."""
+        return f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoints:
+    """Program → its instances, and the sockets that lead to those that aren't reached straight.
+
+    Programs are called zookeeper, mesos, marathon, chronos, registry, and consul/SITE for each site.
+    """
+
+    instances: Mapping[str, tuple[Instance, ...]]
+    sockets: Mapping[str, Path] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """`host:port` → why the way there could not be opened."""
+    simulator: bool = False
+    """True where a simulator answers: every table says so."""
+
+    def has(self, program: str) -> bool:
+        """Whether the platform runs it at all."""
+        return bool(self.instances.get(program))
+
+    def target(self, program: str, *, scheme: str = "http") -> Target:
+        """All instances of a program, for a client."""
+        found = self.instances[program]
+        return Target(
+            name=program.partition("/")[0],
+            bases=tuple(f"{scheme}://{one.where}" for one in found),
+            sockets=self.sockets,
+        )
+
+    def one(self, program: str, instance: Instance) -> Target:
+        """One instance alone, named after its node, for what each says of itself."""
+        return Target(
+            name=f"{program.partition('/')[0]} on {instance.node}",
+            bases=(f"http://{instance.where}",),
+            sockets=self.sockets,
+        )
+
+    def connect(self, instance: Instance, seconds: float) -> socket.socket:
+        """A connection to an instance that does not speak HTTP; OSError."""
+        path = self.sockets.get(instance.where)
+        if path is None:
+            return socket.create_connection((instance.address, instance.port), timeout=seconds)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(seconds)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+
+_ON_MASTERS: Mapping[str, tuple[Component, str]] = {
+    "zookeeper": (ZOOKEEPER, "client"),
+    "mesos": (MESOS_MASTER, "http"),
+    "marathon": (MARATHON, "http"),
+    "chronos": (CHRONOS, "http"),
+}
+_LOOPBACK = "127.0.0.1"
+_NOWHERE = Path("/nonexistent")
+"""Where a lost port's socket would be: connecting fails at once."""
+
+
+def planned(plan: ClusterPlan) -> Mapping[str, tuple[Instance, ...]]:
+    """The instances that a plan has."""
+    home = plan.site(next(iter(plan.sites.values())).home)
+    found = {
+        program: _on(home, home.nodes_of(Role.MASTER), component, port)
+        for program, (component, port) in _ON_MASTERS.items()
+        if home.has(component)
+    }
+    for site in plan.sites.values():
+        found[f"consul/{site.name}"] = _on(site, site.nodes_of(Role.CONSUL), CONSUL, "http")
+    found["registry"] = _on(home, home.nodes_of(Role.CONSUL)[:1], REGISTRY, "metrics")
+    return {program: instances for program, instances in found.items() if instances}
+
+
+def _on(site: SitePlan, nodes: Sequence[NodePlan], component: Component, port: str) -> tuple[Instance, ...]:
+    number = component.port(port).number
+    return tuple(
+        Instance(node=node.name, site=site.name, address=str(node.address), port=number) for node in nodes
+    )
+
+
+@contextmanager
+def through_gateways(plan: ClusterPlan, ssh: Ssh) -> Iterator[Endpoints]:
+    """The planned instances, each through its site's gateway; HookError where one of those can't be
+    entered.
+
+    What the gateway may reach it reaches itself; what answers on its own node alone is asked there.
+    """
+    instances = planned(plan)
+    everything = [(program, one) for program, found in instances.items() for one in found]
+    ports = {one.where: _way(program, one, plan.site(one.site)) for program, one in everything}
+    with forwarded(ssh, list(ports.values())) as forwards:
+        for login, trouble in forwards.lost.items():
+            if login in {_gateway(site) for site in plan.sites.values()}:
+                raise HookError(f"{login}: {trouble}")
+        yield Endpoints(
+            instances=instances,
+            sockets={where: forwards.sockets.get(port, _NOWHERE) for where, port in ports.items()},
+            lost={
+                where: forwards.lost[port.login]
+                for where, port in ports.items()
+                if port.login in forwards.lost
+            },
+        )
+
+
+def _gateway(site: SitePlan) -> str:
+    return f"{site.nodes_of(Role.GATEWAY)[0].name}.{site.name}"
+
+
+def _way(program: str, instance: Instance, site: SitePlan) -> Port:
+    component, name = _declared(program)
+    if Role.GATEWAY in component.port(name).reached_by:
+        return Port(_gateway(site), instance.address, instance.port)
+    return Port(f"{instance.node}.{instance.site}", _LOOPBACK, instance.port)
+
+
+def _declared(program: str) -> tuple[Component, str]:
+    if program.startswith("consul/"):
+        return CONSUL, "http"
+    return (REGISTRY, "metrics") if program == "registry" else _ON_MASTERS[program]

@@ -1,0 +1,152 @@
+"""The contracts' Chronos jobs: made, changed and (with `--prune`) deleted, and never started twice by it.
+
+Whose a job is stands in `owner`; which text it was made from, as a hash, in `ownerName`. Comparing the
+schedule itself would not do: Chronos moves its start forward with every run. What somebody changed by hand is
+found by comparing everything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from constructs_lib.contracts.compiled import Compiled
+from constructs_lib.errors import HookError
+from constructs_lib.hooks.chronos import Chronos, Job
+from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
+
+OWNER: Final = "clustermesos"
+_MOVING = ("schedule", "ownerName")
+
+
+def owner(cluster: str) -> str:
+    """The `owner` of every job of a cluster: `clustermesos:demo`."""
+    return f"{OWNER}:{cluster}"
+
+
+def marked(cluster: str, job: Job) -> dict[str, Any]:
+    """The job as it is sent: with its owner and the hash of its text."""
+    plain = {**job, "owner": owner(cluster)}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
+    return {**plain, "ownerName": f"{job.get('ownerName', '')} {digest}".strip()}
+
+
+@dataclass(frozen=True)
+class State:
+    """The jobs of this cluster that Chronos has, by name, and whose the others are."""
+
+    ours: Mapping[str, Job]
+    others: Mapping[str, str]
+
+
+class Jobs:
+    """The hook of Chronos jobs."""
+
+    name = "jobs"
+
+    def __init__(self, chronos: Chronos, compiled: Compiled, *, prune: bool = False) -> None:
+        self._chronos = chronos
+        self._cluster = compiled.cluster
+        self._wanted = {
+            str(job["name"]): (contract.name, marked(compiled.cluster, job))
+            for contract in compiled.contracts
+            for job in contract.jobs
+        }
+        self._prune = prune
+
+    def read(self) -> State:
+        """One request."""
+        jobs = {str(job.get("name")): job for job in self._chronos.jobs()}
+        ours = {name: job for name, job in jobs.items() if job.get("owner") == owner(self._cluster)}
+        others = {name: str(job.get("owner") or "nobody") for name, job in jobs.items() if name not in ours}
+        return State(ours=ours, others=others)
+
+    def diff(self, state: State) -> Sequence[Change]:
+        """Parents before those that run after them; what nobody names last.
+
+        HookError where somebody else's job has a name of ours: Chronos would replace it without a word.
+        """
+        for name in sorted(self._wanted.keys() & state.others.keys()):
+            raise HookError(
+                f"job {name}: Chronos has one of this name that belongs to {state.others[name]}, not to "
+                f"{owner(self._cluster)}; rename the contract, or delete that job by hand"
+            )
+        return (*self._missing(state), *self._left_over(state))
+
+    def _missing(self, state: State) -> Iterator[Change]:
+        for name, (contract, job) in self._in_order():
+            there = state.ours.get(name)
+            if there is None:
+                yield Change(kind="job", name=name, action="create", contract=contract, details=(_when(job),))
+            elif details := tuple(_differences(there, job)):
+                yield Change(kind="job", name=name, action="update", contract=contract, details=details)
+
+    def _left_over(self, state: State) -> Iterator[Change]:
+        for name in sorted(state.ours.keys() - self._wanted.keys()):
+            if self._prune:
+                yield Change(kind="job", name=name, action="delete")
+            else:
+                yield Change(kind="job", name=name, action="keep", details=(NOT_PRUNED,))
+
+    def _in_order(self) -> Iterator[tuple[str, tuple[str, Mapping[str, Any]]]]:
+        """By name, parents first; the contracts' compiler lets no circle through."""
+        left = dict(sorted(self._wanted.items()))
+        while left:
+            ready = [n for n, (_, job) in left.items() if not set(job.get("parents") or ()) & left.keys()]
+            for name in ready or list(left):
+                yield name, left.pop(name)
+
+    def apply(self, state: State, changes: Sequence[Change], say: Callable[[str], None]) -> None:
+        """Post and delete, one by one; each is whole, so a run that ends in between is gone on with."""
+        for change in changes:
+            if change.action == "delete":
+                self._chronos.delete(change.name)
+                say(f"job {change.name}: deleted")
+            elif change.action in ("create", "update"):
+                self._chronos.put(self._wanted[change.name][1])
+                say(f"job {change.name}: {'made' if change.action == 'create' else 'changed'}")
+
+    def verify(self, state: State) -> Sequence[Verdict]:
+        """Each is there as wanted, and its last run did not fail."""
+        states = self._chronos.states() if self._wanted else {}
+        wanted = sorted(self._wanted.items())
+        return tuple(_verdict(name, job, state.ours.get(name), states) for name, (_, job) in wanted)
+
+
+def _verdict(name: str, job: Job, there: Job | None, states: Mapping[str, tuple[str, str]]) -> Verdict:
+    if there is None:
+        helps = "clustermesos apply"
+        return Verdict(kind="job", name=name, good=False, says="is not there", try_next=helps)
+    last, now = states.get(name, ("fresh", "idle"))
+    if last == "failure":
+        says = f"its last run failed at {there.get('lastError') or 'an unknown time'}"
+        return Verdict(kind="job", name=name, good=False, says=says, try_next=f"clustermesos backups {name}")
+    ran = f"last succeeded {there['lastSuccess']}" if there.get("lastSuccess") else "has not run yet"
+    return Verdict(kind="job", name=name, good=True, says=f"{_when(job)}; {ran}; {now}")
+
+
+def _when(job: Job) -> str:
+    return f"after {', '.join(job['parents'])}" if job.get("parents") else f"schedule {job.get('schedule')}"
+
+
+def _differences(there: Job, wanted: Job) -> Iterator[str]:
+    if str(there.get("ownerName", "")).split()[-1:] != str(wanted["ownerName"]).split()[-1:]:
+        yield "its contract has changed"
+    for key in sorted(wanted.keys() - set(_MOVING)):
+        if not _same(there.get(key), wanted[key]):
+            # What it was may hold anything: the command of a backup is shown, an environment is not.
+            shown = "" if key == "environmentVariables" else f": {there.get(key)!r} → {wanted[key]!r}"
+            yield f"{key}{shown}"
+
+
+def _same(there: Any, wanted: Any) -> bool:
+    """Whether Chronos has what was sent: it fills objects up with defaults, and makes all numbers floats."""
+    if isinstance(wanted, Mapping):
+        return isinstance(there, Mapping) and all(_same(there.get(key), one) for key, one in wanted.items())
+    if isinstance(wanted, list | tuple):
+        alike = isinstance(there, list | tuple) and len(there) == len(wanted)
+        return alike and all(_same(a, b) for a, b in zip(there, wanted, strict=True))
+    return bool(there == wanted)
