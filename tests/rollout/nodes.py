@@ -26,7 +26,7 @@ from constructs_lib.rollout.remote import NodeShell
 from constructs_lib.rollout.targets import Target
 from constructs_lib.rollout.wanted import Generation
 from constructs_lib.secrets.values import new_value
-from tests.access.test_ssh import Server, serving
+from tests.access.servers import Server, serving
 from tests.nodes.node import OWNER, PROGRAM, Node
 
 SUDO_DOUBLE = '#!/bin/sh\n# Double of sudo: everybody may.\n[ "$1" = -n ] && shift\nexec "$@"\n'

@@ -266,8 +266,8 @@ class Cut(Ssh):
 
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, host: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
-        process = super().start(host, words)
+    def start(self, host: str, words: Sequence[str], options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        process = super().start(host, words, options)
         self.processes.append(process)
         return process
 
