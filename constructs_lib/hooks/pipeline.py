@@ -1,0 +1,124 @@
+"""The order of a run: ready → settings → applications → jobs → smoke test → report.
+
+Settings come first, since applications read them; jobs last, since they save what applications have. What
+fails stops what stands on it and nothing else: a broken application does not keep the others' backups from
+being made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from constructs_lib.contracts.compiled import Compiled, CompiledContract
+from constructs_lib.errors import HookError
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
+
+Say = Callable[[str], None]
+APPS = "applications"
+
+
+class Deployer(Protocol):
+    """Makes one application what its contract says."""
+
+    def changes(self, contract: CompiledContract) -> Sequence[Change]:
+        """What would be done; nothing is changed."""
+
+    def left_over(self) -> Sequence[Change]:
+        """Apps of this cluster that no contract names, as `delete` where they are pruned."""
+
+    def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> Verdict:
+        """Do it and wait; the verdict says whether the application now is as its contract says."""
+
+    def prune(self, change: Change, say: Say) -> None:
+        """Delete an app that no contract names."""
+
+
+def plan(compiled: Compiled, hooks: Sequence[Hook[Any]], deployer: Deployer | None) -> tuple[Change, ...]:
+    """Everything that a run would change."""
+    before = [change for hook in hooks[:1] for change in hook.diff(hook.read())]
+    apps = list(_apps(compiled, deployer))
+    after = [change for hook in hooks[1:] for change in hook.diff(hook.read())]
+    return (*before, *apps, *after)
+
+
+def _apps(compiled: Compiled, deployer: Deployer | None) -> Iterator[Change]:
+    if deployer is not None:
+        for contract in compiled.contracts:
+            yield from deployer.changes(contract)
+        yield from deployer.left_over()
+
+
+def run_hook(hook: Hook[Any], say: Say) -> Outcome:
+    """One hook from reading to its verdicts; an error is its outcome."""
+    began = time.monotonic()
+    changes: Sequence[Change] = ()
+    try:
+        state = hook.read()
+        changes = hook.diff(state)
+        if any(change.action != "keep" for change in changes):
+            hook.apply(state, changes, say)
+            state = hook.read()
+        verdicts = tuple(hook.verify(state))
+    except HookError as error:
+        return Outcome(
+            hook=hook.name, changes=tuple(changes), error=str(error), seconds=time.monotonic() - began
+        )
+    return Outcome(
+        hook=hook.name, changes=tuple(changes), verdicts=verdicts, seconds=time.monotonic() - began
+    )
+
+
+def run_apps(compiled: Compiled, deployer: Deployer, deadline: Deadline, say: Say) -> Outcome:
+    """All applications, each after those that it depends on; with one that fails its dependents are left."""
+    began = time.monotonic()
+    verdicts: dict[str, Verdict] = {}
+    changes: list[Change] = []
+    for contract in compiled.contracts:
+        blocked = [name for name in contract.depends_on if name in verdicts and not verdicts[name].good]
+        if blocked:
+            verdicts[contract.name] = _blocked(contract, blocked[0])
+            continue
+        verdicts[contract.name] = _deployed(contract, deployer, deadline, say, changes)
+    error = _prune(deployer, changes, say)
+    return Outcome(
+        hook=APPS,
+        changes=tuple(changes),
+        verdicts=tuple(verdicts.values()),
+        error=error,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _deployed(
+    contract: CompiledContract, deployer: Deployer, deadline: Deadline, say: Say, changes: list[Change]
+) -> Verdict:
+    try:
+        changes += deployer.changes(contract)
+        return deployer.deploy(contract, deadline, say)
+    except HookError as error:
+        helps = f"clustermesos explain {contract.name}"
+        return Verdict(kind="app", name=contract.name, good=False, says=str(error), try_next=helps)
+
+
+def _blocked(contract: CompiledContract, by: str) -> Verdict:
+    return Verdict(
+        kind="app",
+        name=contract.name,
+        good=False,
+        says=f"not touched: it depends on {by}, which is not as its contract says",
+        try_next=f"clustermesos explain {by}",
+    )
+
+
+def _prune(deployer: Deployer, changes: list[Change], say: Say) -> str | None:
+    try:
+        for change in deployer.left_over():
+            changes.append(change)
+            if change.action == "delete":
+                deployer.prune(change, say)
+    except HookError as error:
+        return str(error)
+    return None
