@@ -18,6 +18,7 @@ from constructs_lib.libvirt.network import Network
 from constructs_lib.libvirt.secrets import Secrets
 from constructs_lib.libvirt.storage import Storage
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.last_stack import as_json
 from constructs_lib.sites.user_data import Late
 from constructs_lib.terraform import Construct, Expr, Output
 
@@ -71,7 +72,9 @@ class MesosCluster(Construct):
             pool.name: AgentPool(self, f"agents-{pool.name}", pool=pool.name, **shared) for pool in plan.pools
         }
         self.edge = Edge(self, "edge", **shared) if Role.EDGE in roles else None
-        Output(self, output, self._describe(), description=f"The cluster {plan.cluster}, site {plan.name}.")
+        description = self._describe()
+        self.described = as_json(description)
+        Output(self, output, description, description=f"The cluster {plan.cluster}, site {plan.name}.")
 
     def _describe(self) -> dict[str, Any]:
         plan = self._plan

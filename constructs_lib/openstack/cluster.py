@@ -20,6 +20,7 @@ from constructs_lib.openstack.quota import quota
 from constructs_lib.openstack.secrets import Secrets
 from constructs_lib.openstack.settings import openstack_of
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.last_stack import as_json
 from constructs_lib.sites.user_data import Late
 from constructs_lib.terraform import Construct, Expr, Output
 
@@ -75,7 +76,9 @@ class MesosCluster(Construct):
             pool.name: AgentPool(self, f"agents-{pool.name}", pool=pool.name, **shared) for pool in plan.pools
         }
         self.edge = Edge(self, "edge", **shared) if Role.EDGE in roles else None
-        Output(self, output, self._describe(), description=f"The cluster {plan.cluster}, site {plan.name}.")
+        description = self._describe()
+        self.described = as_json(description)
+        Output(self, output, description, description=f"The cluster {plan.cluster}, site {plan.name}.")
 
     def _describe(self) -> dict[str, Any]:
         plan = self._plan
