@@ -1,0 +1,132 @@
+"""What the commands after a deploy share: options, contracts, and the way to the platform."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constructs_lib.spec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from constructs_lib.hooks.endpoints import Endpoints
+    from constructs_lib.hooks.platform import Platform
+    from constructs_lib.plan.model import ClusterPlan
+
+TOTAL_SECONDS = 3600.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that all of them have."""
+    parser.add_argument("--json", action="store_true", help="the answer as one JSON object")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=TOTAL_SECONDS,
+        metavar="SECONDS",
+        help="how long everything may take (default: %(default).0f)",
+    )
+    parser.add_argument(
+        "--simulator",
+        type=Path,
+        metavar="FILE",
+        help="ask the simulator that wrote this file (clustermesos simulate --endpoints FILE) instead of the "
+        "cluster (default: $CLUSTERMESOS_SIMULATOR)",
+    )
+    parser.add_argument(
+        "--outdir", type=Path, metavar="DIR", help="the synthesized stacks (default: cdktf.out)"
+    )
+    parser.add_argument(
+        "--file", type=Path, help="cluster.yaml (default: $CLUSTERMESOS_FILE or ./cluster.yaml)"
+    )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 10**6:
+        raise argparse.ArgumentTypeError(f"got {text}, expected seconds above 0")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The cluster that the options mean."""
+
+    workspace: Workspace
+    plan: ClusterPlan
+    outdir: Path
+    simulator: Path | None
+    timeout: float
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Cluster:
+        """Load and plan it; SpecFileError, LockError."""
+        from constructs_lib.hooks.simulated import VARIABLE
+        from constructs_lib.plan.lock import read_lock
+        from constructs_lib.plan.plan import plan
+        from constructs_lib.spec.load import load
+        from constructs_lib.synth import DEFAULT_OUTDIR, OUTDIR_VARIABLE
+
+        workspace = Workspace(args.file) if args.file else Workspace.find()
+        named = os.environ.get(VARIABLE)
+        return cls(
+            workspace=workspace,
+            plan=plan(load(workspace.cluster_file), read_lock(workspace.lock_file)),
+            outdir=args.outdir or Path(os.environ.get(OUTDIR_VARIABLE) or DEFAULT_OUTDIR),
+            simulator=args.simulator or (Path(named) if named else None),
+            timeout=args.timeout,
+        )
+
+    @contextmanager
+    def connected(self) -> Iterator[Platform]:
+        """The platform, reached through the gateways or at the simulator; closed at the end."""
+        from constructs_lib.hooks.deadline import Deadline
+        from constructs_lib.hooks.platform import Platform
+
+        with self._endpoints() as endpoints:
+            tokens = {} if endpoints.simulator else self._tokens()
+            with Platform(self.plan, endpoints, Deadline(self.timeout), tokens) as platform:
+                yield platform
+
+    @contextmanager
+    def _endpoints(self) -> Iterator[Endpoints]:
+        from constructs_lib.hooks.simulated import read_endpoints
+
+        if self.simulator is not None:
+            yield read_endpoints(self.simulator)
+            return
+        from constructs_lib.access.ssh import Ssh
+        from constructs_lib.hooks.endpoints import through_gateways
+        from constructs_lib.roll.site import stack_folders, write_ssh
+
+        stacks = stack_folders(self.plan, self.outdir)
+        folder = write_ssh(self.plan, self.workspace, stacks, os.environ)
+        with through_gateways(self.plan, Ssh(folder=folder)) as endpoints:
+            yield endpoints
+
+    def _tokens(self) -> Mapping[str, str]:
+        from constructs_lib.hooks.platform import TOKEN
+        from constructs_lib.secrets.ensure import VARIABLE_PREFIX
+        from constructs_lib.secrets.store import read_store
+
+        held = read_store(self.workspace.secrets_file)
+        names = {
+            site.name: secret.name
+            for site in self.plan.sites.values()
+            for secret in site.secrets
+            if secret.declared.name == TOKEN
+        }
+        found = {
+            site: os.environ.get(VARIABLE_PREFIX + name) or held.get(name, "") for site, name in names.items()
+        }
+        return {site: token for site, token in found.items() if token}
+
+
+def say(line: str) -> None:
+    """Progress goes to standard error, so that standard output is the answer alone."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,105 @@
+"""The APIs of one platform within one deadline: a client per program, made when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+
+from constructs_lib.errors import HookError
+from constructs_lib.hooks.checks import Expected, Finding, look
+from constructs_lib.hooks.chronos import Chronos
+from constructs_lib.hooks.consul import Consul
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.endpoints import Endpoints
+from constructs_lib.hooks.http import Client
+from constructs_lib.hooks.marathon import Marathon
+from constructs_lib.hooks.mesos import Mesos
+from constructs_lib.plan.model import ClusterPlan
+
+TOKEN = "consul_management_token"  # noqa: S105 (its name)
+"""The secret, one for every site, that lets the hooks into Consul."""
+
+
+class Platform:
+    """`with Platform(…) as platform:` closes all connections at its end.
+
+    `tokens` gives each site's Consul token. A program that the platform does not run is a HookError when it
+    is asked for.
+    """
+
+    def __init__(
+        self, plan: ClusterPlan, endpoints: Endpoints, deadline: Deadline, tokens: Mapping[str, str]
+    ) -> None:
+        self.plan = plan
+        self.endpoints = endpoints
+        self.deadline = deadline
+        self.tokens = tokens
+        self.clients: list[Client] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Platform:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @cached_property
+    def marathon(self) -> Marathon:
+        """Marathon of the home site."""
+        return Marathon(self._client("marathon"))
+
+    @cached_property
+    def chronos(self) -> Chronos:
+        """Chronos of the home site."""
+        return Chronos(self._client("chronos"))
+
+    @cached_property
+    def mesos(self) -> Mesos:
+        """The Mesos masters of the home site."""
+        return Mesos(self._client("mesos"))
+
+    @cached_property
+    def consuls(self) -> Mapping[str, Consul]:
+        """Site → its Consul; empty where there is none."""
+        return {
+            site: Consul(self._client(f"consul/{site}"), self.tokens.get(site))
+            for site in self.plan.sites
+            if self.endpoints.has(f"consul/{site}")
+        }
+
+    @property
+    def home(self) -> str:
+        """The site with the masters, and so the masters' Mesos region."""
+        return next(iter(self.plan.sites.values())).home
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far."""
+        return sum(client.requests for client in self.clients)
+
+    def look(self) -> tuple[Finding, ...]:
+        """Ask every program once how it is."""
+        return look(self.endpoints, expected(self.plan, self.tokens), self.deadline)
+
+    def _client(self, program: str) -> Client:
+        if not self.endpoints.has(program):
+            raise HookError(f"{program}: the cluster has none (software.{program}.enabled in cluster.yaml)")
+        client = Client(self.endpoints.target(program), self.deadline)
+        self._stack.callback(client.close)
+        self.clients.append(client)
+        return client
+
+
+def expected(plan: ClusterPlan, tokens: Mapping[str, str]) -> Expected:
+    """What checks ask for: of each pool as many agents as it has at least."""
+    pools = {pool.name: pool.min for site in plan.sites.values() for pool in site.pools}
+    return Expected(
+        agents=sum(pool.min for site in plan.sites.values() for pool in site.pools),
+        pools=pools,
+        regions=[site.name for site in plan.sites.values() if site.pools],
+        tokens=tokens,
+    )
