@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "status",
         help="tell whether the platform is ready",
-        description="Asks ZooKeeper, Mesos, Marathon, Chronos, every site's Consul and the registry, once and "
+        description="Asks ZooKeeper, Mesos, Marathon, Chronos, each site's Consul and the registry, once and "
         "at the same time. Nothing is changed.",
         epilog="Exit codes: 0 all is ready, 1 something is not or can't be reached, 2 wrong input.",
     )

@@ -71,7 +71,8 @@ def _asked(
     try:
         return question(endpoints, expected, deadline.within(ASK_SECONDS))
     except (ApiError, OSError) as error:
-        return Finding(check=check, good=False, says=str(error), try_next=_help(check, endpoints))
+        says = str(error).removeprefix(f"{check}: ")
+        return Finding(check=check, good=False, says=says, try_next=_help(check, endpoints))
 
 
 def _help(check: str, endpoints: Endpoints) -> str | None:

@@ -91,7 +91,7 @@ class _Transport(base.HTTPClient):  # type: ignore[misc]
         except ApiError as error:
             # py-consul reads a key that is not there off the status.
             if error.kind == "missing":
-                return callback(base.Response(404, {}, ""))
+                return callback(base.Response(404, {"X-Consul-Index": "0"}, ""))
             raise
         capital = {name.title(): value for name, value in reply.headers.items()}
         try:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from constructs_lib.contracts.compiled import AppVersion, Compiled, CompiledContract, Deployment, Instances
+from constructs_lib.hooks.consul import Consul
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.http import Client, Target
+from constructs_lib.hooks.pipeline import run_hook
+from constructs_lib.hooks.settings import FOLDER, Settings
+from tests.hooks.consul_server import ConsulServer
+
+
+def compiled(**settings: str) -> Compiled:
+    contract = CompiledContract(
+        name="shop",
+        cluster="demo",
+        owner="shop@example.org",
+        app=AppVersion(id="/shop/1", version="1", body={}, checked=False),
+        instances=Instances(min=1, max=1),
+        deployment=Deployment(strategy="rolling"),
+        settings={key.replace("__", "/"): value for key, value in settings.items()},
+    )
+    return Compiled(cluster="demo", contracts=(contract,))
+
+
+@pytest.fixture
+def kept(consul_at: ConsulServer) -> Iterator[Consul]:
+    client = Client(Target(name="consul", bases=(consul_at.url,)), Deadline(60))
+    api = Consul(client, consul_at.token)
+    api.kv.delete("clustermesos/", recurse=True)
+    yield api
+    api.kv.delete("clustermesos/", recurse=True)
+    client.close()
+
+
+def test_settings_are_made_changed_and_then_left_alone(kept: Consul) -> None:
+    said: list[str] = []
+
+    first = run_hook(Settings({"eu": kept}, compiled(shop__colour="blue", shop__size="1")), said.append)
+    assert [(one.action, one.name) for one in first.changes] == [
+        ("create", f"eu:{FOLDER}shop/colour"),
+        ("create", f"eu:{FOLDER}shop/size"),
+    ]
+    second = run_hook(Settings({"eu": kept}, compiled(shop__colour="red", shop__size="1")), said.append)
+    assert [(one.action, one.name) for one in second.changes] == [("update", f"eu:{FOLDER}shop/colour")]
+    third = run_hook(Settings({"eu": kept}, compiled(shop__colour="red", shop__size="1")), said.append)
+    assert not third.changes
+    assert all(outcome.good for outcome in (first, second, third))
+    assert kept.kv.get(f"{FOLDER}shop/colour")[1]["Value"] == b"red"
+
+
+def test_values_are_told_by_their_length_alone(kept: Consul) -> None:
+    run_hook(Settings({"eu": kept}, compiled(shop__a="first-value")), lambda _: None)
+    (change,) = run_hook(Settings({"eu": kept}, compiled(shop__a="other")), lambda _: None).changes
+
+    assert change.details == ("11 → 5 bytes",)
+
+
+def test_what_no_contract_names_goes_only_with_prune_and_never_what_is_not_a_setting(kept: Consul) -> None:
+    kept.kv.put("clustermesos/routes/shop", "{}")
+    kept.kv.put("somebody/else", "1")
+    run_hook(Settings({"eu": kept}, compiled(shop__a="1")), lambda _: None)
+
+    left = run_hook(Settings({"eu": kept}, compiled()), lambda _: None)
+    assert [(one.action, one.name) for one in left.changes] == [("keep", f"eu:{FOLDER}shop/a")]
+    assert kept.kv.get(f"{FOLDER}shop/a")[1] is not None
+
+    run_hook(Settings({"eu": kept}, compiled(), prune=True), lambda _: None)
+    assert kept.kv.get(f"{FOLDER}shop/a")[1] is None
+    assert kept.kv.get("clustermesos/routes/shop")[1] is not None
+    assert kept.kv.get("somebody/else")[1] is not None
+    kept.kv.delete("somebody/else")
+
+
+def test_a_site_that_lacks_them_is_not_good_and_names_the_command(kept: Consul) -> None:
+    hook = Settings({"eu": kept}, compiled(shop__a="1", shop__b="2"))
+    (verdict,) = hook.verify({"eu": {f"{FOLDER}shop/a": b"1"}})
+
+    assert (verdict.good, verdict.says, verdict.try_next) == (
+        False,
+        "1 of 2 are missing",
+        "clustermesos apply",
+    )
+
+
+def test_an_unreachable_consul_is_the_outcomes_error_and_nothing_is_claimed(kept: Consul) -> None:
+    away = Consul(Client(Target(name="consul", bases=("http://127.0.0.1:9",)), Deadline(1)), "t")
+    outcome = run_hook(Settings({"eu": kept, "dc1": away}, compiled(shop__a="1")), lambda _: None)
+
+    assert not outcome.good
+    assert "connection refused" in str(outcome.error)
+    assert outcome.changes == ()
