@@ -5,16 +5,20 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Mapping
+from types import ModuleType
 
 from constructs_lib.spec import model, own_words, state
 
+CLUSTER = (model, own_words, state)
+"""Where the models of cluster.yaml are."""
 
-def descriptions() -> Mapping[str, Mapping[str, str]]:
+
+def descriptions(modules: tuple[ModuleType, ...] = CLUSTER) -> Mapping[str, Mapping[str, str]]:
     """Class name → field name → docstring; the class's own stands under the empty name.
 
     Python keeps no string that follows a field, and pydantic's own way of reading it would slow every import.
     """
-    bodies = [ast.parse(inspect.getsource(module)).body for module in (model, own_words, state)]
+    bodies = [ast.parse(inspect.getsource(module)).body for module in modules]
     return {node.name: _of_class(node) for body in bodies for node in body if isinstance(node, ast.ClassDef)}
 
 

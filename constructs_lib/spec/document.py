@@ -16,7 +16,7 @@ import yaml
 
 from constructs_lib.errors import Problem
 from constructs_lib.spec.findings import Path
-from constructs_lib.spec.source import refuse_file
+from constructs_lib.spec.source import CLUSTER, Subject, refuse_file
 from constructs_lib.spec.wording import show, show_key, show_path
 
 DEEPEST = 20
@@ -199,12 +199,12 @@ class Document:
     broken: frozenset[Path]
 
 
-def compose(text: str, file: str) -> Document:
+def compose(text: str, file: str, subject: Subject = CLUSTER) -> Document:
     """The one document in `text`; SpecFileError when it is no mapping."""
     builder = _Builder(file, iter(()))
     try:
         builder.events = yaml.parse(text, Loader=_Parser)
-        root = _document(builder)
+        root = _document(builder, subject)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
@@ -212,28 +212,28 @@ def compose(text: str, file: str) -> Document:
     except yaml.YAMLError:
         refuse_file(file, "is not valid YAML")
     if root is None:
-        refuse_file(file, "is empty, expected at least name, sites and admin")
+        refuse_file(file, f"is empty, expected at least {subject.least}")
     if root.entries is None:
         got = "a list" if root.items is not None else show(root.value)
         refuse_file(file, f"got {got}, expected settings such as `name: demo`", root.line)
     return builder.result(root)
 
 
-def _document(builder: _Builder) -> Node | None:
+def _document(builder: _Builder, subject: Subject) -> Node | None:
     root: Node | None = None
     for event in builder.events:
         if isinstance(event, yaml.DocumentStartEvent):
             if root is not None:
-                _refuse_second(builder.file, event)
+                _refuse_second(builder.file, event, subject)
             root = builder.node(next(builder.events), (), 1)
             if root.entries is None and root.items is None and root.value is None:
                 return None
     return root
 
 
-def _refuse_second(file: str, event: Any) -> NoReturn:
+def _refuse_second(file: str, event: Any, subject: Subject) -> NoReturn:
     line = event.start_mark.line + 1
-    refuse_file(file, "a second document starts here (---), expected one cluster per file", line)
+    refuse_file(file, f"a second document starts here (---), expected one {subject.one} per file", line)
 
 
 _INDENTATION = "the indentation doesn't fit the lines above, or a quote or bracket isn't closed"

@@ -21,6 +21,11 @@ class Finding:
     message: str
 
 
+def intact(broken: frozenset[Path], path: Path) -> bool:
+    """Whether nothing at, above or below `path` is among `broken`."""
+    return not any(bad[: len(path)] == path or path[: len(bad)] == bad for bad in broken)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the checks read: the spec, and the paths of values that were taken out because they were wrong."""
@@ -30,7 +35,7 @@ class Settings:
 
     def intact(self, *path: str | int) -> bool:
         """Whether nothing at, above or below `path` was taken out."""
-        return not any(bad[: len(path)] == path or path[: len(bad)] == bad for bad in self.broken)
+        return intact(self.broken, path)
 
 
 Check = Callable[[Settings], Iterator[Finding]]

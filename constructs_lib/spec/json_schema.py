@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+
+from pydantic import BaseModel
 
 from constructs_lib.components import component_names
 from constructs_lib.spec.check_cloud_config import APPENDED, OURS
@@ -35,26 +38,40 @@ EXAMPLE: dict[str, Any] = {
 
 def json_schema() -> dict[str, Any]:
     """Draft 2020-12, no unknown settings, every description from the model, components by name."""
-    schema = ClusterSpec.model_json_schema(mode="validation")
-    definitions: dict[str, Any] = schema.pop("$defs")
-    described = descriptions()
-    for name, definition in definitions.items():
-        _describe(definition, described.get(name, {}))
-    _describe(schema, described["ClusterSpec"])
+    schema, definitions = described_schema(ClusterSpec, descriptions())
     _components_beside_settings(definitions["SoftwareSpec"])
     _demand_what_checks_demand(schema, definitions)
+    return whole("cluster.yaml", schema, definitions, EXAMPLE)
+
+
+def described_schema(
+    model: type[BaseModel], described: Mapping[str, Mapping[str, str]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of a file's model and its definitions, each with its docstring."""
+    schema = model.model_json_schema(mode="validation")
+    definitions: dict[str, Any] = schema.pop("$defs")
+    for name, definition in definitions.items():
+        _describe(definition, described.get(name, {}))
+    _describe(schema, described[model.__name__])
+    return schema, definitions
+
+
+def whole(
+    title: str, schema: dict[str, Any], definitions: dict[str, Any], example: dict[str, Any]
+) -> dict[str, Any]:
+    """The schema of one kind of file, in a fixed order."""
     return {
         "$schema": DIALECT,
-        "title": "cluster.yaml",
+        "title": title,
         **_tidy(schema),
-        "examples": [EXAMPLE],
+        "examples": [example],
         "$defs": {name: _tidy(definitions[name]) for name in sorted(definitions)},
     }
 
 
-def text() -> str:
-    """The schema as it stands in docs/cluster.schema.json."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+def text(schema: dict[str, Any] | None = None) -> str:
+    """The schema, cluster.yaml's where none is given, as it stands in docs/."""
+    return json.dumps(schema or json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _describe(definition: dict[str, Any], described: Any) -> None:

@@ -63,11 +63,12 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 def markdown() -> str:
     """The whole page."""
     described = descriptions()
-    sections = (_section(path, settings, described[settings.__name__]) for path, settings in SECTIONS)
+    sections = (section(path, settings, described[settings.__name__]) for path, settings in SECTIONS)
     return "\n".join((_HEAD, *sections, _cloud_config()))
 
 
-def _section(path: str, settings: type[BaseModel], described: Mapping[str, str]) -> str:
+def section(path: str, settings: type[BaseModel], described: Mapping[str, str]) -> str:
+    """A heading and the table of one group's settings."""
     title = f"## `{path}`" if path else "## The file"
     rows = "\n".join(_row(name, field, described[name]) for name, field in settings.model_fields.items())
     return f"{title}\n\n{described['']}\n\n| Setting | Value | Default | |\n|---|---|---|---|\n{rows}\n"

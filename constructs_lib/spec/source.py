@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,12 +21,27 @@ _OTHER_BOMS = ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"),
                (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a kind of file is called in errors."""
+
+    one: str
+    """What it holds one of."""
+    file: str
+    """Such a file, with its article."""
+    least: str
+    """The settings that none can be without."""
+
+
+CLUSTER = Subject(one="cluster", file="a cluster.yaml", least="name, sites and admin")
+
+
 def refuse_file(file: str, message: str, line: int = 0) -> NoReturn:
     """Raise SpecFileError with this one problem."""
     raise SpecFileError([Problem(file=file, line=line, path="", message=message)])
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, subject: Subject = CLUSTER) -> bytes:
     """The file's bytes, at most `LARGEST`; SpecFileError for what is no readable regular file."""
     file = str(path)
     try:
@@ -46,7 +62,7 @@ def read_bytes(path: Path) -> bytes:
         refuse_file(file, f"can't be read: {getattr(error, 'strerror', None) or error}")
     if len(data) > LARGEST:
         refuse_file(
-            file, "is larger than 1 MiB, expected a cluster.yaml of a few KiB: is this the right file?"
+            file, f"is larger than 1 MiB, expected {subject.file} of a few KiB: is this the right file?"
         )
     return data
 

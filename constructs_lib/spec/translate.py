@@ -53,8 +53,13 @@ class Mistake:
     finding: Finding
 
 
-def findings(error: ValidationError, root: type[BaseModel]) -> Iterator[Mistake]:
-    """Each mistake that pydantic found; a missing setting that was only mistyped is told once."""
+def findings(
+    error: ValidationError, root: type[BaseModel], examples: Mapping[str, str] = EXAMPLES
+) -> Iterator[Mistake]:
+    """Each mistake that pydantic found; a missing setting that was only mistyped is told once.
+
+    `examples`: what to write for a required setting that is missing, in the form of EXAMPLES.
+    """
     details = [each for each in error.errors(include_url=False) if each["type"] != "together"]
     unknown_settings = [_unknown_setting(each, root) for each in details if each["type"] == "extra_forbidden"]
     yield from unknown_settings
@@ -62,7 +67,7 @@ def findings(error: ValidationError, root: type[BaseModel]) -> Iterator[Mistake]
     for each in details:
         path = _path(each)
         if each["type"] != "extra_forbidden" and not (each["type"] == "missing" and path in mistyped):
-            yield Mistake(path, path, Finding(user_path(path), _message(each, path)))
+            yield Mistake(path, path, Finding(user_path(path), _message(each, path, examples)))
 
 
 def _path(details: ErrorDetails) -> Path:
@@ -85,10 +90,10 @@ def user_path(path: Path) -> Path:
     return ("software", *path[2:]) if path[:2] == ("software", "components") and len(path) > 2 else path
 
 
-def _message(details: ErrorDetails, path: Path) -> str:
+def _message(details: ErrorDetails, path: Path, examples: Mapping[str, str]) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details.get("input")
     if kind == "missing":
-        named = (EXAMPLES.get(".".join(map(str, path[-length:]))) for length in (2, 1))
+        named = (examples.get(".".join(map(str, path[-length:]))) for length in (2, 1))
         return f"missing, expected {next(filter(None, named), f'`{path[-1]}: …`')}"
     if kind == "words":
         return str(context["words"])
