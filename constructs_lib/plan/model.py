@@ -16,6 +16,7 @@ from constructs_lib.plan.lock import Lock
 from constructs_lib.spec.model import (
     AdminSpec,
     AwsSpec,
+    BackupTargetSpec,
     ConsulSpec,
     EdgeSpec,
     GatewaySpec,
@@ -23,6 +24,7 @@ from constructs_lib.spec.model import (
     MastersSpec,
     NodesSpec,
     OpenstackSpec,
+    PolicySpec,
     PoolSpec,
     RegistrySpec,
     StateSpec,
@@ -237,6 +239,8 @@ class SitePlan:
     home: str
     """The site that holds the masters."""
     platform: Literal["aws", "openstack", "libvirt"]
+    cloud: Literal["private", "public"]
+    """Whose machines they are, as contracts ask for it."""
     aws: AwsSpec | None
     openstack: OpenstackSpec | None
     libvirt: LibvirtSpec | None
@@ -337,6 +341,16 @@ class SoftwareMirrors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What cluster.yaml says to contracts."""
+
+    policies: Mapping[str, PolicySpec]
+    backups: Mapping[str, BackupTargetSpec]
+    app_secrets: Mapping[str, tuple[str, ...]]
+    """Reference → the pools whose agents have the secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClusterPlan:
     """The whole cluster; `sites` keeps the order of cluster.yaml."""
 
@@ -347,6 +361,8 @@ class ClusterPlan:
     state: StateSpec
     secrets: tuple[PlannedSecret, ...]
     """Those of all sites, and the authorities that sign them."""
+    terms: Terms
+    """What contracts are held to."""
     lock: Lock
     """The lock that this plan stands on, completed: write it where it differs from the file."""
 

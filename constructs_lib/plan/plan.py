@@ -22,6 +22,7 @@ from constructs_lib.plan.model import (
     SiteLink,
     SitePlan,
     SoftwareMirrors,
+    Terms,
     TrafficRule,
     ZonePlan,
 )
@@ -81,6 +82,7 @@ def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
         state=spec.state,
         # A secret that all sites share is named once.
         secrets=tuple({secret.name: secret for named in secrets.values() for secret in named}.values()),
+        terms=Terms(policies=spec.policies, backups=spec.backups, app_secrets=spec.app_secrets),
         lock=locked,
     )
 
@@ -151,6 +153,7 @@ def _site(
         name=name,
         home=spec.home,
         platform=site.platform,
+        cloud=site.cloud or site.facts.cloud,
         aws=site.aws,
         openstack=site.openstack,
         libvirt=site.libvirt,

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Mapping
 from types import ModuleType
 
-from constructs_lib.spec import model, own_words, state
+from constructs_lib.spec import model, own_words, state, terms
 
-CLUSTER = (model, own_words, state)
+CLUSTER = (model, own_words, state, terms)
 """Where the models of cluster.yaml are."""
 
 

@@ -290,3 +290,79 @@ _PREFLIGHT = ("cgroup", "root-disk", "data-disk", "address", "dns", "clock", "do
 PreflightCheck = Annotated[
     Literal["cgroup", "root-disk", "data-disk", "address", "dns", "clock", "docker-api"], OneOf(_PREFLIGHT)
 ]
+
+Placement = Annotated[Literal["private", "public", "any"], OneOf(("private", "public", "any"))]
+Cloud = Annotated[Literal["private", "public"], OneOf(("private", "public"))]
+Strategy = Annotated[
+    Literal["rolling", "blue-green", "canary", "recreate"],
+    OneOf(("rolling", "blue-green", "canary", "recreate")),
+]
+Requirement = Annotated[
+    Literal["backup", "health", "on-call", "alerts", "digest"],
+    OneOf(("backup", "health", "on-call", "alerts", "digest")),
+]
+CutOff = Annotated[Literal["by-state", "wait", "elsewhere"], OneOf(("by-state", "wait", "elsewhere"))]
+CutOffSeconds = Annotated[int, Whole(0, 604_800, "seconds")]
+PolicyName = Annotated[str, Name("policy", 20)]
+TargetName = Annotated[str, Name("backup target", 20)]
+VariableName = Annotated[
+    str, Text(r"[A-Z_][A-Z0-9_]*", "a variable's name such as AWS_ACCESS_KEY_ID, upper case", 100)
+]
+
+
+def _no_login(value: str) -> None:
+    if re.search(r"://[^/\s]*@", value):
+        raise refuse(
+            "a repository without user and password: this file is committed; name them under credentials",
+            "an address with a user or password in it (not shown)",
+        )
+
+
+Repository = Annotated[
+    str,
+    Text(
+        r"(s3|swift|rest|sftp|azure|gs|b2|rclone):[!-~]+|/[A-Za-z0-9_./-]+",
+        "a restic repository such as s3:https://s3.example.org/backups",
+        300,
+        also=_no_login,
+    ),
+]
+_REFERENCE = r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*){1,3}"
+
+
+def _no_value(value: str) -> None:
+    if not re.fullmatch(_REFERENCE, value):
+        # Whatever it is, it could be the secret itself.
+        raise refuse(
+            "a reference such as shop/db, never the secret itself: this file is committed",
+            "a value (not shown)",
+        )
+
+
+SecretReference = Annotated[
+    str, Text(_REFERENCE, "a reference such as shop/db, of 2 to 4 parts", 100, also=_no_value)
+]
+_IMAGE = (
+    r"[a-z0-9]+([._:-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+
+
+def _some_image(value: str) -> None:
+    if "://" in value:
+        raise refuse("an image without https:// before it, such as registry.example.org/shop:1.4.2")
+    name = re.split(r"[:@](?!.*/)", value)[0]
+    if name != name.lower():
+        raise refuse("an image's name in lower case: Docker takes no other")
+    if "@" in value and not re.search(r"@sha256:[0-9a-f]{64}$", value):
+        raise refuse("a whole digest: @sha256: and 64 hexadecimal digits, as `docker pull` prints it")
+
+
+Image = Annotated[
+    str,
+    Text(
+        _IMAGE,
+        "an image with its tag or digest such as registry.example.org/shop:1.4.2",
+        300,
+        also=_some_image,
+    ),
+]

@@ -36,6 +36,7 @@ from constructs_lib.spec.state import (
     S3State,
     StateSpec,
 )
+from constructs_lib.spec.terms import BackupTargetSpec, PolicySpec
 
 
 class MastersSpec(Group):
@@ -200,6 +201,8 @@ class SiteSpec(Group):
     """OpenStack's own words; the external network and the image are required."""
     libvirt: LibvirtSpec | None = None
     """libvirt's own words; the hosts and the image are required."""
+    cloud: f.Cloud | None = None
+    """private or public, which contracts ask for; the default is public for AWS, private for the others."""
     network: f.Range
     """The site's private range; every zone and role gets a fixed part of it."""
     zones: f.ZoneList = 1
@@ -322,6 +325,12 @@ class ClusterSpec(Group):
     """Time, logs and the preflight of all nodes."""
     software: SoftwareSpec = Field(default_factory=SoftwareSpec)
     """Mirrors, a proxy, and other versions than the defaults."""
+    policies: dict[f.PolicyName, PolicySpec] = {}
+    """Named strategies that contracts are held to."""
+    backups: dict[f.TargetName, BackupTargetSpec] = {}
+    """Where backups of applications go, by name."""
+    app_secrets: dict[f.SecretReference, tuple[f.PoolName, ...]] = {}
+    """Secrets of applications by reference, and the pools whose agents have them as a file."""
     cloud_config: dict[Role, dict[str, object]] = {}
     """Extra cloud-config per role, merged after ours: the one escape hatch."""
 
@@ -343,6 +352,7 @@ __all__ = [
     "AdminSpec",
     "AwsSpec",
     "AzurermState",
+    "BackupTargetSpec",
     "BridgeSpec",
     "ClusterSpec",
     "ComponentSoftware",
@@ -361,6 +371,7 @@ __all__ = [
     "MastersSpec",
     "NatSpec",
     "OpenstackSpec",
+    "PolicySpec",
     "PoolSpec",
     "RegistrySpec",
     "S3State",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class Platform:
     """Whether it gives the gateway a public address, where gateways of other sites can call."""
     plans_agents: bool
     """Whether agents have planned addresses; else the platform gives them some."""
+    cloud: Literal["private", "public"]
+    """Whose machines they usually are; `cloud` of the site says otherwise."""
     time_server: str | None
     """Its own, which every machine reaches and which is asked first."""
     time_pool: str
@@ -44,6 +47,7 @@ PLATFORMS: Mapping[str, Platform] = {
         kept_addresses=5,
         public_gateway=True,
         plans_agents=False,
+        cloud="public",
         time_server="169.254.169.123",
         time_pool="time.aws.com",
         not_here={"flavor": "instance_type: AWS has no flavors"},
@@ -58,6 +62,7 @@ PLATFORMS: Mapping[str, Platform] = {
         kept_addresses=5,
         public_gateway=True,
         plans_agents=True,
+        cloud="private",
         time_server=None,
         time_pool="pool.ntp.org",
         not_here={
@@ -76,6 +81,7 @@ PLATFORMS: Mapping[str, Platform] = {
         kept_addresses=5,
         public_gateway=False,
         plans_agents=True,
+        cloud="private",
         time_server=None,
         time_pool="pool.ntp.org",
         not_here={

@@ -54,6 +54,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("state (kind: gcs)", model.GcsState),
     ("state (kind: azurerm)", model.AzurermState),
     ("nodes", model.NodesSpec),
+    ("policies.POLICY", model.PolicySpec),
+    ("backups.TARGET", model.BackupTargetSpec),
     ("software", model.SoftwareSpec),
     ("software.COMPONENT", model.ComponentSoftware),
 )

@@ -178,3 +178,27 @@ class Text(Rule):
     def json_schema(self) -> dict[str, Any]:
         """Pattern and length."""
         return {"type": "string", "pattern": f"^(?:{self.pattern})$", "maxLength": self.longest}
+
+
+@dataclass(frozen=True)
+class Number(Rule):
+    """A number from `low` to `high`, whole or not."""
+
+    low: float
+    high: float
+    of: str = ""
+
+    def check(self, value: object) -> object:
+        """The same number, as a float."""
+        if isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high:
+            return float(value)
+        raise refuse(self.words())
+
+    def words(self) -> str:
+        """Bounds and unit."""
+        unit = f" ({self.of})" if self.of else ""
+        return f"a number from {self.low:g} to {self.high:g}{unit}"
+
+    def json_schema(self) -> dict[str, Any]:
+        """Bounds."""
+        return {"type": "number", "minimum": self.low, "maximum": self.high}

@@ -1,0 +1,40 @@
+"""What cluster.yaml says to contracts: policies, where backups go, and who may have which secret."""
+
+from __future__ import annotations
+
+from constructs_lib.spec import fields as f
+from constructs_lib.spec.group import Group
+
+
+class PolicySpec(Group):
+    """What contracts may ask for, and what they have to have: a strategy for a private or a hybrid cloud."""
+
+    default: f.Switch = False
+    """True for the one policy of contracts that name none."""
+    placements: tuple[f.Placement, ...] = ("any", "private", "public")
+    """Which placements are allowed; the first is that of contracts that don't say."""
+    strategies: tuple[f.Strategy, ...] = ("rolling", "blue-green", "canary", "recreate")
+    """Which ways to deploy are allowed."""
+    require: tuple[f.Requirement, ...] = ()
+    """What contracts have to have: backup (where there is state), health, on-call, alerts, or digest: an
+    image by its digest.
+    """
+    cut_off: f.CutOff = "by-state"
+    """What happens to instances on agents that are cut off: wait until they are back, or start others
+    elsewhere; by-state waits for what keeps data on its agent and starts the rest elsewhere.
+    """
+    cut_off_seconds: f.CutOffSeconds = 300
+    """How long until they are started elsewhere."""
+
+
+class BackupTargetSpec(Group):
+    """A place for backups: restic repositories, one for each contract, below one address."""
+
+    repository: f.Repository
+    """As restic takes it: s3:https://…, swift:…, rest:https://…, sftp:…, or a folder."""
+    password: f.SecretReference
+    """The reference in app_secrets of the password that encrypts all; without it nothing is restored."""
+    credentials: dict[f.VariableName, f.SecretReference] = {}
+    """Variable such as AWS_ACCESS_KEY_ID → reference in app_secrets."""
+    image: f.Image = "restic/restic:0.18.0"
+    """What the jobs run: restic 0.17 or newer."""
