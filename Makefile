@@ -54,7 +54,7 @@ drills: venv system ## boot the lab's cluster as root, break it in every drill; 
 venv: ## the Python environment .venv, from requirements/dev.lock
 	@$(PYTHON) -m scripts.environment
 
-tools: venv ## Node, Terraform, the AWS plugin, cdktf, checkov, ZooKeeper, Consul, dockerd, WireGuard, a registry, under .tools/
+tools: venv ## Node, Terraform, the AWS plugin, cdktf, checkov, ZooKeeper, Consul, consul-template, dockerd, WireGuard, a registry, under .tools/
 	@$(RUN) -m scripts.tools
 
 system: ## the system packages that tests need (apt, as root)

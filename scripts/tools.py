@@ -32,6 +32,7 @@ TOOLS = ROOT / ".tools"
 NPM_FOLDER = REQUIREMENTS / "cdktf-cli"
 MAVEN_FOLDER = REQUIREMENTS / "zookeeper"
 CONSUL_FOLDER = REQUIREMENTS / "consul"
+TEMPLATE_FOLDER = REQUIREMENTS / "consul-template"
 DOCKERD_FOLDER = REQUIREMENTS / "dockerd"
 WIREGUARD_FOLDER = REQUIREMENTS / "wireguard-go"
 REGISTRY_FOLDER = REQUIREMENTS / "registry"
@@ -229,6 +230,14 @@ def _link_consul(place: Path) -> None:
     _link(TOOLS / "bin" / "consul", place / "consul")
 
 
+def _build_template(place: Path) -> None:
+    build_go(TEMPLATE_FOLDER, "github.com/hashicorp/consul-template", place / "consul-template")
+
+
+def _link_template(place: Path) -> None:
+    _link(TOOLS / "bin" / "consul-template", place / "consul-template")
+
+
 def _build_dockerd(place: Path) -> None:
     build_go(DOCKERD_FOLDER, "github.com/docker/docker/cmd/dockerd", place / "dockerd")
 
@@ -292,6 +301,13 @@ ALL: tuple[Tool, ...] = (
         (CONSUL_FOLDER / "go.mod", CONSUL_FOLDER / "go.sum"),
         _build_consul,
         _link_consul,
+    ),
+    Tool(
+        "consul-template",
+        "consul-template, built from its Go module (about a minute)",
+        (TEMPLATE_FOLDER / "go.mod", TEMPLATE_FOLDER / "go.sum"),
+        _build_template,
+        _link_template,
     ),
     Tool(
         "dockerd",

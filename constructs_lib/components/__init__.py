@@ -5,6 +5,7 @@ from __future__ import annotations
 from constructs_lib.components.base import BASE
 from constructs_lib.components.chronos import CHRONOS
 from constructs_lib.components.consul import CONSUL
+from constructs_lib.components.consul_template import CONSUL_TEMPLATE
 from constructs_lib.components.docker import DOCKER
 from constructs_lib.components.logs import LOGS
 from constructs_lib.components.marathon import MARATHON
@@ -39,6 +40,7 @@ COMPONENTS: tuple[Component, ...] = (
     REGISTRATOR,
     PROMETHEUS,
     NGINX,
+    CONSUL_TEMPLATE,
 )
 """In the order in which a node installs and starts them."""
 

@@ -170,6 +170,14 @@ CONSUL = Component(
             per_site=True,
             restarts="consul-acl.service",
         ),
+        Secret(
+            name="consul_edge_token",
+            kind="token",
+            roles=SERVERS,
+            to="/etc/consul.d/secrets/edge",
+            per_site=True,
+            restarts="consul-acl.service",
+        ),
     ),
     health=(
         HttpOk(port="http", path="/v1/status/leader", contains=":8300"),

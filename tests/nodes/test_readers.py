@@ -198,6 +198,8 @@ READERS: tuple[tuple[str, Reader], ...] = (
     (r"/etc/consul\.d/consul\.json", "test_consul.py"),
     (r"/etc/systemd/resolved\.conf\.d/.+", "test_docker.py"),
     (r"/etc/nginx/nginx\.conf", "test_nginx.py"),
+    (r"/etc/consul-template/consul-template\.json", "test_consul_template.py"),
+    (r"/etc/consul-template/routes\.ctmpl", "test_consul_template.py"),
     (r"/etc/prometheus/prometheus\.yml", "test_prometheus.py"),
     (r"/etc/registry/registry\.yml", "test_registry.py"),
     (r"/etc/registry/cache\.yml", "test_registry.py"),

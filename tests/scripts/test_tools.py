@@ -125,6 +125,6 @@ def test_sums_name_the_file_that_differs(tmp_path: Path) -> None:
 
 def test_an_unknown_tool_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        StepError, match=r"'tofu'; there are aws-plugin, cdktf, checkov, consul, dockerd, node"
+        StepError, match=r"'tofu'; there are aws-plugin, cdktf, checkov, consul, consul-template, dockerd"
     ):
         tools.main(["tofu"])
