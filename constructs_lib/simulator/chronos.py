@@ -12,9 +12,9 @@ from constructs_lib.simulator.chronos_api import ChronosApi
 from constructs_lib.simulator.double import CHRONOS_VERSION, Log, RefusedError, Stop, notice, run_program
 from constructs_lib.simulator.election import OPEN
 from constructs_lib.simulator.flags import Given, scallop, table
-from constructs_lib.simulator.framework import Framework, Layout, login_guard, secret_in
+from constructs_lib.simulator.framework import Framework, Layout, secret_in
 from constructs_lib.simulator.leading_master import LeadingMaster
-from constructs_lib.simulator.web import Web
+from constructs_lib.simulator.web import Web, login_guard
 from constructs_lib.simulator.zk_url import ZkUrl, parse_zk_url
 
 

@@ -6,7 +6,6 @@ forward every request to it.
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 import uuid
@@ -22,7 +21,7 @@ from kazoo.security import ACL
 from constructs_lib.simulator.double import Log, RefusedError, Stop
 from constructs_lib.simulator.election import Election, Group, Session
 from constructs_lib.simulator.leading_master import LeadingMaster, Registration
-from constructs_lib.simulator.web import Answer, Question, forward, unauthorized
+from constructs_lib.simulator.web import Answer, Question, forward
 from constructs_lib.simulator.zk_url import ZkUrl
 
 _NOT_FORWARDED = frozenset({"host", "connection", "content-length", "accept-encoding"})
@@ -210,16 +209,3 @@ def secret_in(path: str | None, code: int) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         raise RefusedError(f"Error reading authentication secret from file [{path}]: {why}", code) from None
-
-
-def login_guard(credentials: str | None, realm: str) -> Callable[[Question], Answer | None]:
-    """Asks for `user:password` on every path, `/ping` included, once there are `--http_credentials`."""
-    if credentials is None:
-        return lambda _question: None
-    wanted = base64.b64encode(credentials.encode()).decode()
-
-    def guard(question: Question) -> Answer | None:
-        given = question.headers.get("authorization", "").removeprefix("Basic ")
-        return None if given == wanted else unauthorized(realm)
-
-    return guard

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from constructs_lib.simulator.app_rules import DEFAULTS, problems
+from constructs_lib.simulator.app_shape import invalid, locked, no_app, no_json
 from constructs_lib.simulator.double import MARATHON_VERSION, notice
 from constructs_lib.simulator.flags import Given
 from constructs_lib.simulator.framework import Framework
@@ -78,7 +79,7 @@ class MarathonApi:
         with self._lock:
             apps = self._apps()
             if id not in apps:
-                return Answer(404, {"message": f"App '{id}' does not exist"})
+                return Answer(404, no_app(id))
             if question.method == "GET":
                 return Answer(200, {"app": self._with_counts(apps[id])})
             if question.method != "DELETE":
@@ -93,10 +94,9 @@ class MarathonApi:
         try:
             given = question.json()
         except ValueError as error:
-            return Answer(400, {"message": "Invalid JSON", "details": [{"path": "", "errors": [str(error)]}]})
+            return Answer(400, no_json("", str(error)))
         if not isinstance(given, dict):
-            details = [{"path": "/", "errors": ["error.expected.jsobject"]}]
-            return Answer(400, {"message": "Invalid JSON", "details": details})
+            return Answer(400, no_json("/", "error.expected.jsobject"))
         with self._lock:
             apps = self._apps()
             name = id or "/" + str(given.get("id", "")).lstrip("/")
@@ -105,7 +105,7 @@ class MarathonApi:
             patched = question.query.get("partialUpdate", "true") == "true"
             app = {**(apps.get(name, {}) if patched else {}), **given, "id": name}
             if wrong := problems(app):
-                return Answer(422, {"message": "Object is not valid", "details": wrong})
+                return Answer(422, invalid(wrong))
             if name in apps and (locked := self._locked(name, question)) is not None:
                 return locked
             status = 200 if name in apps and id is not None else 201
@@ -117,7 +117,7 @@ class MarathonApi:
     def _restart(self, id: str, question: Question) -> Answer:
         with self._lock:
             if id not in self._apps():
-                return Answer(404, {"message": f"App '{id}' does not exist"})
+                return Answer(404, no_app(id))
             return self._locked(id, question) or self._deploy(id, 200)
 
     def _apps(self) -> dict[str, App]:
@@ -125,14 +125,10 @@ class MarathonApi:
         return found
 
     def _locked(self, id: str, question: Question) -> Answer | None:
-        by = [{"id": key} for key, one in self._active().items() if id in one["affectedApps"]]
+        by = [key for key, one in self._active().items() if id in one["affectedApps"]]
         if not by or question.query.get("force") == "true":
             return None
-        message = (
-            "App is locked by one or more deployments. Override with the option '?force=true'. "
-            "View details at '/v2/deployments/<DEPLOYMENT_ID>'."
-        )
-        return Answer(409, {"message": message, "deployments": by})
+        return Answer(409, locked(by))
 
     def _deploy(self, id: str, status: int) -> Answer:
         key, version = str(uuid.uuid4()), _now()

@@ -10,6 +10,7 @@ from constructs_lib.simulator.agents import Agent, Framework, is_connected
 from constructs_lib.simulator.credentials import is_known
 from constructs_lib.simulator.double import MESOS_VERSION, notice
 from constructs_lib.simulator.mesos_process import shown, version
+from constructs_lib.simulator.mesos_shapes import agent_shape, framework_shape
 from constructs_lib.simulator.operator_api import OperatorApi, resources_text
 from constructs_lib.simulator.replicated_log import STATUS_PATH
 from constructs_lib.simulator.web import Answer, Question, may, unauthorized
@@ -193,43 +194,37 @@ class MasterApi:
 
 def _agent(agent: Agent) -> dict[str, Any]:
     info = agent.info
-    return {
-        "id": agent.id,
-        "hostname": info.get("hostname"),
-        "port": info.get("port"),
-        "pid": info.get("pid"),
-        "version": MESOS_VERSION,
-        "active": is_connected(agent) and not agent.deactivated,
-        "deactivated": agent.deactivated,
-        "attributes": info.get("attributes", {}),
-        "resources": resources_text(info.get("resources", {})),
-        "used_resources": {"cpus": 0.0, "mem": 0.0, "disk": 0.0, "gpus": 0.0},
-        "domain": info.get("domain"),
-        "drain_info": agent.drain,
-        "registered_time": agent.registered,
-        "reregistered_time": agent.reregistered,
-        "capabilities": ["MULTI_ROLE", "AGENT_DRAINING"],
-    }
+    return agent_shape(
+        id=agent.id,
+        hostname=info.get("hostname"),
+        port=info.get("port"),
+        pid=info.get("pid"),
+        active=is_connected(agent) and not agent.deactivated,
+        deactivated=agent.deactivated,
+        attributes=info.get("attributes", {}),
+        resources=resources_text(info.get("resources", {})),
+        used=resources_text({}),
+        domain=info.get("domain"),
+        drain=agent.drain,
+        registered=agent.registered,
+        reregistered=agent.reregistered,
+    )
 
 
 def _framework(framework: Framework) -> dict[str, Any]:
-    info, alive = framework.info, is_connected(framework)
-    return {
-        "id": framework.id,
-        "name": info.get("name"),
-        "hostname": info.get("hostname"),
-        "webui_url": info.get("webui_url"),
-        "principal": info.get("principal"),
-        "role": info.get("role", "*"),
-        "roles": [info.get("role", "*")],
-        "user": info.get("user", "root"),
-        "active": alive,
-        "connected": alive,
-        "recovered": False,
-        "failover_timeout": info.get("failover_timeout", 0),
-        "registered_time": framework.registered,
-        "reregistered_time": framework.reregistered,
-        "tasks": [],
-        "completed_tasks": [],
-        "used_resources": {"cpus": 0.0, "mem": 0.0, "disk": 0.0, "gpus": 0.0},
-    }
+    info = framework.info
+    return framework_shape(
+        id=framework.id,
+        name=info.get("name"),
+        hostname=info.get("hostname"),
+        url=info.get("webui_url"),
+        principal=info.get("principal"),
+        role=info.get("role", "*"),
+        user=info.get("user", "root"),
+        active=is_connected(framework),
+        failover_timeout=info.get("failover_timeout", 0),
+        registered=framework.registered,
+        reregistered=framework.reregistered,
+        tasks=[],
+        used=resources_text({}),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +14,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import HTTPErrorProcessor, ProxyHandler, Request, build_opener
 
 from constructs_lib.simulator.credentials import is_known
-from constructs_lib.simulator.double import Log, RefusedError, server_header
+from constructs_lib.simulator.double import RefusedError, server_header
 
 _LARGEST_BODY = 16 * 2**20
+_POLL_SECONDS = 0.05
+"""How long it takes at most to stop."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Question:
     def json(self) -> Any:
         """The body as JSON; ValueError when it is none."""
         return json.loads(self.body)
+
+    def values(self, name: str) -> list[str]:
+        """All values of a name in the query, in their order."""
+        return parse_qs(urlsplit(self.raw).query, keep_blank_values=True).get(name, [])
 
     def login(self) -> tuple[str, str] | None:
         """User and password of basic authentication, or None."""
@@ -56,6 +62,10 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     kind: str | None = None
     """The Content-Type, where it is not JSON or plain text."""
+    cut: int | None = None
+    """Close the connection after so many bytes of the body, -1: before the status; a fault that is wanted."""
+    stream: Iterator[bytes] | None = None
+    """Sent piece by piece instead of `body`, until it ends or nobody listens."""
 
 
 Answering = Callable[[Question], Answer]
@@ -72,6 +82,19 @@ def may(question: Question, credentials: Mapping[str, str]) -> bool:
     return login is not None and is_known(credentials, *login)
 
 
+def login_guard(credentials: str | None, realm: str) -> Callable[[Question], Answer | None]:
+    """Asks for `user:password` on every path, `/ping` included, once there are `--http_credentials`."""
+    if credentials is None:
+        return lambda _question: None
+    wanted = base64.b64encode(credentials.encode()).decode()
+
+    def guard(question: Question) -> Answer | None:
+        given = question.headers.get("authorization", "").removeprefix("Basic ")
+        return None if given == wanted else unauthorized(realm)
+
+    return guard
+
+
 class Web:
     """An HTTP server in threads of its own; `answer` gets every request.
 
@@ -80,17 +103,29 @@ class Web:
     """
 
     def __init__(
-        self, program: str, host: str, port: int, answer: Answering, log: Log, code: int = 1
+        self,
+        program: str,
+        host: str,
+        port: int,
+        answer: Answering,
+        log: Callable[[str, str], None],
+        code: int = 1,
+        server: str | None = None,
     ) -> None:
-        handler = type(
-            "Handler", (_Handler,), {"answering": staticmethod(answer), "program": program, "log": log}
-        )
+        settings = {
+            "answering": staticmethod(answer),
+            "named": server or server_header(program),
+            "log": staticmethod(log),
+        }
+        handler = type("Handler", (_Handler,), settings)
         try:
             self._server = _Server((host, port), handler)
         except OSError as error:
             raise RefusedError(f"Failed to bind on {host}:{port}: {error.strerror}", code) from None
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="web", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to answer."""
@@ -115,12 +150,14 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
+    # A short answer in two pieces would wait for the client's delayed acknowledgement.
+    disable_nagle_algorithm = True
     answering: Answering
-    program: str
-    log: Log
+    named: str
+    log: Callable[[str, str], None]
 
     def version_string(self) -> str:
-        return server_header(self.program)
+        return self.named
 
     def log_message(self, format: str, *args: object) -> None:
         """Not every request; what matters is logged where it happens."""
@@ -146,6 +183,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(answer)
 
     def _send(self, answer: Answer) -> None:
+        if answer.stream is not None:
+            return self._pour(answer, answer.stream)
+        if answer.cut == -1:
+            self.close_connection = True
+            return None
         text = isinstance(answer.body, str)
         body = str(answer.body).encode() if text else json.dumps(answer.body).encode()
         self.send_response(answer.status)
@@ -155,8 +197,21 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.status != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if answer.cut is not None:
+            self.close_connection = True
+            body = body[: answer.cut]
         if self.command != "HEAD" and answer.status != 204:
             self.wfile.write(body)
+        return None
+
+    def _pour(self, answer: Answer, stream: Iterator[bytes]) -> None:
+        self.close_connection = True
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.kind or "application/octet-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for piece in stream:
+            self.wfile.write(piece)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815 — the standard library's names
 

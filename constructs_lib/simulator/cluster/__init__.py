@@ -1,0 +1,26 @@
+"""The simulator: a small cluster in one process, whose tasks live, fail and end, behind the real APIs.
+
+``with SimulatedCluster() as sim:`` opens Marathon's and Mesos' APIs on loopback ports; `sim.advance(seconds)`
+lets time pass. docs/simulator.md says what it does and what it does not prove.
+"""
+
+from __future__ import annotations
+
+from constructs_lib.simulator.cluster.agents import Agent, from_plan
+from constructs_lib.simulator.cluster.cluster import SimulatedCluster
+from constructs_lib.simulator.cluster.faults import Fault
+from constructs_lib.simulator.cluster.profiles import Profile
+from constructs_lib.simulator.cluster.timeline import Clock, HandClock, RunningClock
+from constructs_lib.simulator.cluster.world import Task
+
+__all__ = [
+    "Agent",
+    "Clock",
+    "Fault",
+    "HandClock",
+    "Profile",
+    "RunningClock",
+    "SimulatedCluster",
+    "Task",
+    "from_plan",
+]

@@ -1,0 +1,198 @@
+"""A small Mesos cluster in this process, with Marathon's, Chronos' and Mesos' HTTP APIs on loopback ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from constructs_lib.plan.model import ClusterPlan
+from constructs_lib.simulator.cluster.agents import Agent, default_agents, from_plan, home_region
+from constructs_lib.simulator.cluster.control import Control
+from constructs_lib.simulator.cluster.faults import OF_ANSWERS, Fault, Faults
+from constructs_lib.simulator.cluster.instances import Instances
+from constructs_lib.simulator.cluster.marathon import MOST_DEPLOYMENTS, Marathon
+from constructs_lib.simulator.cluster.marathon_front import MarathonFront
+from constructs_lib.simulator.cluster.mesos_api import MesosApi
+from constructs_lib.simulator.cluster.profiles import Profile
+from constructs_lib.simulator.cluster.timeline import Clock, HandClock, Timeline
+from constructs_lib.simulator.cluster.world import Task, World
+from constructs_lib.simulator.cluster.world_faults import WorldFaults
+from constructs_lib.simulator.web import Answer
+
+PROGRAMS = ("mesos", "marathon", "chronos")
+
+
+class SimulatedCluster:
+    """Agents, and the three APIs over them; a context manager that closes its ports at the end.
+
+    Attributes:
+        world: agents and tasks.
+        marathon: the scheduler behind Marathon's API.
+        instances: program → its ports, and which of them leads.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[Agent] | None = None,
+        *,
+        clock: Clock | None = None,
+        masters: int = 1,
+        region: str | None = "eu",
+        login: str | None = None,
+        max_deployments: int = MOST_DEPLOYMENTS,
+        host: str = "127.0.0.1",
+        ports: Mapping[str, Sequence[int]] | None = None,
+        seed: int = 1,
+    ) -> None:
+        """Make it; nothing answers before `start`, or before the `with` block.
+
+        Args:
+            agents: what there is to run tasks on; without them, three of 4 CPUs and 8 GiB.
+            clock: a `HandClock` (the default) that `advance` turns, or a `RunningClock`.
+            masters: how many instances of each program there are.
+            region: the masters' own: agents of another one get only what asks for a region.
+            login: `user:password` that Marathon and Chronos ask for.
+            max_deployments: how many may run at once.
+            host: the address to listen on.
+            ports: program → a port for each instance; without it, free ones.
+            seed: what ids and failing tasks are drawn from.
+        """
+        self.timeline = Timeline(clock or HandClock())
+        self.world = World(
+            self.timeline, default_agents() if agents is None else agents, region=region, seed=seed
+        )
+        self.faults = Faults()
+        self.instances: dict[str, Instances] = {}
+        self._front = MarathonFront(self.world, lambda: self.instances["marathon"], max_deployments)
+        self.marathon: Marathon = self._front.marathon
+        self.world.frameworks.append(self.marathon)
+        self._mesos = MesosApi(self.world, self._frameworks, lambda: self.instances["mesos"].leading)
+        self._world_faults = WorldFaults(self)
+        control = Control(self).answer
+        answers: dict[str, Callable[..., Answer]] = {
+            "mesos": lambda q, n: self._mesos.answer(q, self.instances["mesos"].addresses[n]),
+            "marathon": self._front.answer,
+        }
+        try:
+            for program, answer in answers.items():
+                self.instances[program] = Instances(
+                    program,
+                    count=masters,
+                    timeline=self.timeline,
+                    faults=self.faults,
+                    answer=answer,
+                    control=control,
+                    login=login if program != "mesos" else None,
+                    host=host,
+                    ports=tuple(ports[program]) if ports else None,
+                    on_new_leader=self._front.new_leader if program == "marathon" else lambda: None,
+                )
+        except Exception:
+            self._close()
+            raise
+
+    @classmethod
+    def of_plan(cls, plan: ClusterPlan, counts: Mapping[str, int] | None = None, **options: Any) -> Self:
+        """A cluster with the agents of a plan's pools, and as many masters.
+
+        Args:
+            plan: of a cluster.yaml.
+            counts: pool → how many agents instead of the pool's own number.
+            options: as above.
+        """
+        home = plan.site(home_region(plan))
+        options = {"region": home.name, "masters": max(1, len(home.masters)), **options}
+        return cls(from_plan(plan, counts), **options)
+
+    def start(self) -> None:
+        """Open the ports, and let time run where the clock does."""
+        self.timeline.start()
+        for one in self.instances.values():
+            one.start()
+
+    def stop(self) -> None:
+        """Close the ports; all tasks are gone."""
+        self._close()
+        self.timeline.stop()
+
+    def _close(self) -> None:
+        for one in self.instances.values():
+            one.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def urls(self, program: str) -> tuple[str, ...]:
+        """`http://127.0.0.1:PORT` of each instance of mesos, marathon or chronos."""
+        return tuple(f"http://{address}" for address in self.instances[program].addresses)
+
+    @property
+    def mesos_url(self) -> str:
+        """The first master's URL."""
+        return self.urls("mesos")[0]
+
+    @property
+    def marathon_url(self) -> str:
+        """The first Marathon's URL."""
+        return self.urls("marathon")[0]
+
+    def now(self) -> float:
+        """The simulated time, in seconds since 1970."""
+        return self.timeline.now()
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass on a clock that is turned by hand, with all that happens in them."""
+        self.timeline.advance(seconds)
+
+    def profile(self, pattern: str, profile: Profile) -> None:
+        """Say how tasks of apps or jobs whose name fits `pattern` live, from the next one on."""
+        with self.timeline.lock:
+            self.world.profiles.set(pattern, profile)
+
+    def inject(self, fault: Fault) -> None:
+        """Let a fault happen: at once, or to the next answers that fit it.
+
+        Raises:
+            KeyError: there is no agent or program of that name.
+        """
+        with self.timeline.lock:
+            if fault.kind in OF_ANSWERS:
+                self.faults.add(fault, self.now())
+            else:
+                self._world_faults.happen(fault)
+
+    def heal(self) -> None:
+        """Take back every fault that can be: not what died of it."""
+        with self.timeline.lock:
+            self.faults.clear()
+            self._world_faults.heal()
+
+    def change_leader(self, program: str, seconds: float = 0.0) -> None:
+        """Let another instance of a program lead, after an election of `seconds`."""
+        with self.timeline.lock:
+            self.instances[program].change_leader(seconds)
+
+    def tasks(self, owner: str | None = None) -> list[Task]:
+        """The tasks that have not ended: those of an app or a job, or all."""
+        with self.timeline.lock:
+            return [task for task in self.world.tasks.values() if owner in (None, task.owner)]
+
+    def _frameworks(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "kind": "marathon",
+                "id": self.marathon.framework_id,
+                "name": "marathon",
+                "hostname": self.instances["marathon"].leading,
+                "url": f"http://{self.instances['marathon'].leading}",
+                "principal": "marathon",
+                "active": not self.marathon.frozen,
+            }
+        ]
