@@ -1,12 +1,19 @@
-"""`clustermesos check`: every problem in cluster.yaml at once."""
+"""`clustermesos check`: every problem in cluster.yaml and its contracts at once."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from constructs_lib.errors import SpecFileError
+from constructs_lib.contracts.check import unkept
+from constructs_lib.contracts.load import read_contracts
+from constructs_lib.errors import Problem, SpecError, SpecFileError
+from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
@@ -16,8 +23,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "check",
-        help="report every problem in cluster.yaml",
-        description="Report every problem in the files at once, each with its line. Nothing is changed.",
+        help="report every problem in cluster.yaml and contracts",
+        description="Report every problem in the files, and in the contracts beside them, at once, each with "
+        "its line: what is wrong by itself, and what the cluster can't keep. Nothing is changed.",
         epilog="Exit codes: 0 all files are fine, 2 at least one is not.",
     )
     parser.add_argument(
@@ -27,29 +35,68 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="the files; without any the one that CLUSTERMESOS_FILE names, else cluster.yaml",
     )
+    parser.add_argument(
+        "--contracts",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder of contracts; the default is contracts/ beside each file",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check all files; problems go to stderr, one line for each good file to stdout."""
+    """Check all files; problems go to stderr, one line for each good file or folder to stdout."""
     files: list[Path] = arguments.files or [Workspace.find().cluster_file]
-    code = 0
-    for file in files:
-        try:
-            print(f"{file}: ok ({summary(load(file))})")
-        except SpecFileError as error:
-            print(error, file=sys.stderr)
-            code = error.exit_code
+    checked = [each for file in files for each in _check(file, arguments.contracts)]
+    code = 0 if all(each["ok"] for each in checked) else SpecError.exit_code
+    if arguments.json:
+        print(json.dumps({"ok": code == 0, "checked": checked}, indent=2, ensure_ascii=False))
+        return code
+    for each in checked:
+        if each["ok"]:
+            print(f"{each['file']}: ok ({each['summary']})")
+        for problem in each["problems"]:
+            print(Problem(**problem), file=sys.stderr)
     return code
+
+
+def _check(file: Path, folder: Path | None) -> list[dict[str, Any]]:
+    """One row for the file, and one for its contracts where there are any."""
+    folder = folder or Workspace(file).contracts_folder
+    read = read_contracts(folder)
+    problems, found = list(read.problems), len(read.contracts)
+    try:
+        spec = load(file)
+    except SpecFileError as error:
+        rows = [_row(file, "", error.problems)]
+    else:
+        rows = [_row(file, summary(spec), ())]
+        try:
+            problems += unkept(read.contracts, plan(spec)) if found else ()
+        except SpecError as error:
+            rows = [_row(file, "", [Problem(file=str(file), line=0, path="", message=str(error))])]
+    if problems or found:
+        rows.append(_row(folder, _count(found, "contract"), problems))
+    return rows
+
+
+def _row(file: Path, words: str, problems: Sequence[Problem]) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "ok": not problems,
+        "summary": words,
+        "problems": [dataclasses.asdict(problem) for problem in problems],
+    }
 
 
 def summary(spec: ClusterSpec) -> str:
     """`1 site, 3 masters, 1 Consul node, 2 pools`."""
-    sites = spec.sites.values()
+    sites, home = spec.sites.values(), spec.sites[spec.home]
     return ", ".join(
         (
             _count(len(spec.sites), "site"),
-            _count(sum(len(site.masters.existing) or site.masters.count for site in sites), "master"),
+            _count(len(home.masters.existing) or home.masters.count, "master"),
             _count(sum(len(site.consul.existing) or site.consul.count for site in sites), "Consul node"),
             _count(sum(len(site.agents) for site in sites), "pool"),
         )

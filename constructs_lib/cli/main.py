@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from constructs_lib.errors import ClusterMesosError
 
 COMMANDS = {
-    "check": "report every problem in cluster.yaml",
-    "schema": "print the JSON Schema of cluster.yaml, for editors",
+    "check": "report every problem in cluster.yaml and contracts",
+    "schema": "print the JSON Schema of cluster.yaml or of contracts, for editors",
     "secrets": "make the secrets that are missing, list all by name",
     "synth": "write cdktf.out from cluster.yaml",
     "show": "print what was deployed: nodes, addresses, endpoints, how to log in",

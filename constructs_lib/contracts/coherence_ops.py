@@ -46,7 +46,7 @@ def _strategy(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             ("ops", "deploy"),
             f"got {strategy}, which loses no request, without dev.health, expected `health: {{path: "
-            "/healthz}}` or `strategy: recreate`: without a check nobody knows when the new version is ready",
+            "/healthz}` or `strategy: recreate`: without a check nobody knows when the new version is ready",
         )
     local = [
         n for n, volume in settings.dev.volumes.items() if volume.kind == "local" and not volume.read_only
@@ -125,7 +125,8 @@ def _backup(settings: Settings) -> Iterator[Finding]:
     volumes = settings.dev.volumes
     if backup.volume not in volumes:
         near = did_you_mean(backup.volume, volumes)
-        hint = f"did you mean {near}?" if near else f"expected {one_of(volumes)}, a volume of dev.state"
+        known = one_of(volumes) if volumes else f"`state: {{volumes: {{{backup.volume}: {{path: …}}}}}}`"
+        hint = f"did you mean {near}?" if near else f"expected {known}"
         yield Finding(
             ("ops", "backup", "volume"), f"got {backup.volume}, which dev.state doesn't have; {hint}"
         )

@@ -106,7 +106,8 @@ def load_contracts(folder: FilePath) -> Mapping[str, Loaded]:
 def read_contracts(folder: FilePath) -> Read:
     """The contracts of `folder`, and all problems of all files."""
     files, wrong = _files(folder)
-    found = [_file(path) for path in files]
+    # Those called as their files first: of two with one name the other one is wrong.
+    found = sorted((_file(path) for path in files), key=lambda one: one.name != one.stem)
     problems = [*wrong, *(each for one in found for each in (*one.problems, *_name(one)))]
     contracts: dict[str, Loaded] = {}
     for one in found:
@@ -170,7 +171,8 @@ def _parse(text: str | bytes, file: str) -> tuple[Document | None, AppContract |
 
 
 def _name(one: _File) -> Iterator[Problem]:
-    if one.name is not None and one.name != one.stem and one.document:
+    wrong = any(each.path == "name" for each in one.problems)
+    if one.name is not None and one.name != one.stem and one.document and not wrong:
         message = (
             f"got {show_key(one.name)} in {one.stem}.yaml, expected the same name for both: call the file "
         )

@@ -20,9 +20,9 @@ REGION, ZONE, HOST, POOL = "@region", "@zone", "hostname", "pool"
 Constraint = list[str]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Spot:
-    """A pool at a site."""
+    """A pool at a site; the same one as another of its name."""
 
     site: SitePlan
     pool: PoolPlan
@@ -31,6 +31,12 @@ class Spot:
     def name(self) -> str:
         """`eu/general`."""
         return f"{self.site.name}/{self.pool.name}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spot) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 def spots(plan: ClusterPlan) -> tuple[Spot, ...]:

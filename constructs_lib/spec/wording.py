@@ -42,7 +42,41 @@ OTHER_WORDS = {
     "loadbalancer": "edge",
     "load_balancer": "edge",
 }
-"""What other tools call the same setting."""
+"""What other tools call the same setting of cluster.yaml."""
+APP_WORDS = {
+    "mem": "memory_mib",
+    "memory": "memory_mib",
+    "memory_gib": "memory_mib",
+    "memory_mb": "memory_mib",
+    "ram": "memory_mib",
+    "disk": "disk_mib",
+    "disk_gib": "disk_mib",
+    "replicas": "instances",
+    "scale": "instances",
+    "count": "instances",
+    "environment": "env",
+    "variables": "env",
+    "cmd": "command",
+    "entrypoint": "command",
+    "healthcheck": "health",
+    "health_check": "health",
+    "liveness": "health",
+    "liveness_probe": "health",
+    "readiness_probe": "readiness",
+    "dependencies": "depends_on",
+    "needs": "depends_on",
+    "volume": "state",
+    "volumes": "state",
+    "strategy": "deploy",
+    "update": "deploy",
+    "ingress": "route",
+    "domain": "host",
+    "team": "owner",
+    "pool": "pools",
+    "constraints": "attributes",
+    "retention": "keep",
+}
+"""What other tools call the same setting of a contract."""
 
 
 def show(value: object) -> str:
@@ -108,9 +142,10 @@ def one_of(choices: Iterable[object]) -> str:
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` was probably meant to be, None when nothing is near."""
     known = list(choices)
-    other = OTHER_WORDS.get(word.lower().replace("-", "_"))
-    if other in known:
-        return other
+    plain = word.lower().replace("-", "_")
+    for words in (OTHER_WORDS, APP_WORDS):
+        if words.get(plain) in known:
+            return words[plain]
     import difflib  # here, since a good file never needs it
 
     near = difflib.get_close_matches(word.lower().replace("-", "_")[:60], known, n=1, cutoff=0.7)

@@ -31,6 +31,11 @@ class Workspace:
         return self.cluster_file.resolve().parent
 
     @property
+    def contracts_folder(self) -> Path:
+        """Beside cluster.yaml, as problems call it; committed."""
+        return self.cluster_file.parent / "contracts"
+
+    @property
     def lock_file(self) -> Path:
         """Committed beside cluster.yaml."""
         return self.folder / "cluster.lock.json"

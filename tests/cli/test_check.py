@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +66,48 @@ def test_checking_imports_neither_the_engine_nor_other_heavy_libraries() -> None
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "contracts"
+HYBRID = Path(__file__).parents[1] / "contracts" / "hybrid.yaml"
+
+
+def test_contracts_beside_the_file_are_checked_in_the_same_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cluster.yaml").write_bytes(HYBRID.read_bytes())
+    shutil.copytree(EXAMPLES, tmp_path / "contracts")
+    assert main(["check", str(tmp_path / "cluster.yaml")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tmp_path}/cluster.yaml: ok (2 sites, 3 masters, 2 Consul nodes, 3 pools)",
+        f"{tmp_path}/contracts: ok (5 contracts)",
+    ]
+
+
+def test_what_the_cluster_cant_keep_is_told_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(DEMO), "--contracts", str(EXAMPLES)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{DEMO}: ok")
+    assert f"{EXAMPLES}/db.yaml:24: ops.backup: has nowhere to go" in shown.err
+
+
+def test_contracts_are_looked_at_beside_a_bad_cluster_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cluster.yaml").write_text("name: demo\n", encoding="utf-8")
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts" / "shop.yaml").write_text("name: shop\n", encoding="utf-8")
+    assert main(["check", str(tmp_path / "cluster.yaml")]) == 2
+    shown = capsys.readouterr()
+    assert "cluster.yaml: sites: missing" in shown.err
+    assert "shop.yaml: owner: missing" in shown.err
+    assert shown.out == ""
+
+
+def test_json_holds_every_problem_by_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(DEMO), "--contracts", str(EXAMPLES), "--json"]) == 2
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    cluster, contracts = document["checked"]
+    assert (document["ok"], cluster["ok"], contracts["ok"], shown.err) == (False, True, False, "")
+    assert {"file", "line", "path", "message"} == contracts["problems"][0].keys()
