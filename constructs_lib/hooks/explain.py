@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from constructs_lib.hooks.ours import happy
 from constructs_lib.hooks.placement import AgentVerdict, judge, offers
 
 Json = Mapping[str, Any]
@@ -59,14 +60,14 @@ class Explanation:
 def explain(seen: Seen) -> Explanation:
     """What is wrong with an app, the first cause first."""
     app = seen.app
-    happy, running = _happy(app), int(app.get("tasksRunning", 0))
+    serving, running = happy(app), int(app.get("tasksRunning", 0))
     verdicts = _verdicts(seen) if seen.queue and _overdue(seen.queue) else ()
-    why, try_next = _cause(seen, happy, running, verdicts)
+    why, try_next = _cause(seen, serving, running, verdicts)
     return Explanation(
         contract=seen.contract,
         app=str(app.get("id")),
         good=why is None,
-        why=why or f"{happy} of {seen.wanted} instances serve, nothing is wrong",
+        why=why or f"{serving} of {seen.wanted} instances serve, nothing is wrong",
         facts=tuple(_facts(seen, running)),
         agents=verdicts if why else (),
         try_next=try_next,
@@ -78,14 +79,14 @@ Cause = tuple[str, str | None]
 
 
 def _cause(
-    seen: Seen, happy: int, running: int, verdicts: Sequence[AgentVerdict]
+    seen: Seen, serving: int, running: int, verdicts: Sequence[AgentVerdict]
 ) -> tuple[str | None, str | None]:
     app = seen.app
     if seen.blocked_by:
         chain = " → ".join(name for name, _ in seen.blocked_by)
         name, trouble = seen.blocked_by[-1]
         return f"waits for {chain}: {trouble}", f"clustermesos explain {name}"
-    if happy >= seen.wanted and not app.get("tasksUnhealthy"):
+    if serving >= seen.wanted and not app.get("tasksUnhealthy"):
         return None, None
     if seen.queue:
         return _why_queued(seen, seen.queue, verdicts)
@@ -95,7 +96,7 @@ def _cause(
         )
     staged = int(app.get("tasksStaged", 0))
     fetching = f"{staged} instances are being started: their agents fetch the image"
-    return fetching if staged else f"{happy} of {seen.wanted} instances serve", _WAIT
+    return fetching if staged else f"{serving} of {seen.wanted} instances serve", _WAIT
 
 
 def _why_queued(seen: Seen, queue: Json, verdicts: Sequence[AgentVerdict]) -> Cause:
@@ -120,10 +121,6 @@ def _after_a_failure(seen: Seen) -> str:
     hosts = [task.get("host") for task in seen.app.get("tasks") or () if task.get("healthCheckResults")]
     where = failure.get("host") or next(iter(hosts), "its agent")
     return f"its output: on {where}, sudo docker ps --all, sudo docker logs"
-
-
-def _happy(app: Json) -> int:
-    return int(app.get("tasksHealthy" if app.get("healthChecks") else "tasksRunning", 0))
 
 
 def _overdue(queue: Json) -> bool:

@@ -1,0 +1,44 @@
+"""`clustermesos explain APP`: why it is not served, with arithmetic, and what to try next."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from constructs_lib.cli.platform import Cluster, add_options
+
+
+def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "explain",
+        help="tell why an application is not served, agent by agent",
+        description="Tells what an application waits for: the first contract of its dependencies that is the "
+        "cause, what each agent lacks and by how much, every constraint that fails and the agent's value for "
+        "it, the last failure, failing health checks, and the next command to try. Nothing is changed.",
+        epilog="Exit codes: 0 it is served, 1 it is not, 2 wrong input.",
+    )
+    parser.add_argument("contract", metavar="APP", help="the contract's name")
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain; 0 where nothing is wrong."""
+    from constructs_lib.hooks.explaining import explain_contract
+    from constructs_lib.hooks.report import SIMULATOR_NOTE
+
+    cluster = Cluster.of(args)
+    compiled = cluster.compiled()
+    with cluster.connected() as platform:
+        found = explain_contract(platform, compiled, args.contract)
+        simulator = platform.endpoints.simulator
+    if args.json:
+        print(json.dumps({"simulator": simulator, **asdict(found)}, indent=2, ensure_ascii=False))
+    else:
+        if simulator:
+            print(SIMULATOR_NOTE)
+        print("\n".join(found.lines()))
+    return 0 if found.good else 1
