@@ -1,5 +1,7 @@
 """cluster.yaml → cdktf.out: one TerraformStack per site, called <cluster>-<site>.
 
+Where there are contracts, a last one, <cluster>-platform, depends on all others and runs the hooks.
+
 The order is the road of the design: load, lock, plan, secrets, constructs, and only then files. But for new
 secrets in the private folder nothing is written before everything has been checked, and each file is replaced
 in one step.
@@ -7,13 +9,15 @@ in one step.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from constructs_lib.errors import ClusterMesosError, ToolError
 from constructs_lib.nodes.cloud_init import SecretSource, pack
@@ -28,7 +32,12 @@ from constructs_lib.spec.workspace import Workspace
 from constructs_lib.terraform.engine import warm_engine
 from constructs_lib.terraform.policy import exceptions_of
 
+if TYPE_CHECKING:
+    from constructs_lib.contracts.compiled import Compiled
+
 DEFAULT_OUTDIR = "cdktf.out"
+LAST = "platform"
+"""What stands in the last stack's name where a site's is in the others'; no site may be called so."""
 OUTDIR_VARIABLE = "CDKTF_OUTDIR"
 """Set by the cdktf command when it calls the app."""
 
@@ -41,6 +50,8 @@ class Synthesis:
     outdir: Path
     stacks: Mapping[str, str]
     """Site name → stack name."""
+    last: str | None
+    """The stack that runs the hooks, None without contracts."""
     notes: tuple[str, ...]
     """Lines that the user has to see."""
 
@@ -57,6 +68,7 @@ def synthesize(workspace: Workspace, *, outdir: Path | None = None, with_secrets
     spec = load(workspace.cluster_file)
     locked = read_lock(workspace.lock_file)
     planned = plan(spec, locked)
+    compiled = _contracts(planned, workspace)
     lock, notes = planned.lock, []
     values: Mapping[str, str] = {}
     if with_secrets:
@@ -68,6 +80,7 @@ def synthesize(workspace: Workspace, *, outdir: Path | None = None, with_secrets
     _render_ahead(planned)
     _make_outdir(outdir)
     app, stacks = _build(planned, workspace, outdir)
+    last = _put_last(app, planned, compiled, stacks, workspace, outdir) if compiled else None
     app.synth()
     write_policy_files(outdir, {stack.name: exceptions_of(stack.construct) for stack in stacks.values()})
     if with_secrets:
@@ -77,7 +90,7 @@ def synthesize(workspace: Workspace, *, outdir: Path | None = None, with_secrets
             notes.append(f"{workspace.lock_file.name}: added {new}; commit this file")
         _write_secrets(planned, stacks, outdir, values)
     names = {site: stack.name for site, stack in stacks.items()}
-    return Synthesis(plan=planned, outdir=outdir, stacks=names, notes=tuple(notes))
+    return Synthesis(plan=planned, outdir=outdir, stacks=names, last=last, notes=tuple(notes))
 
 
 def stack_name(planned: ClusterPlan, site: str) -> str:
@@ -100,6 +113,7 @@ def main() -> int:
 class _Stack:
     name: str
     construct: Any
+    cluster: Any
 
 
 def _make_outdir(outdir: Path) -> None:
@@ -136,14 +150,14 @@ def _build(planned: ClusterPlan, workspace: Workspace, outdir: Path) -> tuple[An
         site = planned.site(name)
         platform = importlib.import_module(f"constructs_lib.{site.platform}")
         stack = TerraformStack(app, stack_name(planned, name))
-        _place_state(stack, planned, name, workspace, outdir)
+        _place_state(stack, planned, stack_name(planned, name), workspace, outdir)
         platform.site_provider(stack, site)
         late = {value: take(stack, value, offered[value]) for value in _taken(site)}
         cluster = platform.MesosCluster(stack, planned.name, plan=site, late=late)
         for value, expression in cluster.gateway.late_values.items():
             if value in wanted:
                 offered[value] = offer(stack, value, expression)
-        stacks[name] = _Stack(stack_name(planned, name), stack)
+        stacks[name] = _Stack(stack_name(planned, name), stack, cluster)
     return app, stacks
 
 
@@ -153,12 +167,57 @@ def _taken(site: SitePlan) -> tuple[str, ...]:
     return tuple(peer.address.name for peer in peers if isinstance(peer.address, LateValue))
 
 
-def _place_state(stack: Any, planned: ClusterPlan, site: str, workspace: Workspace, outdir: Path) -> None:
+def _contracts(planned: ClusterPlan, workspace: Workspace) -> Compiled | None:
+    """What the contracts compile to; None, and nothing imported, where there are none."""
+    if not workspace.contracts_folder.is_dir():
+        return None
+    from constructs_lib.contracts.compile import compile_contracts
+    from constructs_lib.contracts.load import load_contracts
+
+    compiled = compile_contracts(load_contracts(workspace.contracts_folder), planned)
+    return compiled if compiled.contracts else None
+
+
+def _put_last(
+    app: Any,
+    planned: ClusterPlan,
+    compiled: Compiled,
+    stacks: Mapping[str, _Stack],
+    workspace: Workspace,
+    outdir: Path,
+) -> str:
+    """The stack that runs the hooks once all sites are deployed; its name."""
+    from constructs_lib.sites.last_stack import run_hooks
+    from constructs_lib.terraform import TerraformStack, offer, take
+
+    name = stack_name(planned, LAST)
+    stack = TerraformStack(app, name)
+    _place_state(stack, planned, name, workspace, outdir)
+    described = {
+        site: take(stack, f"deployed:{site}", offer(one.construct, "deployed", one.cluster.described))
+        for site, one in stacks.items()
+    }
+    run_hooks(
+        stack,
+        cluster=planned.name,
+        digest=_digest(planned, compiled),
+        described=described,
+        folder=os.path.relpath(workspace.folder, outdir.resolve() / "stacks" / name),
+    )
+    return name
+
+
+def _digest(planned: ClusterPlan, compiled: Compiled) -> str:
+    """Of everything that the hooks act on, what is deployed aside."""
+    wanted = json.dumps(asdict(compiled), sort_keys=True)
+    return hashlib.sha256(f"{wanted}{planned!r}".encode()).hexdigest()
+
+
+def _place_state(stack: Any, planned: ClusterPlan, name: str, workspace: Workspace, outdir: Path) -> None:
     from constructs_lib.terraform import backend
 
-    kind, settings = _backend(planned.state, stack_name(planned, site))
+    kind, settings = _backend(planned.state, name)
     if kind == "local":
-        name = stack_name(planned, site)
         settings["path"] = os.path.relpath(workspace.state_file(name), outdir.resolve() / "stacks" / name)
     backend(stack, kind, **settings)
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "secrets": "make the secrets that are missing, list all by name",
     "synth": "write cdktf.out from cluster.yaml",
     "show": "print what was deployed: nodes, addresses, endpoints, how to log in",
+    "explain": "tell why an application is not served, agent by agent",
     "status": "tell whether the platform is ready",
     "scan": "check the synthesized stacks against policies",
     "nodes": "plan and apply changed files, units, packages and secrets on nodes that run",

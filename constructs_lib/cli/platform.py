@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from constructs_lib.spec.workspace import Workspace
 
 if TYPE_CHECKING:
+    from constructs_lib.contracts.compiled import Compiled
     from constructs_lib.hooks.endpoints import Endpoints
     from constructs_lib.hooks.platform import Platform
     from constructs_lib.plan.model import ClusterPlan
@@ -81,6 +82,13 @@ class Cluster:
             simulator=args.simulator or (Path(named) if named else None),
             timeout=args.timeout,
         )
+
+    def compiled(self) -> Compiled:
+        """What the contracts beside cluster.yaml compile to; ContractError with every problem of theirs."""
+        from constructs_lib.contracts.compile import compile_contracts
+        from constructs_lib.contracts.load import load_contracts
+
+        return compile_contracts(load_contracts(self.workspace.contracts_folder), self.plan)
 
     @contextmanager
     def connected(self) -> Iterator[Platform]:
