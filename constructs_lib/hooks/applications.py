@@ -1,0 +1,122 @@
+"""The contracts' applications: what would change, from one reading of Marathon, and the way to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from constructs_lib.contracts.compiled import Compiled, CompiledContract
+from constructs_lib.errors import HookError
+from constructs_lib.hooks.body_diff import differences
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
+from constructs_lib.hooks.marathon import Marathon
+from constructs_lib.hooks.ours import by_contract, happy
+from constructs_lib.hooks.steps import End
+
+Say = Callable[[str], None]
+Deploy = Callable[[CompiledContract, Deadline, Say], End]
+"""Brings a contract's version up by its strategy, and says how that ended."""
+Versions = Mapping[str, Mapping[str, Any]]
+
+
+class Applications:
+    """What the pipeline asks; Marathon is read once, when it is first needed."""
+
+    def __init__(
+        self, marathon: Marathon, compiled: Compiled, deploy: Deploy, *, prune: bool = False
+    ) -> None:
+        self._marathon = marathon
+        self._compiled = compiled
+        self._deploy = deploy
+        self._prune = prune
+        self._there: dict[str, dict[str, Mapping[str, Any]]] | None = None
+
+    @property
+    def there(self) -> Mapping[str, Versions]:
+        """Contract → version → app, as Marathon had it at the beginning."""
+        if self._there is None:
+            self._there = by_contract(self._marathon.apps(), self._compiled.cluster)
+        return self._there
+
+    def changes(self, contract: CompiledContract) -> Sequence[Change]:
+        """At most one: the deployment of the wanted version, or another number of instances."""
+        found = _change(contract, self.there.get(contract.name, {}))
+        return (found,) if found else ()
+
+    def left_over(self) -> Sequence[Change]:
+        """Apps that no contract names any longer."""
+        names = {contract.name for contract in self._compiled.contracts}
+        return tuple(self._orphans(names))
+
+    def _orphans(self, names: set[str]) -> Iterator[Change]:
+        for name, versions in sorted(self.there.items()):
+            if name not in names:
+                for app in versions.values():
+                    if self._prune:
+                        yield Change(kind="app", name=str(app["id"]), action="delete")
+                    else:
+                        yield Change(kind="app", name=str(app["id"]), action="keep", details=(NOT_PRUNED,))
+
+    def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> Verdict:
+        """Deploy what differs; what does not is judged by what was read, without another request."""
+        if not self.changes(contract):
+            return _as_it_is(contract, self.there[contract.name][contract.app.version])
+        end = self._deploy(contract, deadline, say)
+        helps = None if end.good else f"clustermesos explain {contract.name}"
+        return Verdict(kind="app", name=contract.name, good=end.good, says=end.why, try_next=helps)
+
+    def prune(self, change: Change, say: Say) -> None:
+        """Delete an app that is ours; HookError for any other."""
+        ours = {str(app["id"]) for versions in self.there.values() for app in versions.values()}
+        if change.name not in ours:
+            raise HookError(f"app {change.name}: does not carry this cluster's label, so it is not deleted")
+        self._marathon.delete(change.name)
+        say(f"app {change.name}: deleted")
+
+
+def _change(contract: CompiledContract, versions: Versions) -> Change | None:
+    wanted = versions.get(contract.app.version)
+    others = {name: app for name, app in versions.items() if name != contract.app.version}
+    running = {name: app for name, app in others.items() if int(app.get("instances", 0)) > 0}
+    if wanted is None:
+        return _new_version(contract, running or others)
+    asked = int(wanted.get("instances", 0))
+    bounded = min(max(asked, contract.instances.min), contract.instances.max)
+    details = [f"instances: {asked} → {bounded}"] if asked != bounded else []
+    details += [f"version {name} still has {app['instances']} instances" for name, app in running.items()]
+    if not details:
+        return None
+    return Change(
+        kind="app", name=contract.name, action="update", contract=contract.name, details=tuple(details)
+    )
+
+
+def _new_version(contract: CompiledContract, others: Versions) -> Change:
+    version, strategy = contract.app.version, contract.deployment.strategy
+    if not others:
+        number = contract.instances.min
+        shown = f"version {version}, {number} instance{'' if number == 1 else 's'}"
+        return Change(
+            kind="app", name=contract.name, action="create", contract=contract.name, details=(shown,)
+        )
+    former, app = max(others.items(), key=lambda one: str(one[1].get("version", "")))
+    return Change(
+        kind="app",
+        name=contract.name,
+        action="update",
+        contract=contract.name,
+        details=(f"version {former} → {version}, {strategy}", *differences(app, contract.app.body)),
+    )
+
+
+def _as_it_is(contract: CompiledContract, app: Mapping[str, Any]) -> Verdict:
+    asked, serving = int(app.get("instances", 0)), happy(app)
+    good = serving >= min(asked, contract.instances.min)
+    return Verdict(
+        kind="app",
+        name=contract.name,
+        good=good,
+        says=f"version {contract.app.version}, {serving} of {asked} instances serve",
+        try_next=None if good else f"clustermesos explain {contract.name}",
+    )
