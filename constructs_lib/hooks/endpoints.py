@@ -18,6 +18,7 @@ from constructs_lib.components.consul import CONSUL
 from constructs_lib.components.marathon import MARATHON
 from constructs_lib.components.mesos_master import MESOS_MASTER
 from constructs_lib.components.model import Component, Role
+from constructs_lib.components.nginx import NGINX
 from constructs_lib.components.registry import REGISTRY
 from constructs_lib.components.zookeeper import ZOOKEEPER
 from constructs_lib.errors import HookError
@@ -44,7 +45,9 @@ class Instance:
 class Endpoints:
     """Program → its instances, and the sockets that lead to those that aren't reached straight.
 
-    Programs are called zookeeper, mesos, marathon, chronos, registry, and consul/SITE for each site.
+    Programs are called zookeeper, mesos, marathon, chronos, registry, and for each site consul/SITE,
+    edge/SITE
+    and front/SITE.
     """
 
     instances: Mapping[str, tuple[Instance, ...]]
@@ -96,6 +99,13 @@ _ON_MASTERS: Mapping[str, tuple[Component, str]] = {
     "marathon": (MARATHON, "http"),
     "chronos": (CHRONOS, "http"),
 }
+FRONT = "front/"
+"""Begins the name of a site's edges where visitors ask them; `edge/` where hooks do."""
+_BY_SITE: Mapping[str, tuple[Component, str, Role]] = {
+    "consul/": (CONSUL, "http", Role.CONSUL),
+    "edge/": (NGINX, "state", Role.EDGE),
+    FRONT: (NGINX, "http", Role.EDGE),
+}
 _LOOPBACK = "127.0.0.1"
 _NOWHERE = Path("/nonexistent")
 """Where a lost port's socket would be: connecting fails at once."""
@@ -110,7 +120,8 @@ def planned(plan: ClusterPlan) -> Mapping[str, tuple[Instance, ...]]:
         if home.has(component)
     }
     for site in plan.sites.values():
-        found[f"consul/{site.name}"] = _on(site, site.nodes_of(Role.CONSUL), CONSUL, "http")
+        for prefix, (component, port, role) in _BY_SITE.items():
+            found[prefix + site.name] = _on(site, site.nodes_of(role), component, port)
     found["registry"] = _on(home, home.nodes_of(Role.CONSUL)[:1], REGISTRY, "metrics")
     return {program: instances for program, instances in found.items() if instances}
 
@@ -159,6 +170,8 @@ def _way(program: str, instance: Instance, site: SitePlan) -> Port:
 
 
 def _declared(program: str) -> tuple[Component, str]:
-    if program.startswith("consul/"):
-        return CONSUL, "http"
+    prefix, slash, _ = program.partition("/")
+    if slash:
+        component, port, _role = _BY_SITE[prefix + slash]
+        return component, port
     return (REGISTRY, "metrics") if program == "registry" else _ON_MASTERS[program]
