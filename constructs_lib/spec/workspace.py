@@ -41,11 +41,6 @@ class Workspace:
         return self.folder / "cluster.lock.json"
 
     @property
-    def contracts_folder(self) -> Path:
-        """The applications' contracts, one file each; as relative as cluster.yaml was named."""
-        return self.cluster_file.parent / "contracts"
-
-    @property
     def private(self) -> Path:
         """Secrets, state and outputs: mode 0700, ignored by git."""
         return self.folder / ".clustermesos"
