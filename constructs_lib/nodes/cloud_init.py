@@ -82,6 +82,7 @@ def _config(files: NodeFiles, source: SecretSource) -> dict[str, object]:
             for file in (*_arrival(files, source), *incoming(files, source))
             if not (source.program and file.path == APPLY)
         ],
+        "bootcmd": [_BEGIN_AGAIN],
         # Without -e a failing line would not show in `cloud-init status` unless it is the last one.
         "runcmd": ["set -e", *_healing(source), _ATTEMPT],
     }
@@ -91,11 +92,21 @@ _ATTEMPT = f"{PROGRAM} first-boot || {{ systemctl start --no-block {UNIT.rpartit
 """cloud-init waits for this first attempt and tells how it ended; the unit makes the further ones."""
 
 
+_ENABLED = f"/etc/systemd/system/multi-user.target.wants/{UNIT.rpartition('/')[2]}"
+_WANTED = f"{INCOMING.rpartition('/')[0]}/wanted"
+_BEGIN_AGAIN = f"test -s {_ENABLED} || test -L {_WANTED} || rm -f /var/lib/cloud/instance/sem/config_*"
+"""Run at every boot: cloud-init marks a module as done before it runs it, so a power cut before our commands
+would leave a node without a way to go on. A node that was applied to is never begun again, whoever disabled
+its unit: user data knows nothing of what `nodes apply` brought."""
+
+
 def _healing(source: SecretSource) -> list[str]:
     """cloud-init runs commands once in a machine's life: from here on the unit tries, also after reboots."""
     placed = [] if source.program else [f"install -m 755 {APPLY} {PROGRAM}"]
     unit = f"install -m 644 {INCOMING}/files{UNIT} {UNIT}"
-    return [*placed, unit, f"systemctl enable --no-reload {UNIT.rpartition('/')[2]}", "sync"]
+    # Written out before and after: an enabled unit tells the next boot that nothing is missing.
+    enabled = f"systemctl enable --no-reload {UNIT.rpartition('/')[2]}"
+    return [*placed, unit, "sync", enabled, "sync"]
 
 
 def _arrival(files: NodeFiles, source: SecretSource) -> list[NodeFile]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from constructs_lib.lab.keeper import KeptLab
+from constructs_lib.lab.machine import Done
 from tests.lab.asking import LONG, MASTERS, agents_of, consul_members, quorum, says, seen, stays, until
 from tests.lab.drill import Drill
 from tests.lab.healthy import BOOT_SECONDS
@@ -13,6 +16,13 @@ pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 AGENT = "general-1"
 REFUSED = "Master .* refused authentication"
 PERCENT = 20
+MARKS = "/var/lib/cloud/instance/sem"
+HOLD = """
+mkdir -p /run/systemd/system/cloud-final.service.d
+printf '[Service]\\nExecStartPre=/bin/sleep infinity\\n' >/run/systemd/system/cloud-final.service.d/hold.conf
+systemctl daemon-reload
+"""
+"""Until the power goes, which empties /run."""
 
 
 def test_package_mirror_down_during_first_boot_and_back(lab: KeptLab, drill: Drill) -> None:
@@ -75,6 +85,35 @@ def test_power_lost_in_the_middle_of_a_first_boot(lab: KeptLab, drill: Drill) ->
     drill.saw("clustermesos-apply.service went on with it: healthy")
     assert says(lab, AGENT, "systemctl", "--failed", "--plain", "--no-legend") == ""
     until("it is a member", LONG, lambda: consul_members(lab)[AGENT] == "alive")
+
+
+def test_power_lost_between_what_cloud_init_marks_and_what_it_runs(lab: KeptLab, drill: Drill) -> None:
+    drill.breaks(
+        "an agent loses power when cloud-init has marked its modules as done and has not run the commands",
+        "with the power back cloud-init begins again, and the node becomes healthy without an error",
+    )
+    lab.destroy(AGENT, keep_data=False)
+    lab.rebuild(AGENT)
+    seen("cloud-init's last part is held", LONG, lambda: lab.run(AGENT, "sh", "-c", HOLD), _succeeded)
+    marked = (
+        f"systemctl is-active cloud-config.service && ls {MARKS}/config_write_files {MARKS}/config_runcmd"
+    )
+    seen("cloud-init has marked them", BOOT_SECONDS, lambda: lab.run(AGENT, "sh", "-c", marked), _succeeded)
+    # As cloud-init does in the moment before it runs the commands.
+    says(lab, AGENT, "touch", f"{MARKS}/config_scripts_user")
+    assert lab.run(AGENT, "systemctl", "is-enabled", "clustermesos-apply.service").code != 0
+    assert lab.run(AGENT, "test", "-e", "/var/lib/clustermesos/wanted").code == 1
+    lab.crash(AGENT)
+    drill.saw("write_files, runcmd and scripts_user are marked, nothing was run; no power")
+    lab.start(AGENT)
+    lab.wait(BOOT_SECONDS, AGENT)
+    assert json.loads(says(lab, AGENT, "clustermesos-apply", "status"))["applied"] == 1
+    drill.saw("cloud-init ran them again: healthy")
+    until("it is a member", LONG, lambda: consul_members(lab)[AGENT] == "alive")
+
+
+def _succeeded(done: Done) -> bool:
+    return done.code == 0
 
 
 def test_wrong_secret(lab: KeptLab, drill: Drill) -> None:

@@ -60,6 +60,58 @@ def run_commands(folder: Path, *, code: int) -> tuple[int, list[str], str]:
     return done.returncode, calls.read_text().splitlines(), (folder / f"root{UNIT}").read_text()
 
 
+SEMAPHORES = ("config_write_files", "config_runcmd", "config_scripts_user")
+ENABLED = "/etc/systemd/system/multi-user.target.wants/clustermesos-apply.service"
+WANTED = "/var/lib/clustermesos/wanted"
+
+
+def boot_command(root: Path) -> list[str]:
+    """Which of its marks cloud-init still has after what it runs first of all at every boot."""
+    planned = site("whole")
+    (command,) = yaml.safe_load(pack(render(planned, planned.nodes[0]), SOURCE))["bootcmd"]
+    marks = root / "var/lib/cloud/instance/sem"
+    marks.mkdir(parents=True, exist_ok=True)
+    for name in SEMAPHORES:
+        (marks / name).touch()
+    here = command.replace(" /etc/", f" {root}/etc/").replace(" /var/", f" {root}/var/")
+    assert subprocess.run(["sh", "-c", here], check=False, timeout=60).returncode == 0
+    return sorted(path.name for path in marks.iterdir())
+
+
+def test_cloud_init_begins_again_where_the_power_went_before_the_unit_was_enabled(tmp_path: Path) -> None:
+    assert boot_command(tmp_path) == []
+
+
+def test_cloud_init_begins_again_where_the_enabled_unit_was_not_written_out(tmp_path: Path) -> None:
+    (tmp_path / ENABLED[1:]).parent.mkdir(parents=True)
+    (tmp_path / ENABLED[1:]).touch()
+
+    assert boot_command(tmp_path) == []
+
+
+def test_cloud_init_leaves_a_node_with_an_enabled_unit_to_it(tmp_path: Path) -> None:
+    (tmp_path / ENABLED[1:]).parent.mkdir(parents=True)
+    (tmp_path / ENABLED[1:]).write_text("[Unit]\n")
+
+    assert boot_command(tmp_path) == sorted(SEMAPHORES)
+
+
+def test_cloud_init_leaves_a_node_alone_whose_unit_somebody_disabled_later(tmp_path: Path) -> None:
+    (tmp_path / WANTED[1:]).parent.mkdir(parents=True)
+    (tmp_path / WANTED[1:]).symlink_to("generations/4")
+
+    assert boot_command(tmp_path) == sorted(SEMAPHORES)
+
+
+def test_what_the_unit_needs_is_written_out_before_it_is_enabled() -> None:
+    planned = site("whole")
+    commands = yaml.safe_load(pack(render(planned, planned.nodes[0]), SOURCE))["runcmd"]
+    (enable,) = (at for at, command in enumerate(commands) if command.startswith("systemctl enable"))
+
+    assert commands[enable - 1] == commands[enable + 1] == "sync"
+    assert all(command.startswith(("set", "install")) for command in commands[: enable - 1])
+
+
 def test_the_unit_is_there_and_enabled_before_the_first_attempt(tmp_path: Path) -> None:
     code, calls, placed = run_commands(tmp_path, code=0)
 
