@@ -10,6 +10,7 @@ import pytest
 
 from constructs_lib.lab.keeper import KeptLab
 from tests.lab.asking import (
+    CLIENT,
     LONG,
     MASTERS,
     leader,
@@ -17,6 +18,7 @@ from tests.lab.asking import (
     read_znode,
     reboot,
     says,
+    seen,
     until,
     write_znode,
     zookeeper_mode,
@@ -26,6 +28,8 @@ from tests.lab.healthy import BOOT_SECONDS
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 MARK = "/srv/data/mark"
+LOCKED = "/locked"
+SUPER = "/etc/zookeeper/super-password"
 SEED = "CLUSTERMESOS_DRILL_SEED"
 """The number that a former run printed, to have its order again."""
 
@@ -125,3 +129,49 @@ def test_master_destroyed_and_rebuilt_without_its_data_volume(lab: KeptLab, dril
     quorum(lab)
     assert read_znode(lab, "master-3", "/without-volume") == "kept"
     drill.saw("rebuilt on an empty volume, and it has what the others hold")
+
+
+def _opened(lab: KeptLab, master: str, password: str) -> bool:
+    """Whether a client with this password of the super user reads what only that user may read.
+
+    The password is on standard input alone; a busy computer may need a second attempt.
+    """
+    asked = f"addauth digest super:{password}\nget {LOCKED}\nquit\n"
+
+    def answer() -> bool | None:
+        done = lab.run(master, *CLIENT, stdin=asked, timeout=LONG)
+        said = f"{done.out}\n{done.err}"
+        if "Insufficient permission" in said:
+            return False
+        return True if "kept" in said.splitlines() else None
+
+    opened = seen(f"{master} answers", LONG, answer, lambda known: known is not None)
+    return bool(opened)
+
+
+def test_wrong_digest_of_the_zookeeper_super_user(lab: KeptLab, drill: Drill) -> None:
+    wrong = "not-the-super-password-of-this-cluster"
+    right = says(lab, "master-2", "cat", SUPER)
+    lock = f"create {LOCKED} kept digest:nobody:none:cdrwa\nquit\n"
+    assert lab.run("master-2", *CLIENT, stdin=lock, timeout=LONG).code == 0
+    drill.breaks(
+        "master-1's ZooKeeper starts with another super password than the others have; clients use both",
+        "the quorum does not depend on it; a digest that is not a server's own opens nothing there; applying "
+        "the node's files again brings the right one back; no log has the password",
+    )
+    says(lab, "master-1", "sh", "-c", f"printf %s {wrong} >{SUPER} && systemctl restart zookeeper.service")
+    try:
+        quorum(lab)
+        drill.saw("all three in the quorum")
+        assert not _opened(lab, "master-1", right)
+        assert not _opened(lab, "master-2", wrong)
+        assert _opened(lab, "master-2", right)
+        drill.saw(
+            "master-1 refuses the cluster's digest, master-2 the wrong one; the right one opens at master-2"
+        )
+    finally:
+        says(lab, "master-1", "clustermesos-apply", "apply")
+    quorum(lab)
+    assert _opened(lab, "master-1", right)
+    drill.saw("applied again, the right one opens at master-1 too")
+    assert lab.run("master-1", "grep", "-rl", wrong, "/var/log", "/run/log").out == ""
