@@ -1,4 +1,4 @@
-"""Runs at a gateway, sent there as on_node.py is: holds the site's lock for as long as signs of life arrive.
+"""Runs at a gateway, sent there as `on_node` is: holds the site's lock for as long as signs of life arrive.
 
 Standard input holds this text, one line of JSON (the request) and a byte now and then. One line is answered:
 {"held": true}, or {"refused": …} with who has it. Python 3.11 and its standard library.

@@ -1,4 +1,4 @@
-"""Asks and changes one node by `on_node.py`, over SSH: it is sent along each time, so any node knows it."""
+"""Asks and changes one node by `on_node`, over SSH: it is sent along each time, so any node knows it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from constructs_lib.access.ssh import LOST, Ssh
 from constructs_lib.errors import RollError
+from constructs_lib.rollout.travel import on_gateway, on_node
 from constructs_lib.rollout.wanted import Generation
 
 ASK_SECONDS = 60.0
@@ -22,10 +22,8 @@ ASK_SECONDS = 60.0
 CONFIRM_SECONDS = 120
 """How long a changed node waits for the operator to get in again before it goes back by itself."""
 PAUSE_SECONDS = 3.0
-_SCRIPT, LEASE_SCRIPT = (
-    Path(__file__).with_name(name).read_bytes() for name in ("on_node.py", "on_gateway.py")
-)
-_LOADER = "import sys;exec(compile(sys.stdin.buffer.read(int(sys.argv[1])),'on_node.py','exec'))"
+_SCRIPT, LEASE_SCRIPT = on_node(), on_gateway()
+_LOADER = "import sys;exec(compile(sys.stdin.buffer.read(int(sys.argv[1])),'sent','exec'))"
 
 Command = Literal["apply", "rollback"]
 Answer = dict[str, Any]

@@ -14,8 +14,9 @@ import pytest
 
 from constructs_lib.access.ssh import Ssh
 from constructs_lib.errors import RollError
-from constructs_lib.rollout import on_node
 from constructs_lib.rollout.changes import changes
+from constructs_lib.rollout.on_node import boot, running
+from constructs_lib.rollout.on_node.state import Node, RefusedError
 from constructs_lib.rollout.remote import asking
 from constructs_lib.rollout.wanted import Generation
 from tests.nodes.node import OWNER, PROGRAM, SYSTEMCTL_DOUBLE
@@ -184,14 +185,14 @@ def test_a_boot_that_is_tried_again_and_again_steps_aside(node: Behind) -> None:
 def test_a_boot_that_does_not_step_aside_is_one_line_and_goes_on(
     node: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_node, "STOPS_WITHIN", 1)
+    monkeypatch.setattr(boot, "STOPS_WITHIN", 1)
     node.node.double("systemctl", '#!/bin/sh\n[ "$1" = stop ] && exec sleep 60\n' + SYSTEMCTL_DOUBLE)
     monkeypatch.setenv("PATH", node.node.environment()["PATH"])
     monkeypatch.setenv("DOUBLES", str(node.node.doubles))
-    here = on_node.Node(str(node.node.root))
+    here = Node(str(node.node.root))
 
-    with pytest.raises(on_node.RefusedError, match=r"^clustermesos-apply\.service has not stopped after 1 s"):
-        on_node.start(here, {"expected": 1})
+    with pytest.raises(RefusedError, match=r"^clustermesos-apply\.service has not stopped after 1 s"):
+        running.start(here, {"expected": 1})
 
     assert node.node.calls()[-1] == "start --no-block clustermesos-apply.service"
 
