@@ -134,7 +134,7 @@ def _health_check(path: str, check: object, app: Mapping[str, Any], wrong: Wrong
             wrong(f"{path}/command", "must be defined for COMMAND")
         return None
     index = check.get("portIndex", None if "port" in check else 0)
-    ports = (app.get("container") or {}).get("portMappings") or app.get("portDefinitions") or app.get("ports")
+    ports = (app.get("container") or {}).get("portMappings") or app.get("portDefinitions", app.get("ports"))
     if isinstance(index, int) and ports is not None and not 0 <= index < len(ports):
         wrong(
             path,

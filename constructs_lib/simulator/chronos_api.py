@@ -5,26 +5,17 @@ Jobs are kept in ZooKeeper and never run; `PUT job/NAME` only counts.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from constructs_lib.simulator.double import notice
 from constructs_lib.simulator.framework import Framework
+from constructs_lib.simulator.job_rules import FRESH, BadRequestError, Job, check_job, known_job
 from constructs_lib.simulator.web import Answer, Question
 
 _PREFIX = "/v1/scheduler/"
-_NAME = re.compile(r"[\w.-]+")
-_SCHEDULE = re.compile(r"R(\d*)/([^/]*)/P(?!$)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
-_OPERATORS = ("EQUALS", "LIKE", "UNLIKE")
-Job = dict[str, Any]
-
-
-class _BadRequestError(Exception):
-    pass
 
 
 class ChronosApi:
@@ -54,7 +45,7 @@ class ChronosApi:
         try:
             with self._lock:
                 return self._scheduler(question.path.removeprefix(_PREFIX), question)
-        except _BadRequestError as bad:
+        except BadRequestError as bad:
             return Answer(400, {"status": "400", "message": str(bad)})
         except OSError as error:
             return Answer(500, {"status": "500", "message": f"{error}"})
@@ -66,16 +57,16 @@ class ChronosApi:
             return self._read(path, question, jobs)
         if method == "POST" and path in ("iso8601", "dependency"):
             job = _job(question, scheduled=path == "iso8601", known=jobs)
-            jobs[job["name"]] = {**_COUNTERS, **job}
+            jobs[job["name"]] = {**FRESH, **job}
         elif method == "PUT" and path.startswith("job/success/"):
-            job = _known(jobs, path.removeprefix("job/success/"))
+            job = known_job(jobs, path.removeprefix("job/success/"))
             job.update(successCount=job["successCount"] + 1, lastSuccess=_now())
         elif method == "PUT" and path.startswith("job/"):
-            _known(jobs, path.removeprefix("job/"))
+            known_job(jobs, path.removeprefix("job/"))
         elif method == "DELETE" and path.startswith("job/"):
-            del jobs[_known(jobs, path.removeprefix("job/"))["name"]]
+            del jobs[known_job(jobs, path.removeprefix("job/"))["name"]]
         elif method == "DELETE" and path.startswith("task/kill/"):
-            _known(jobs, path.removeprefix("task/kill/"))
+            known_job(jobs, path.removeprefix("task/kill/"))
         else:
             return Answer(404, {"status": "404", "message": "HTTP 404 Not Found"})
         self._framework.store.write("double-jobs", jobs)
@@ -94,27 +85,11 @@ class ChronosApi:
         if path == "graph/csv":
             return Answer(200, "".join(f"node,{name},fresh,idle\n" for name in jobs), kind="text/plain")
         if path.startswith("job/stat/"):
-            _known(jobs, path.removeprefix("job/stat/"))
+            known_job(jobs, path.removeprefix("job/stat/"))
             return Answer(200, {"histogram": {}, "taskStatHistory": []})
         if path.startswith("job/"):
-            return Answer(200, _known(jobs, path.removeprefix("job/")))
+            return Answer(200, known_job(jobs, path.removeprefix("job/")))
         return Answer(404, {"status": "404", "message": "HTTP 404 Not Found"})
-
-
-_COUNTERS: Job = {
-    "successCount": 0,
-    "errorCount": 0,
-    "lastSuccess": "",
-    "lastError": "",
-    "errorsSinceLastSuccess": 0,
-    "retries": 2,
-    "cpus": 0.1,
-    "mem": 128.0,
-    "disk": 256.0,
-    "shell": True,
-    "disabled": False,
-    "concurrent": False,
-}
 
 
 def _summary(name: str, job: Job) -> Job:
@@ -126,47 +101,12 @@ def _summary(name: str, job: Job) -> Job:
     return {"name": name, "status": "fresh", "state": "idle", **shape}
 
 
-def _known(jobs: Mapping[str, Job], name: str) -> Job:
-    if name not in jobs:  # 400 and not 404: so it is in Chronos
-        raise _BadRequestError(f"Job '{name}' not found")
-    return jobs[name]
-
-
 def _job(question: Question, *, scheduled: bool, known: Mapping[str, Job]) -> Job:
     try:
         job = question.json()
     except ValueError as error:
-        raise _BadRequestError(f"Unexpected character: {error}") from None
-    if not isinstance(job, dict) or not isinstance(job.get("name"), str):
-        raise OSError("java.lang.NullPointerException: a job needs a name")  # 500: so it is in Chronos
-    if not _NAME.fullmatch(job["name"]):
-        raise _BadRequestError(
-            f"requirement failed: the job's name is invalid. Allowed names: '{_NAME.pattern}'"
-        )
-    if job.get("uris") and job.get("fetch"):
-        raise _BadRequestError(f"Tried to add both uri (deprecated) and fetch parameters on {job['name']}")
-    if scheduled:
-        _check_schedule(str(job.get("schedule", "")))
-    else:
-        parents = job.get("parents")
-        if not parents or not all(parent in known for parent in parents):
-            raise _BadRequestError(f"requirement failed: Job parent not found: {parents}")
-    # An unknown operator is dropped without a word: so it is in Chronos.
-    wanted = [c for c in job.get("constraints", []) if isinstance(c, list) and c[1:2] and c[1] in _OPERATORS]
-    return {**job, "constraints": wanted}
-
-
-def _check_schedule(text: str) -> None:
-    found = _SCHEDULE.fullmatch(text)
-    start = found[2] if found else ""
-    try:
-        begins = datetime.fromisoformat(start) if start else datetime.now(UTC)
-    except ValueError:
-        found = None
-    if found is None:
-        raise _BadRequestError(f"Cannot parse schedule '{text}' (wtf bro)")
-    if begins.year < 1970:
-        raise _BadRequestError(f"Scheduled start date '{start}' is before 1970!")
+        raise BadRequestError(f"Unexpected character: {error}") from None
+    return check_job(job, scheduled=scheduled, known=known, now=datetime.now(UTC))
 
 
 def _now() -> str:

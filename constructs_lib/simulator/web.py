@@ -17,7 +17,7 @@ from constructs_lib.simulator.credentials import is_known
 from constructs_lib.simulator.double import RefusedError, server_header
 
 _LARGEST_BODY = 16 * 2**20
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.02
 """How long it takes at most to stop."""
 
 

@@ -1,6 +1,6 @@
 """The simulator: a small cluster in one process, whose tasks live, fail and end, behind the real APIs.
 
-``with SimulatedCluster() as sim:`` opens Marathon's and Mesos' APIs on loopback ports; `sim.advance(seconds)`
+``with SimulatedCluster() as sim:`` opens Marathon's, Chronos' and Mesos' APIs; `sim.advance(seconds)`
 lets time pass. docs/simulator.md says what it does and what it does not prove.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from constructs_lib.simulator.cluster.agents import Agent, from_plan
 from constructs_lib.simulator.cluster.cluster import SimulatedCluster
+from constructs_lib.simulator.cluster.commands import Commands
 from constructs_lib.simulator.cluster.faults import Fault
 from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.timeline import Clock, HandClock, RunningClock
@@ -16,6 +17,7 @@ from constructs_lib.simulator.cluster.world import Task
 __all__ = [
     "Agent",
     "Clock",
+    "Commands",
     "Fault",
     "HandClock",
     "Profile",

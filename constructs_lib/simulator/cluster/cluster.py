@@ -8,6 +8,9 @@ from typing import Any, Self
 
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.simulator.cluster.agents import Agent, default_agents, from_plan, home_region
+from constructs_lib.simulator.cluster.chronos import Chronos
+from constructs_lib.simulator.cluster.chronos_front import ChronosFront
+from constructs_lib.simulator.cluster.commands import Commands
 from constructs_lib.simulator.cluster.control import Control
 from constructs_lib.simulator.cluster.faults import OF_ANSWERS, Fault, Faults
 from constructs_lib.simulator.cluster.instances import Instances
@@ -18,6 +21,7 @@ from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.timeline import Clock, HandClock, Timeline
 from constructs_lib.simulator.cluster.world import Task, World
 from constructs_lib.simulator.cluster.world_faults import WorldFaults
+from constructs_lib.simulator.double import CHRONOS_VERSION
 from constructs_lib.simulator.web import Answer
 
 PROGRAMS = ("mesos", "marathon", "chronos")
@@ -29,6 +33,7 @@ class SimulatedCluster:
     Attributes:
         world: agents and tasks.
         marathon: the scheduler behind Marathon's API.
+        chronos: the one behind Chronos'.
         instances: program → its ports, and which of them leads.
     """
 
@@ -41,6 +46,8 @@ class SimulatedCluster:
         region: str | None = "eu",
         login: str | None = None,
         max_deployments: int = MOST_DEPLOYMENTS,
+        chronos_version: str = "3",
+        commands: Commands | None = None,
         host: str = "127.0.0.1",
         ports: Mapping[str, Sequence[int]] | None = None,
         seed: int = 1,
@@ -54,6 +61,8 @@ class SimulatedCluster:
             region: the masters' own: agents of another one get only what asks for a region.
             login: `user:password` that Marathon and Chronos ask for.
             max_deployments: how many may run at once.
+            chronos_version: 3, whose paths begin with /v1/scheduler/, or 2, without /v1.
+            commands: where and with what jobs' commands are run for real; without it they are not.
             host: the address to listen on.
             ports: program → a port for each instance; without it, free ones.
             seed: what ids and failing tasks are drawn from.
@@ -66,13 +75,16 @@ class SimulatedCluster:
         self.instances: dict[str, Instances] = {}
         self._front = MarathonFront(self.world, lambda: self.instances["marathon"], max_deployments)
         self.marathon: Marathon = self._front.marathon
-        self.world.frameworks.append(self.marathon)
+        self.chronos = Chronos(self.world, commands)
+        self._jobs = ChronosFront(self.chronos, lambda: self.instances["chronos"], chronos_version)
+        self.world.frameworks += [self.marathon, self.chronos]
         self._mesos = MesosApi(self.world, self._frameworks, lambda: self.instances["mesos"].leading)
         self._world_faults = WorldFaults(self)
         control = Control(self).answer
         answers: dict[str, Callable[..., Answer]] = {
             "mesos": lambda q, n: self._mesos.answer(q, self.instances["mesos"].addresses[n]),
             "marathon": self._front.answer,
+            "chronos": self._jobs.answer,
         }
         try:
             for program, answer in answers.items():
@@ -143,6 +155,11 @@ class SimulatedCluster:
         """The first Marathon's URL."""
         return self.urls("marathon")[0]
 
+    @property
+    def chronos_url(self) -> str:
+        """The first Chronos' URL."""
+        return self.urls("chronos")[0]
+
     def now(self) -> float:
         """The simulated time, in seconds since 1970."""
         return self.timeline.now()
@@ -185,14 +202,16 @@ class SimulatedCluster:
             return [task for task in self.world.tasks.values() if owner in (None, task.owner)]
 
     def _frameworks(self) -> list[dict[str, Any]]:
+        names = {"marathon": "marathon", "chronos": f"chronos-{CHRONOS_VERSION}"}
         return [
             {
-                "kind": "marathon",
-                "id": self.marathon.framework_id,
-                "name": "marathon",
-                "hostname": self.instances["marathon"].leading,
-                "url": f"http://{self.instances['marathon'].leading}",
-                "principal": "marathon",
-                "active": not self.marathon.frozen,
+                "kind": one.name,
+                "id": one.framework_id,
+                "name": names[one.name],
+                "hostname": self.instances[one.name].leading,
+                "url": f"http://{self.instances[one.name].leading}",
+                "principal": one.name,
+                "active": not one.frozen,
             }
+            for one in (self.marathon, self.chronos)
         ]

@@ -206,12 +206,14 @@ class Marathon:
             if item.judged == self.world.revision:
                 item.again(now)
                 continue
+            # Whatever is launched now may let more fit on agents that were judged before.
+            judged = self.world.revision
             for agent in agents:
                 self._try(item, app, agent, now)
                 if not item.count:
                     self.queue.pop(item.app, None)
                     break
-            item.judged = self.world.revision
+            item.judged = judged
 
     def _try(self, item: Item, app: AppState, agent: Agent, now: float) -> None:
         while item.count:
