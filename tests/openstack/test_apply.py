@@ -15,6 +15,7 @@ from constructs_lib.access.deployed import Deployed
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError
 from constructs_lib.openstack.rolling import KINDS
+from constructs_lib.openstack.secrets import PROGRAM_PATHS, SECRETS_PATH
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.gate import Machine
 from constructs_lib.roll.nodes import NodeRoll
@@ -100,12 +101,16 @@ def test_every_machine_is_there_with_its_address_and_its_volume(site: Site) -> N
 
 def test_a_node_gets_its_text_its_secrets_and_the_id_of_its_volume(site: Site) -> None:
     text = gzip.decompress(base64.b64decode(site.double.user_data["demo-dc1-master-2"])).decode()
-    (file,) = site.double.files["demo-dc1-master-2"]
-    told = json.loads(base64.b64decode(file["contents"]))
+    files = {
+        file["path"]: base64.b64decode(file["contents"]) for file in site.double.files["demo-dc1-master-2"]
+    }
+    told = json.loads(files[SECRETS_PATH])
 
     assert text.startswith("#cloud-config\n# master master-2")
     assert site.double.named("volumes", "demo-dc1-master-2-data")["id"] in text
-    assert file["path"] == "/var/lib/clustermesos/secrets.json"
+    assert files.keys() == {SECRETS_PATH, *PROGRAM_PATHS}
+    packed = b"".join(files[path] for path in PROGRAM_PATHS)
+    assert gzip.decompress(base64.b64decode(packed)).startswith(b"#!/usr/bin/python3\n")
     assert told == {name: site.secrets[name] for name in told}
     assert {"mesos_operator_password", "zookeeper_super_password"} <= told.keys()
     assert not [name for name, value in site.secrets.items() if value in text]
