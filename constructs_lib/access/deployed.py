@@ -78,6 +78,8 @@ class Deployed(_Read):
     gateway: DeployedGateway | None = None
     login: Login | None = None
     late_values: dict[str, str] = {}
+    quota: dict[str, Any] = {}
+    """What the site takes of a quota, where the platform has one: `constructs_lib.sites.openstack_quota`."""
 
     @property
     def agents(self) -> dict[str, DeployedAgent]:

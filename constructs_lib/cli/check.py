@@ -6,14 +6,18 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from constructs_lib.cli.quota import quota_rows
+from constructs_lib.cli.show import table
 from constructs_lib.contracts.check import unkept
 from constructs_lib.contracts.load import read_contracts
 from constructs_lib.errors import Problem, SpecError, SpecFileError
+from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.plan.plan import plan
+from constructs_lib.sites.openstack_quota import quota
 from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
@@ -25,7 +29,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "check",
         help="report every problem in cluster.yaml and contracts",
         description="Report every problem in the files, and in the contracts beside them, at once, each with "
-        "its line: what is wrong by itself, and what the cluster can't keep. Nothing is changed.",
+        "its line: what is wrong by itself, and what the cluster can't keep. Says what a site on OpenStack "
+        "needs of its project's quota. Nothing is changed.",
         epilog="Exit codes: 0 all files are fine, 2 at least one is not.",
     )
     parser.add_argument(
@@ -58,6 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{each['file']}: ok ({each['summary']})")
         for problem in each["problems"]:
             print(Problem(**problem), file=sys.stderr)
+    for each in checked:
+        for line in _tables(each.get("quota", {})):
+            print(line)
     return code
 
 
@@ -73,12 +81,27 @@ def _check(file: Path, folder: Path | None) -> list[dict[str, Any]]:
     else:
         rows = [_row(file, summary(spec), ())]
         try:
-            problems += unkept(read.contracts, plan(spec)) if found else ()
+            if found or any(site.openstack for site in spec.sites.values()):
+                planned = plan(spec)
+                problems += unkept(read.contracts, planned) if found else ()
+                rows[0] |= _quotas(planned)
         except SpecError as error:
             rows = [_row(file, "", [Problem(file=str(file), line=0, path="", message=str(error))])]
     if problems or found:
         rows.append(_row(folder, _count(found, "contract"), problems))
     return rows
+
+
+def _quotas(planned: ClusterPlan) -> dict[str, Any]:
+    """Site → what it needs of its quota, for those that have one. Nothing of the lock is counted."""
+    needed = {name: quota(site) for name, site in planned.sites.items()}
+    return {"quota": {name: counted for name, counted in needed.items() if counted}}
+
+
+def _tables(quotas: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for site, needed in quotas.items():
+        yield ""
+        yield from table((f"QUOTA {site}", "NEEDED"), quota_rows(needed))
 
 
 def _row(file: Path, words: str, problems: Sequence[Problem]) -> dict[str, Any]:

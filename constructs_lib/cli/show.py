@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from constructs_lib.cli.quota import quota_rows
 from constructs_lib.spec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -125,6 +126,9 @@ def _site_lines(site: Deployed, config: str) -> Iterator[str]:
             ("ENDPOINT", "URL", "WHAT"),
             [(name, url, ENDPOINTS.get(name, "")) for name, url in site.endpoints.items()],
         )
+    if site.quota:
+        yield ""
+        yield from table(("QUOTA", "TAKEN"), quota_rows(site.quota))
     yield ""
     if site.gateway is None:
         yield "There is no gateway: nodes are reached from inside the network only."

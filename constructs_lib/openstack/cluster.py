@@ -16,11 +16,11 @@ from constructs_lib.openstack.gateway import Gateway
 from constructs_lib.openstack.images import machine_image
 from constructs_lib.openstack.masters import Masters
 from constructs_lib.openstack.network import Network
-from constructs_lib.openstack.quota import quota
 from constructs_lib.openstack.secrets import Secrets
 from constructs_lib.openstack.settings import openstack_of
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.sites.last_stack import as_json
+from constructs_lib.sites.openstack_quota import quota
 from constructs_lib.sites.user_data import Late
 from constructs_lib.terraform import Construct, Expr, Output
 
@@ -42,7 +42,7 @@ class MesosCluster(Construct):
         edges         name → address for visitors, where there is an edge
         login         {user, gateway}: `ssh -J user@gateway user@address`
         late_values   name of a late value → its value
-        quota         what the site takes of the project's quota, so that `terraform plan` shows it
+        quota         what the site takes of the project's quota, by the words of `openstack quota show`
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MesosCluster(Construct):
         late: Late | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self._plan = plan
+        self._plan, self._own_network = plan, network is None
         roles = plan.roles
         self.network = network or Network(self, "network", plan=plan)
         self.firewall = Firewall(self, "firewall", plan=plan)
@@ -102,7 +102,7 @@ class MesosCluster(Construct):
             **({"edges": self.edge.addresses} if self.edge else {}),
             **self._way_in(),
             "late_values": late,
-            "quota": quota(plan, rules=self.firewall.rule_count),
+            "quota": quota(plan, own_network=self._own_network),
         }
 
     def _way_in(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from constructs_lib.openstack.settings import availability_zone, openstack_of, v
 from constructs_lib.openstack.sizes import flavor
 from constructs_lib.openstack.tags import metadata, neutron_tags
 from constructs_lib.openstack.user_data import user_data
+from constructs_lib.plan.hosts import ROOT_GIB
 from constructs_lib.plan.model import NodePlan, SitePlan
 from constructs_lib.sites.names import prefix
 from constructs_lib.sites.user_data import Late, compressed
@@ -29,8 +30,6 @@ from constructs_lib.spec.model import ConsulSpec, EdgeSpec, GatewaySpec, Masters
 from constructs_lib.terraform import Expr, Resource, TerraformElement
 from constructs_lib.terraform.naming import place_of
 
-ROOT_GIB = 20
-"""The operating system, Docker's images and logs; data has its own volume."""
 IGNORED = [
     "availability_zone",
     "block_device",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from constructs_lib.cli.main import main
 
 SPEC = Path(__file__).parents[1] / "spec"
 DEMO = SPEC / "good" / "demo.yaml"
+ON_OPENSTACK = SPEC / "good" / "openstack.yaml"
 
 
 def test_a_good_file_is_one_line_and_exit_code_0(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,14 +57,55 @@ def test_existing_masters_are_counted(capsys: pytest.CaptureFixture[str]) -> Non
     assert "(1 site, 3 masters, 1 Consul node, 1 pool)" in capsys.readouterr().out
 
 
-def test_checking_imports_neither_the_engine_nor_other_heavy_libraries() -> None:
+@pytest.mark.parametrize("flavors", [True, False], ids=["named", "sized"])
+def test_a_site_on_openstack_tells_what_it_needs_of_the_quota(
+    flavors: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cluster.yaml"
+    text = ON_OPENSTACK.read_text()
+    file.write_text(
+        text if flavors else re.sub(r"flavor: SCS-(\d)V-(\d+)", r"cpus: \1, memory_gib: \2", text)
+    )
+
+    assert main(["check", str(file)]) == 0
+
+    ok, shown = capsys.readouterr().out.split("\n\n")
+    assert ok == f"{file}: ok (1 site, 3 masters, 3 Consul nodes, 1 pool)"
+    lines = shown.splitlines()
+    assert lines[0].split() == ["QUOTA", "dc1", "NEEDED"]
+    told = dict(re.split(r"  +", line) for line in lines[1:])
+    assert (told["instances"], told["volumes"], told["floating-ips"]) == ("49", "55", "3")
+    assert int(told["secgroup-rules"]) > 100  # neutron's own default
+    if flavors:
+        assert told["cores"] == "6, and those of the flavors below"
+        assert (told["flavor SCS-8V-32"], told["flavor SCS-1V-2"]) == ("40 machines", "1 machine")
+    else:
+        assert told["cores"] == str(3 * 2 + 3 * 2 + 1 + 2 * 2 + 40 * 8)
+        assert told["ram"] == f"{(3 * 8 + 3 * 8 + 2 + 2 * 4 + 40 * 32) * 1024} MiB"
+
+
+def test_a_site_whose_agents_find_no_room_is_told_before_any_synth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(ON_OPENSTACK.read_text().replace("count: 40", "count: 9999"))
+
+    assert main(["check", str(file)]) == 2
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"{file}: sites.dc1.agents.general.count: got 9999, expected at most ")
+
+
+@pytest.mark.parametrize("file", [DEMO, ON_OPENSTACK], ids=["aws", "openstack"])
+def test_checking_imports_neither_the_engine_nor_other_heavy_libraries(file: Path) -> None:
     program = (
         "import sys; from constructs_lib.cli.main import main; code = main(['check', sys.argv[1]]); "
         "heavy = {'cdktf', 'cdktn', 'jsii', 'jinja2', 'boto3', 'jsonschema', 'cryptography', 'requests'}; "
         "print(sorted(heavy & set(sys.modules))); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(DEMO)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, str(file)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
@@ -78,7 +121,9 @@ def test_contracts_beside_the_file_are_checked_in_the_same_run(
     (tmp_path / "cluster.yaml").write_bytes(HYBRID.read_bytes())
     shutil.copytree(EXAMPLES, tmp_path / "contracts")
     assert main(["check", str(tmp_path / "cluster.yaml")]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+    checked, quota = capsys.readouterr().out.split("\n\n")
+    assert quota.startswith("QUOTA home ")
+    assert checked.splitlines() == [
         f"{tmp_path}/cluster.yaml: ok (2 sites, 3 masters, 2 Consul nodes, 3 pools)",
         f"{tmp_path}/contracts: ok (5 contracts)",
     ]
@@ -111,3 +156,9 @@ def test_json_holds_every_problem_by_file(capsys: pytest.CaptureFixture[str]) ->
     cluster, contracts = document["checked"]
     assert (document["ok"], cluster["ok"], contracts["ok"], shown.err) == (False, True, False, "")
     assert {"file", "line", "path", "message"} == contracts["problems"][0].keys()
+
+
+def test_json_holds_what_is_needed_of_the_quota_by_site(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(ON_OPENSTACK), "--json"]) == 0
+    (checked,) = json.loads(capsys.readouterr().out)["checked"]
+    assert checked["quota"]["dc1"]["flavors"]["SCS-8V-32"] == 40

@@ -58,6 +58,15 @@ edge_http  http://demo.example:80  applications, by nginx
 Gateway: 192.0.2.7
 Log in:  ssh -F .clustermesos/ssh_config master-1.eu
 """
+QUOTA = """
+QUOTA           TAKEN
+instances       9
+cores           6, and those of the flavors below
+ram             24576 MiB, and those of the flavors below
+ports           11
+flavor m1.huge  2 machines
+
+Gateway:"""
 
 
 @pytest.fixture
@@ -105,6 +114,17 @@ def test_the_login_line_has_its_files_and_the_outputs_are_saved(folder: Path) ->
     assert json.loads(saved.read_text())["gateway"]["public_address"] == "192.0.2.7"
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
+
+
+def test_what_a_site_takes_of_its_quota_is_shown_where_it_has_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quota = {"instances": 9, "cores": 6, "ram": 24576, "flavors": {"m1.huge": 2}, "ports": 11}
+    answer(folder, monkeypatch, {"cluster": {"value": OUTPUT | {"quota": quota}}})
+
+    assert main(["show"]) == 0
+
+    assert QUOTA in capsys.readouterr().out
 
 
 def test_json_is_the_outputs_by_site(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

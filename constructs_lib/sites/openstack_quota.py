@@ -1,4 +1,4 @@
-"""What a site takes of the project's quota; OpenStack tells of a lack only in the middle of a deploy.
+"""What a site takes of an OpenStack project's quota, whose lack shows only in the middle of a deploy.
 
 Neutron's own defaults, 100 rules of security groups in a project, are too few for a whole site.
 """
@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from constructs_lib.components.model import Role
-from constructs_lib.openstack.machines import ROOT_GIB
+from constructs_lib.plan.hosts import Sized, root_gib
 from constructs_lib.plan.model import SitePlan
-from constructs_lib.spec.model import ConsulSpec, EdgeSpec, GatewaySpec, MastersSpec, PoolSpec
+from constructs_lib.sites.neutron_rules import rule_count
+from constructs_lib.spec.model import ConsulSpec, MastersSpec
 
-Sized = MastersSpec | ConsulSpec | GatewaySpec | EdgeSpec | PoolSpec
 
+def quota(plan: SitePlan, *, own_network: bool = True) -> dict[str, Any]:
+    """Everything of the site at once, by the words of `openstack quota show`; empty where there is none.
 
-def quota(plan: SitePlan, *, rules: int) -> dict[str, object]:
-    """Everything of the site at once, by the words of `openstack quota show`; `rules` are those made.
-
-    `cores` and `ram` (MiB) count machines whose size cluster.yaml gives; others are in `flavors`, by name.
+    `cores` and `ram` (MiB) count machines whose size cluster.yaml gives; others are in `flavors`, by name and
+    number. Without `own_network` the site stands in a network that something else made.
     """
+    if plan.openstack is None:
+        return {}
     machines = [(sized, count) for sized, count in _machines(plan) if count]
     sized = [(spec, count) for spec, count in machines if not spec.flavor]
     flavors: Counter[str] = Counter()
@@ -35,16 +38,14 @@ def quota(plan: SitePlan, *, rules: int) -> dict[str, object]:
         "ram": sum(spec.memory_gib * 1024 * count for spec, count in sized),
         **({"flavors": dict(sorted(flavors.items()))} if flavors else {}),
         "volumes": instances + sum(count for _, count in kept),
-        "gigabytes": sum(_root(spec) * count for spec, count in machines)
+        "gigabytes": sum(root_gib(spec) * count for spec, count in machines)
         + sum(spec.disk_gib * count for spec, count in kept),
-        "networks": 1,
-        "subnets": 1,
-        "routers": 1,
-        # The router's own and DHCP's.
-        "ports": instances + 2,
+        **({"networks": 1, "subnets": 1, "routers": 1} if own_network else {}),
+        # With a network of the site's own the router's and DHCP's.
+        "ports": instances + (2 if own_network else 0),
         "floating-ips": 1 + (plan.edge_spec.count if plan.edge_spec and plan.edge_spec.public else 0),
         "secgroups": len(plan.roles),
-        "secgroup-rules": rules,
+        "secgroup-rules": rule_count(plan, plan.roles),
         "server-groups": len({Role.MASTER, Role.CONSUL} & set(plan.roles)),
     }
 
@@ -61,7 +62,3 @@ def _machines(plan: SitePlan) -> Iterator[tuple[Sized, int]]:
             yield spec, len(plan.nodes_of(role))
     for pool in plan.pools:
         yield pool.spec, pool.max
-
-
-def _root(spec: Sized) -> int:
-    return spec.disk_gib if isinstance(spec, PoolSpec) else ROOT_GIB
