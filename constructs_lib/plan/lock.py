@@ -3,7 +3,8 @@
 {"version": 1, "cluster": "demo",
  "sites": {"eu": {"platform": "aws", "region": "eu-west-3", "network": "10.20.0.0/16", "ranges": {},
                   "zones": ["a", "b", "c"], "masters": 3, "consul": 1, "placed": {"master-1": "a", …},
-                  "pools": {"general": 0, "batch": 1}, "spread": {}, "hosts": {}, "images": {}}},
+                  "pools": {"general": 0, "batch": 1}, "spread": {}, "hosts": {}, "images": {},
+                  "disks": {"masters": 50, "consul": 50}}},
  "secrets": ["zookeeper_super_password", …]}
 """
 
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import LockError
+from constructs_lib.plan.lock_disks import data_disks, shrunk_disks
 from constructs_lib.spec.hypervisor_uri import host_of
 from constructs_lib.spec.model import ClusterSpec, SiteSpec
 
@@ -59,6 +61,8 @@ class SiteLock(_Part):
     """Checksum → source of each image that disks were made from, where they stand on it for as long as they
     live. Delete a line once no disk does.
     """
+    disks: dict[str, int] = {}
+    """masters, consul → GiB of each of their data volumes, which never become smaller."""
 
 
 class Lock(_Part):
@@ -150,6 +154,8 @@ def additions(old: Lock | None, new: Lock) -> list[str]:
             lines.append(f"region {name}/{site.region}")
         known = before.pools if before else {}
         images = before.images if before else {}
+        disks = before.disks if before else site.disks
+        lines += [f"disk {name}/{owner}" for owner, gib in site.disks.items() if disks.get(owner) != gib]
         lines += [f"image {name}/{digest}" for digest in site.images if digest not in images]
         lines += [f"pool {name}/{pool}" for pool in site.pools if pool not in known]
         if before:
@@ -221,6 +227,7 @@ def _site_misfits(path: str, site: SiteSpec, lock: SiteLock, *, home: bool) -> I
                 f"{path}.ranges.{zone}: locked {_cut(lock.ranges.get(zone))}, cluster.yaml says "
                 f"{_cut(ranges.get(zone))}; nodes can't change their addresses: put the locked ones back"
             )
+    yield from shrunk_disks(path, data_disks(site, home=home), lock.disks)
     yield from _node_misfits(path, site, lock, home=home)
 
 
@@ -315,6 +322,7 @@ def _complete_site(site: SiteSpec, lock: SiteLock | None, *, home: bool) -> Site
         spread=_spread(site, lock.spread if lock else {}, zones),
         hosts=_hosts(site),
         images={**(lock.images if lock else {}), **_image(site)},
+        disks={**(lock.disks if lock else {}), **data_disks(site, home=home)},
     )
 
 

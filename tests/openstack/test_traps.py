@@ -7,10 +7,13 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from constructs_lib.errors import RenderError
+from constructs_lib.errors import LockError, RenderError
 from constructs_lib.openstack import user_data
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import from_dict
 from constructs_lib.terraform.schema import bodies
-from tests.openstack.clusters import CASES, Json, cluster_stack, resources, site_plan
+from tests.hybrid.clusters import synthesized
+from tests.openstack.clusters import CASES, Json, cluster_stack, resources, settings, site_plan
 from tests.openstack.test_machines import MACHINE, PORT, VOLUME, of_kind
 
 RULE = "openstack_networking_secgroup_rule_v2."
@@ -20,6 +23,7 @@ GONE = (
     "openstack_compute_secgroup_v2",
     "openstack_blockstorage_volume_v2",
     "openstack_networking_router_routes_v2",
+    "openstack_networking_floatingip_associate_v2",
 )
 
 
@@ -211,3 +215,50 @@ def test_every_attribute_is_one_of_the_real_plugins(stack: Json) -> None:
 def test_a_password_in_a_generated_file(stack: Json) -> None:
     (provider,) = stack["provider"]["openstack"]
     assert provider.keys() <= {"cloud", "region"}
+
+
+def test_a_data_volume_that_cinder_can_not_shrink() -> None:
+    """Planned in place, refused in the middle of the apply; so the lock refuses it before."""
+    before = plan(from_dict(settings("private")))
+    smaller = settings("private")
+    smaller["sites"]["dc1"]["masters"]["disk_gib"] = 30
+
+    with pytest.raises(LockError, match=r"sites\.dc1\.masters\.disk_gib: locked 50, cluster\.yaml says 30"):
+        plan(from_dict(smaller), before.lock)
+
+
+def test_a_rule_for_a_group_and_a_range_at_once(stack: Json) -> None:
+    for body in of_kind(stack, RULE).values():
+        assert ("remote_group_id" in body) != ("remote_ip_prefix" in body)
+
+
+def test_a_rule_with_ports_and_no_protocol(stack: Json) -> None:
+    for body in of_kind(stack, RULE).values():
+        assert body["protocol"] and "port_range_min" in body and "port_range_max" in body
+
+
+def test_machines_by_number_of_which_a_smaller_count_takes_others(stack: Json) -> None:
+    for kind in (MACHINE, PORT, VOLUME, RULE):
+        for name, body in of_kind(stack, kind).items():
+            assert "for_each" in body and "count" not in body, name
+
+
+def test_a_route_before_the_routers_interface() -> None:
+    _, stacks = synthesized("hybrid")
+
+    routes = of_kind(stacks["dc1"], "openstack_networking_router_route_v2.")
+
+    for body in routes.values():
+        assert [each.split(".")[0] for each in body["depends_on"]] == [
+            "openstack_networking_router_interface_v2"
+        ]
+    assert routes
+
+
+def test_a_networks_range_in_other_words_than_neutrons_among_the_gateways_pairs() -> None:
+    _, stacks = synthesized("hybrid")
+
+    (gateway,) = (b for b in of_kind(stacks["dc1"], PORT).values() if "allowed_address_pairs" in b)
+
+    for pair in gateway["allowed_address_pairs"]:
+        assert str(IPv4Network(pair["ip_address"])) == pair["ip_address"]

@@ -46,6 +46,7 @@ def test_a_first_lock_holds_only_what_cannot_be_recomputed() -> None:
                 "spread": {},
                 "hosts": {},
                 "images": {},
+                "disks": {"masters": 50, "consul": 50},
             }
         },
         "secrets": [],
@@ -112,6 +113,11 @@ def test_new_zones_join_behind_and_move_no_placed_node() -> None:
             {"ranges": RANGES},
             "sites.eu.ranges.a: locked the network's own cut, cluster.yaml says 10.20.48.0/20 10.20.0.0/20",
         ),
+        (
+            {"masters": {"count": 3, "disk_gib": 40}},
+            "sites.eu.masters.disk_gib: locked 50, cluster.yaml says 40; a volume can't become smaller",
+        ),
+        ({"consul": {"disk_gib": 49}}, "sites.eu.consul.disk_gib: locked 50, cluster.yaml says 49"),
         ({"zones": 2}, "sites.eu.zones: locked ['a', 'b', 'c'], cluster.yaml says ['a', 'b']"),
         ({"consul": {"count": 3}}, "sites.eu.consul.count: locked 1, cluster.yaml says 3"),
         ({"name": "other"}, "cluster: locked 'demo', cluster.yaml says 'other'"),
@@ -183,6 +189,29 @@ def test_a_node_that_is_locked_into_an_unknown_zone_is_refused() -> None:
     site = lock.sites["eu"].model_copy(update={"placed": placed})
     with pytest.raises(LockError, match=r"sites\.eu\.placed\.master-1: got 'z', expected one of the locked"):
         complete(cluster(), lock.model_copy(update={"sites": {"eu": site}}))
+
+
+def test_a_data_volume_grows_and_stays_as_large() -> None:
+    lock = complete(cluster(), None)
+    grown = complete(cluster(masters={"count": 3, "disk_gib": 80}), lock)
+    assert grown.sites["eu"].disks == {"masters": 80, "consul": 50}
+    assert additions(lock, grown) == ["disk eu/masters"]
+    with pytest.raises(
+        LockError, match=r"masters\.disk_gib: locked 80, .*put 80 back\. .*eu\.disks\.masters"
+    ):
+        complete(cluster(), grown)
+
+
+def test_an_older_lock_without_sizes_gets_them_and_says_so() -> None:
+    lock = complete(cluster(), None)
+    old = lock.model_copy(update={"sites": {"eu": lock.sites["eu"].model_copy(update={"disks": {}})}})
+    assert complete(cluster(), old) == lock
+    assert additions(old, lock) == ["disk eu/masters", "disk eu/consul"]
+
+
+def test_a_smaller_disk_of_agents_is_for_those_that_are_made_from_then_on() -> None:
+    lock = complete(cluster(agents={"general": {"count": 3, "disk_gib": 100}}), None)
+    assert complete(cluster(agents={"general": {"count": 3, "disk_gib": 50}}), lock) == lock
 
 
 def test_one_master_cannot_become_three_in_place() -> None:
