@@ -18,6 +18,8 @@ from constructs_lib.simulator.cluster.marathon import MOST_DEPLOYMENTS, Marathon
 from constructs_lib.simulator.cluster.marathon_front import MarathonFront
 from constructs_lib.simulator.cluster.mesos_api import MesosApi
 from constructs_lib.simulator.cluster.profiles import Profile
+from constructs_lib.simulator.cluster.registering import Registering
+from constructs_lib.simulator.cluster.serving import TaskServers, on_loopback
 from constructs_lib.simulator.cluster.timeline import Clock, HandClock, Timeline
 from constructs_lib.simulator.cluster.world import Task, World
 from constructs_lib.simulator.cluster.world_faults import WorldFaults
@@ -48,6 +50,9 @@ class SimulatedCluster:
         max_deployments: int = MOST_DEPLOYMENTS,
         chronos_version: str = "3",
         commands: Commands | None = None,
+        serve: bool = False,
+        consul: str | Mapping[str, str] | None = None,
+        consul_token: str | None = None,
         host: str = "127.0.0.1",
         ports: Mapping[str, Sequence[int]] | None = None,
         seed: int = 1,
@@ -63,14 +68,24 @@ class SimulatedCluster:
             max_deployments: how many may run at once.
             chronos_version: 3, whose paths begin with /v1/scheduler/, or 2, without /v1.
             commands: where and with what jobs' commands are run for real; without it they are not.
+            serve: whether tasks are real HTTP servers; agents then have addresses of 127.0.0.0/8 as names.
+            consul: the URL of a real Consul agent, or region → URL, where tasks are registered; implies
+                `serve`.
+            consul_token: what may register services there.
             host: the address to listen on.
             ports: program → a port for each instance; without it, free ones.
             seed: what ids and failing tasks are drawn from.
         """
         self.timeline = Timeline(clock or HandClock())
-        self.world = World(
-            self.timeline, default_agents() if agents is None else agents, region=region, seed=seed
-        )
+        there = default_agents() if agents is None else list(agents)
+        if serve or consul:
+            on_loopback(there)
+        self.world = World(self.timeline, there, region=region, seed=seed)
+        self._servers = TaskServers(self.world) if serve or consul else None
+        self._registering = Registering(self.world, consul, consul_token) if consul else None
+        for watcher in (self._servers, self._registering):
+            if watcher is not None:
+                self.world.watchers.append(watcher.watch)
         self.faults = Faults()
         self.instances: dict[str, Instances] = {}
         self._front = MarathonFront(self.world, lambda: self.instances["marathon"], max_deployments)
@@ -119,6 +134,8 @@ class SimulatedCluster:
 
     def start(self) -> None:
         """Open the ports, and let time run where the clock does."""
+        if self._registering is not None:
+            self._registering.start()
         self.timeline.start()
         for one in self.instances.values():
             one.start()
@@ -127,6 +144,10 @@ class SimulatedCluster:
         """Close the ports; all tasks are gone."""
         self._close()
         self.timeline.stop()
+        if self._servers is not None:
+            self._servers.stop()
+        if self._registering is not None:
+            self._registering.stop()
 
     def _close(self) -> None:
         for one in self.instances.values():

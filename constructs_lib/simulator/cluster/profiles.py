@@ -25,12 +25,17 @@ class Profile:
     exit_code: int = 1
     stop_seconds: float = 0.2
     """From SIGTERM until it ends; where this is longer than its grace period it is ended by SIGKILL."""
+    listens_seconds: float = 0.0
+    """From SIGTERM until it takes no more connections, where tasks are real servers."""
+    error_rate: float = 0.0
+    """The share of requests, 0 to 1, that a real server answers with 500."""
     runs_seconds: float = 2.0
     """How long the task of a job runs; an app's task never ends by itself."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.fail_rate <= 1:
-            raise ValueError(f"fail_rate: got {self.fail_rate}, expected 0 to 1")
+        for name in ("fail_rate", "error_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: got {getattr(self, name)}, expected 0 to 1")
 
 
 class Profiles:
