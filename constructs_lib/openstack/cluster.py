@@ -35,6 +35,7 @@ class MesosCluster(Construct):
     JSON object, read by `clustermesos` and by later stages:
 
         cluster, site, platform ("openstack"), region, network (CIDR), network_id, subnet_id
+        network_mtu   of the largest packet in bytes; containers may have been told less
         nodes         name → {role, zone, address, instance_id}; agents are not listed, see pools
         pools         name → {min, max, agents: name → {id, address}}
         gateway       {name, address, public_address}
@@ -94,6 +95,7 @@ class MesosCluster(Construct):
             "network": str(plan.network),
             "network_id": self.network.network_id,
             "subnet_id": self.network.subnet_id,
+            "network_mtu": self.network.mtu,
             "nodes": {name: node for machines in groups for name, node in machines.outputs().items()},
             "pools": {name: pool.outputs() for name, pool in self.pools.items()},
             "endpoints": {f"edge_{name}": url for name, url in self.edge.endpoints.items()}

@@ -36,6 +36,8 @@ class Network(Construct):
     road: tuple[TerraformElement, ...]
     router_id: str | None
     """The router's id, as an expression; None where it is not known."""
+    mtu: str
+    """Neutron's own number for the network, as an expression."""
 
     def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
         super().__init__(scope, id)
@@ -46,10 +48,11 @@ class Network(Construct):
             "openstack_networking_network_v2",
             name=prefix(plan),
             admin_state_up=True,
-            # The nodes and their containers are told the same number.
-            mtu=plan.mtu,
+            mtu=plan.mtu if plan.mtu_given else None,
             tags=neutron_tags(plan),
+            lifecycle={"postcondition": [_wide_enough(plan)]},
         )
+        self.mtu = network.ref("mtu")
         self.network_id = network.ref("id")
         self.subnet_id = self._subnet(plan).ref("id")
         self.road = self._router(plan)
@@ -65,7 +68,7 @@ class Network(Construct):
         range: IPv4Network,
         router_id: str | None = None,
     ) -> Network:
-        """A network that something else made: ids *and* range are given, nothing is looked up.
+        """A network that something else made: ids *and* range are given, its MTU alone is looked up.
 
         `router_id` is needed where the cluster has other sites: that router gets the routes to them.
         SpecError when it is missing, or the site's network does not lie inside the subnet's `range`. Its DHCP
@@ -132,7 +135,7 @@ class Network(Construct):
 
 
 class _ExistingNetwork(Network):
-    """Holds the ids; makes no resource."""
+    """Holds the ids; makes no resource, and asks for the network's MTU."""
 
     def __init__(
         self,
@@ -164,3 +167,22 @@ class _ExistingNetwork(Network):
         self.network_id = network_id
         self.subnet_id = subnet_id
         self.road = ()
+        found = DataSource(
+            self,
+            "network",
+            "openstack_networking_network_v2",
+            network_id=network_id,
+            lifecycle={"postcondition": [_wide_enough(plan)]},
+        )
+        self.mtu = found.ref("mtu")
+
+
+def _wide_enough(plan: SitePlan) -> dict[str, str]:
+    """Nodes get their text before anything is made, and containers have to know what passes: a bound that the
+    network is held to, before any machine is made.
+    """
+    return {
+        "condition": f"${{self.mtu >= {plan.mtu}}}",
+        "error_message": "The network takes packets of ${self.mtu} bytes at most, and containers would send "
+        f"{plan.mtu}: set sites.{plan.name}.mtu to ${{self.mtu}} in cluster.yaml and synthesize again.",
+    }

@@ -250,6 +250,9 @@ class SitePlan:
     """
     network: IPv4Network
     mtu: int
+    """Of the largest packet in bytes that nodes may count on."""
+    mtu_given: bool
+    """Whether cluster.yaml says it; else a platform with networks of its own keeps theirs, if not smaller."""
     protect_data: bool
     zones: tuple[ZonePlan, ...]
     nodes: tuple[NodePlan, ...]

@@ -160,6 +160,7 @@ def _site(
         images=lock.images,
         network=site.network,
         mtu=site.mtu or site.facts.mtu,
+        mtu_given=site.mtu is not None,
         protect_data=site.protect_data,
         zones=zones,
         nodes=nodes,

@@ -225,7 +225,7 @@ class SiteSpec(Group):
     """Where applications' visitors come in; without it there is no edge."""
     mtu: f.Mtu | None = None
     """The largest packet in bytes on the site's network and in its containers; the default is 1500 on AWS
-    and libvirt, 1400 on OpenStack.
+    and libvirt. On OpenStack it is 1400 in containers, and the network keeps neutron's own.
     """
     protect_data: f.Switch = True
     """False lets `cdktf destroy` delete data volumes and backups."""

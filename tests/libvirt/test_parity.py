@@ -16,7 +16,7 @@ from tests.libvirt.clusters import CASES, cluster_stack, plan_of, settings
 from tests.openstack.clusters import cluster_stack as openstack_stack
 from tests.openstack.test_parity import PLATFORMS_OWN
 
-PLATFORMS_NAMES = {"vpc_id", "backup_bucket", "region", "quota", "network_id", "subnet_id"}
+PLATFORMS_NAMES = {"vpc_id", "backup_bucket", "region", "quota", "network_mtu", "network_id", "subnet_id"}
 """What only another platform's output has; `edges` lacks where a load balancer is the one way in."""
 STACKS = {"aws": aws_stack, "openstack": openstack_stack}
 OTHERS: dict[str, dict[str, Any]] = {

@@ -24,8 +24,9 @@ COLLECTIONS = {
     "floatingips": "floatingip",
 }
 EXTERNAL = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+_OWN: Json = {"tags": [], "project_id": "p", "tenant_id": "p"}
 _DEFAULTS: dict[str, Json] = {
-    "networks": {"status": "ACTIVE", "router:external": False, "mtu": 1450, "shared": False, "subnets": []},
+    "networks": {"status": "ACTIVE", "router:external": False, "shared": False, "subnets": []},
     "subnets": {"dns_nameservers": [], "host_routes": [], "service_types": []},
     "routers": {"status": "ACTIVE", "distributed": False, "routes": []},
     "ports": {"status": "ACTIVE", "device_id": "", "device_owner": "", "allowed_address_pairs": []},
@@ -41,15 +42,15 @@ class OpenstackDouble:
     def __init__(self) -> None:
         self.kept: dict[str, dict[str, Json]] = {kind: {} for kind in (*COLLECTIONS, "servers", "volumes")}
         self.kept["os-server-groups"] = {}
+        self.mtu = 1450
+        """Of a network that says none."""
         self.kept["networks"][EXTERNAL] = {
+            **_OWN,
             **_DEFAULTS["networks"],
             "id": EXTERNAL,
             "name": "public",
             "router:external": True,
             "admin_state_up": True,
-            "tags": [],
-            "project_id": "p",
-            "tenant_id": "p",
         }
         self.asked: list[str] = []
         self.user_data: dict[str, str] = {}
@@ -69,6 +70,11 @@ class OpenstackDouble:
             "OS_PROJECT_DOMAIN_NAME": "Default",
             "OS_REGION_NAME": "RegionOne",
         }
+
+    def add_network(self, name: str) -> str:
+        """The id of a network that was there before."""
+        _, made = self._made("networks", "network", {"name": name, "admin_state_up": True})
+        return str(made["network"]["id"])
 
     def named(self, kind: str, name: str) -> Json:
         """The one of a kind that has the name."""
@@ -171,8 +177,8 @@ class OpenstackDouble:
         return 200, {word: one}
 
     def _made(self, kind: str, word: str, given: Json) -> Answer:
-        own = {"id": str(uuid.uuid4()), "tags": [], "project_id": "p", "tenant_id": "p", "description": ""}
-        made: Json = {**own, **json.loads(json.dumps(_DEFAULTS[kind])), **given}
+        own = {"id": str(uuid.uuid4()), "description": ""} | ({"mtu": self.mtu} if kind == "networks" else {})
+        made: Json = {**json.loads(json.dumps(_OWN | _DEFAULTS[kind])), **own, **given}
         refused = self._refused(kind, made)
         if refused:
             return 409, _neutron_error(refused)

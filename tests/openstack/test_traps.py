@@ -170,14 +170,6 @@ def test_a_floating_address_before_the_routers_interface(stack: Json) -> None:
         ]
 
 
-def test_an_mtu_that_nodes_and_network_do_not_agree_on() -> None:
-    site = site_plan("whole")
-
-    (network,) = of_kind(cluster_stack(site), "openstack_networking_network_v2.").values()
-
-    assert network["mtu"] == site.mtu == 1442
-
-
 def test_fixed_addresses_that_dhcp_gives_away(stack: Json) -> None:
     (subnet,) = of_kind(stack, "openstack_networking_subnet_v2.").values()
     for pool in subnet["allocation_pool"]:
