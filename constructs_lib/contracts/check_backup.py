@@ -56,6 +56,19 @@ def _password(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
             )
 
 
+def _home(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
+    """Mesos offers agents of other regions to frameworks alone that say they can use them: Chronos can't."""
+    allowed = eligible(contract, plan)
+    away = sorted({spot.site.name for spot in allowed if spot.site.name != spot.site.home})
+    if contract.ops.backup and away:
+        home = allowed[0].site.home
+        yield Finding(
+            ("ops", "backup"),
+            f"can't be made at the site {away[0]}: Chronos gets agents of the home site {home} alone; "
+            f"expected `sites: [{home}]`",
+        )
+
+
 def _chronos(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
     if contract.ops.backup and not plan.sites[next(iter(plan.sites))].has(CHRONOS):
         yield Finding(
@@ -64,4 +77,4 @@ def _chronos(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
         )
 
 
-CHECKS = (_target, _password, _chronos)
+CHECKS = (_target, _password, _home, _chronos)

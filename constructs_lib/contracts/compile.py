@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from constructs_lib.contracts.chronos_jobs import jobs
 from constructs_lib.contracts.compiled import (
     CanaryCheck,
     Compiled,
@@ -19,6 +20,7 @@ from constructs_lib.contracts.marathon_app import app_version
 from constructs_lib.contracts.model import AppContract
 from constructs_lib.contracts.ops import CanarySpec, DeploySpec, InstancesSpec
 from constructs_lib.contracts.order import started_first
+from constructs_lib.contracts.prometheus_rules import rules, targets
 from constructs_lib.plan.model import ClusterPlan
 
 
@@ -49,7 +51,10 @@ def compile_contract(contract: AppContract, plan: ClusterPlan) -> CompiledContra
         depends_on=contract.dev.depends_on,
         route=_route(contract),
         service=_service(contract),
+        jobs=jobs(contract, plan),
         settings=_settings(contract, app.version),
+        rules=rules(contract),
+        targets=targets(contract),
     )
 
 

@@ -1,0 +1,208 @@
+"""A contract's alert rules, and where Prometheus reads its metrics.
+
+Every rule stands on a metric that something of the platform tells: `up` of the contract's own targets,
+`edge_requests_total` of the edges, and what the backup jobs leave for the agents' node exporter
+(`clustermesos_backup_…`, `clustermesos_restore_…`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, TypedDict
+
+from constructs_lib.contracts.marathon_app import service_name
+from constructs_lib.contracts.model import AppContract
+from constructs_lib.contracts.ops import AlertsSpec, BackupSpec
+from constructs_lib.contracts.schedule import interval
+
+Rule = dict[str, Any]
+
+
+class Texts(TypedDict):
+    """What two rules about one thing say."""
+
+    summary: str
+    description: str
+    severity: str | None
+
+
+_PRUNED, _CHECKED = timedelta(days=3), timedelta(days=15)
+
+
+def targets(contract: AppContract) -> tuple[dict[str, Any], ...]:
+    """Where the metrics are, in the form of `file_sd_configs`, by the name of the service."""
+    metrics = contract.dev.metrics
+    if metrics is None:
+        return ()
+    port = metrics.port or contract.dev.main_port or ""
+    labels = {"contract": contract.name, "owner": contract.owner, "__metrics_path__": metrics.path}
+    return ({"targets": [f"{service_name(contract, port)}.service.consul"], "labels": labels},)
+
+
+def rules(contract: AppContract) -> tuple[dict[str, Any], ...]:
+    """The groups of a rule file; empty where nothing is promised."""
+    found = [*_of_app(contract), *_of_backup(contract)]
+    return ({"name": contract.name, "rules": found},) if found else ()
+
+
+def _of_app(contract: AppContract) -> Iterator[Rule]:
+    alerts = contract.ops.alerts
+    if alerts is None:
+        return
+    if contract.dev.metrics:
+        yield _down(contract, alerts)
+        yield _restarts(contract, alerts)
+    if contract.ops.route:
+        yield _errors(contract, alerts)
+
+
+def _down(contract: AppContract, alerts: AlertsSpec) -> Rule:
+    least = -(-contract.ops.instances.min * alerts.min_percent // 100)
+    up = f'sum(up{{contract="{contract.name}"}})'
+    return _rule(
+        contract,
+        "AppDown",
+        f"({up} or vector(0)) < {max(1, least)}",
+        wait=timedelta(seconds=alerts.down_seconds),
+        summary=f"{contract.name}: {{{{ $value }}}} of {contract.ops.instances.min} instances answer",
+        description=f"Fewer than {alerts.min_percent} % answer. Next: clustermesos explain {contract.name}",
+    )
+
+
+def _restarts(contract: AppContract, alerts: AlertsSpec) -> Rule:
+    """A restarted instance is another one: those seen within the hour, less those that are there.
+
+    A deployment replaces every instance once, which is no restart.
+    """
+    mine = f'up{{contract="{contract.name}"}}'
+    allowed = alerts.restarts_per_hour + contract.ops.instances.max
+    return _rule(
+        contract,
+        "AppRestarts",
+        f"count(count_over_time({mine}[1h])) - count({mine}) > {allowed}",
+        severity="ticket",
+        summary=f"{contract.name}: {{{{ $value }}}} instances were replaced within an hour",
+        description=f"A crash, or the restart check. Next: clustermesos explain {contract.name}",
+    )
+
+
+def _errors(contract: AppContract, alerts: AlertsSpec) -> Rule:
+    all_of = f'edge_requests_total{{route="{contract.name}"}}'
+    bad = f'edge_requests_total{{route="{contract.name}",status=~"5.."}}'
+    return _rule(
+        contract,
+        "RouteErrors",
+        f"sum(rate({bad}[5m])) / sum(rate({all_of}[5m])) > {alerts.error_percent / 100:g}",
+        wait=timedelta(minutes=2),
+        summary=f"{contract.name}: {{{{ $value | humanizePercentage }}}} of the edge's answers are 5xx",
+        description=f"More than {alerts.error_percent} %. Next: clustermesos explain {contract.name}",
+    )
+
+
+def _of_backup(contract: AppContract) -> Iterator[Rule]:
+    backup = contract.ops.backup
+    if backup is None:
+        return
+    every, tested = interval(backup.schedule), interval(backup.restore_test)
+    # A run may take a quarter of its interval, and half an hour more.
+    late = every + every / 4 + timedelta(minutes=30)
+    yield from _overdue(
+        contract, backup, "BackupOverdue", "backup_success", late, f"no backup for {_words(late)}"
+    )
+    yield from _overdue(
+        contract,
+        backup,
+        "RestoreUnproved",
+        "restore_verified",
+        2 * tested,
+        f"no verified restore for {_words(2 * tested)}",
+    )
+    for alert, metric, after, what in (
+        ("PruneOverdue", "prune_success", _PRUNED, "old snapshots stay"),
+        ("RepositoryUnchecked", "check_success", _CHECKED, "the repository is unchecked or bad"),
+    ):
+        yield from _overdue(contract, backup, alert, metric, after, what, severity="ticket")
+    series = _series(contract, backup)
+    yield _rule(
+        contract,
+        "BackupEmpty",
+        f"clustermesos_backup_files{series} == 0",
+        summary=f"{contract.name}: the last backup of {backup.volume} found no file",
+        description="An empty volume is no backup: is it mounted, and at the right place?",
+    )
+    yield _rule(
+        contract,
+        "BackupShrank",
+        f"clustermesos_backup_bytes{series} < 0.5 * max_over_time(clustermesos_backup_bytes{series}"
+        f"[{_duration(3 * every)}])",
+        severity="ticket",
+        summary=f"{contract.name}: the last backup of {backup.volume} is less than half of one before",
+        description="Was so much deleted? What is missing is still in the older snapshots.",
+    )
+
+
+def _overdue(
+    contract: AppContract,
+    backup: BackupSpec,
+    alert: str,
+    metric: str,
+    after: timedelta,
+    what: str,
+    *,
+    severity: str | None = None,
+) -> Iterator[Rule]:
+    """Too old, by the oldest where several nodes tell it; or never told at all."""
+    name = f"clustermesos_{metric}_timestamp_seconds"
+    series = _series(contract, backup)
+    newest = f"max by (saved_host) ({name}{series})"
+    seconds = int(after.total_seconds())
+    summary = f"{contract.name}: {what} (volume {backup.volume})"
+    description = f"Next: clustermesos backups {contract.name}"
+    late = f"time() - min({newest}) > {seconds}"
+    said: Texts = {"summary": summary, "description": description, "severity": severity}
+    yield _rule(contract, alert, late, **said)
+    # `absent` knows nothing of when it began: what is new gets as long as what is late.
+    absent = f"absent({name}{series})"
+    yield _rule(contract, f"{alert}Never", absent, wait=after, **said)
+
+
+def _series(contract: AppContract, backup: BackupSpec) -> str:
+    return f'{{contract="{contract.name}",volume="{backup.volume}"}}'
+
+
+def _rule(
+    contract: AppContract,
+    alert: str,
+    expression: str,
+    *,
+    summary: str,
+    description: str,
+    wait: timedelta = timedelta(0),
+    severity: str | None = None,
+) -> Rule:
+    alerts = contract.ops.alerts
+    labels = {
+        "severity": severity or ("page" if alerts is None or alerts.page else "ticket"),
+        "contract": contract.name,
+        "owner": contract.owner,
+        "on_call": contract.on_call or contract.owner,
+    }
+    runbook = {"runbook_url": alerts.runbook} if alerts and alerts.runbook else {}
+    return {
+        "alert": alert,
+        "expr": expression,
+        **({"for": _duration(wait)} if wait else {}),
+        "labels": labels,
+        "annotations": {"summary": summary, "description": description, **runbook},
+    }
+
+
+def _duration(span: timedelta) -> str:
+    """`90s`, as Prometheus writes it."""
+    return f"{int(span.total_seconds())}s"
+
+
+def _words(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"

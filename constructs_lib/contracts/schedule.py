@@ -1,0 +1,51 @@
+"""Schedules as Chronos takes them: `R/START/PERIOD`, with a start that is the same whenever it is compiled.
+
+Chronos skips a start in the past forward by whole periods, so that a fixed Monday will do. Where a contract
+doesn't say when, the hash of the job's name does: hundreds of jobs are spread, and each stays where it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+_WORDS = {
+    "hourly": timedelta(hours=1),
+    "daily": timedelta(days=1),
+    "weekly": timedelta(days=7),
+    "monthly": timedelta(days=30),
+}
+_NIGHT = timedelta(hours=6)
+"""What is daily or rarer starts in the first hours of a day, UTC, unless it says otherwise."""
+
+
+def interval(schedule: str) -> timedelta:
+    """How often: `weekly at 04:00` is 7 days, `monthly` 30."""
+    word = schedule.partition(" ")[0]
+    if word in _WORDS:
+        return _WORDS[word]
+    hours, days = re.fullmatch(r"P(?:T(\d+)H|(\d+)D)", schedule).groups()  # type: ignore[union-attr]
+    return timedelta(hours=int(hours or 0), days=int(days or 0))
+
+
+def repeating(schedule: str, name: str) -> str:
+    """`R/2026-01-05T02:30:00Z/P1D` for a job called `name`."""
+    every = interval(schedule)
+    at = re.search(r" at (\d\d):(\d\d)$", schedule)
+    digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    minutes = int(min(every, _NIGHT).total_seconds()) // 60
+    offset = timedelta(minutes=digest % minutes)
+    if at:
+        offset = timedelta(hours=int(at[1]), minutes=int(at[2]))
+    if every >= timedelta(days=2):
+        offset += timedelta(days=(digest >> 32) % every.days)
+    start = (MONDAY + offset).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"R/{start}/{period(every)}"
+
+
+def period(every: timedelta) -> str:
+    """`P1D` or `PT6H`."""
+    hours = int(every.total_seconds()) // 3600
+    return f"P{every.days}D" if hours % 24 == 0 else f"PT{hours}H"

@@ -1,0 +1,21 @@
+started=$(date +%s)
+for path in $SAVED; do [ -d "$path" ] || fail "$path is missing"; done
+mkdir -p "$NOTE"
+# shellcheck disable=SC2086 # paths of ours, without spaces
+find $SAVED -type f ! -name '*
+*' -exec sha256sum {} + >"$NOTE/manifest" || fail "a file can't be read"
+files=$(wc -l <"$NOTE/manifest")
+if [ "$files" -eq 0 ]; then
+  tell backup_files 0
+  fail "nothing to save: $SAVED has no file, which is no backup"
+fi
+echo "$started $CONTRACT $VOLUME $SAVED_HOST" >"$NOTE/sentinel"
+restic --no-lock cat config >/dev/null 2>&1 || restic init || fail "no repository at $RESTIC_REPOSITORY, and none can be made"
+# Locks of processes that are gone; one that is held is waited for.
+restic unlock
+# shellcheck disable=SC2086 # paths of ours, without spaces
+restic backup $retry --host "$SAVED_HOST" --tag "$VOLUME" $SAVED "$NOTE"
+now=$(date +%s)
+# shellcheck disable=SC2086 # paths of ours, without spaces
+tell backup_files "$files" backup_success_timestamp_seconds "$now" backup_duration_seconds "$((now - started))" \
+  backup_bytes "$(du -sk $SAVED | awk '{bytes += $1 * 1024} END {print bytes}')"

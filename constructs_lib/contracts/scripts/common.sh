@@ -1,0 +1,20 @@
+# Before every script of a job; the image has busybox' sh. Secrets come as files, and go to restic only.
+set -eu
+umask 077
+fail() { echo "$JOB: $*" >&2; exit 1; }
+for name in $CREDENTIALS; do
+  value=$(cat "$SECRETS/$name") || fail "the secret $name is not on this agent ($SECRETS/$name)"
+  export "$name=$value"
+done
+labels="contract=\"$CONTRACT\",volume=\"$VOLUME\",saved_host=\"$SAVED_HOST\""
+# Waits up to two hours for a lock that another job holds, where restic can (0.16 and newer).
+# shellcheck disable=SC2034 # what follows uses it
+retry="--retry-lock 2h"
+# shellcheck disable=SC2034
+restic backup --help | grep -q -e --retry-lock || retry=""
+# tell NAME VALUE …: metrics for the node exporter, whole or not at all.
+tell() {
+  while [ $# -gt 1 ]; do echo "clustermesos_$1{$labels} $2"; shift 2; done >"$METRICS/clustermesos-$JOB.prom.new"
+  chmod 644 "$METRICS/clustermesos-$JOB.prom.new"
+  mv "$METRICS/clustermesos-$JOB.prom.new" "$METRICS/clustermesos-$JOB.prom"
+}
