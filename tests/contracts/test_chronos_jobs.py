@@ -113,7 +113,7 @@ def test_what_runs_restic_comes_by_the_clusters_mirror() -> None:
 @pytest.mark.parametrize(
     ("backup", "saved", "seen"),
     [
-        ({}, "/data", ""),
+        ({}, "/data", "/data"),
         ({"before": {"command": "d"}}, "/dump", "/dump"),
         ({"before": {"command": "d"}, "what": "both"}, "/data /dump", ""),
         ({"before": {"command": "d"}, "what": "volume"}, "/data", "/data"),
