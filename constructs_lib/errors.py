@@ -113,5 +113,9 @@ class LabError(ClusterMesosError):
     """The lab can't run on this machine, or one of its machines did not do what was asked."""
 
 
+class SimulatorError(ClusterMesosError):
+    """The simulator can't start: its state or faults can't be read, or a port is taken."""
+
+
 class ToolError(ClusterMesosError):
     """An external program is missing, timed out or failed; the text has the program and its last words."""

@@ -14,7 +14,7 @@ from constructs_lib.simulator.cluster.jobs import JobState, Run, made
 from constructs_lib.simulator.cluster.timeline import HandClock
 from constructs_lib.simulator.cluster.world import Task, World
 from constructs_lib.simulator.job_rules import Job, check_job, known_job
-from constructs_lib.simulator.schedules import parse_schedule
+from constructs_lib.simulator.schedules import Schedule, parse_schedule
 
 RETRY_SECONDS: Final = 60.0
 """`--failure_retry`."""
@@ -38,10 +38,7 @@ class Chronos:
         """Create or replace a job; BadRequestError, OSError."""
         now = datetime.fromtimestamp(self.world.now(), UTC)
         kept = check_job(job, scheduled=scheduled, known=self._fields(), now=now)
-        schedule = None
-        if scheduled:
-            zone = kept.get("scheduleTimeZone")
-            schedule = parse_schedule(kept["schedule"], now, zone).from_now(now)
+        schedule = self.schedule_of(kept) if scheduled else None
         before = self.jobs.get(kept["name"])
         if before is not None and before.due is not None:
             before.due.cancel()
@@ -89,6 +86,18 @@ class Chronos:
 
     def _fields(self) -> dict[str, Job]:
         return {name: state.fields for name, state in self.jobs.items()}
+
+    def adopt(self, state: JobState, waiting: Sequence[int]) -> None:
+        """Take up a job of former times, with the attempts that waited or ran."""
+        self.jobs[state.name] = state
+        self._plan(state)
+        for attempt in waiting:
+            self._queue(state, attempt)
+
+    def schedule_of(self, fields: Job) -> Schedule:
+        """When a job is due, from now on."""
+        now = datetime.fromtimestamp(self.world.now(), UTC)
+        return parse_schedule(fields["schedule"], now, fields.get("scheduleTimeZone")).from_now(now)
 
     # Time.
 

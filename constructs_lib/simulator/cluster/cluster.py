@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from constructs_lib.simulator.cluster.mesos_api import MesosApi
 from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.registering import Registering
 from constructs_lib.simulator.cluster.serving import TaskServers, on_loopback
+from constructs_lib.simulator.cluster.state_file import StateFile
 from constructs_lib.simulator.cluster.timeline import Clock, HandClock, Timeline
 from constructs_lib.simulator.cluster.world import Task, World
 from constructs_lib.simulator.cluster.world_faults import WorldFaults
@@ -53,6 +55,7 @@ class SimulatedCluster:
         serve: bool = False,
         consul: str | Mapping[str, str] | None = None,
         consul_token: str | None = None,
+        state: Path | None = None,
         host: str = "127.0.0.1",
         ports: Mapping[str, Sequence[int]] | None = None,
         seed: int = 1,
@@ -72,6 +75,7 @@ class SimulatedCluster:
             consul: the URL of a real Consul agent, or region → URL, where tasks are registered; implies
                 `serve`.
             consul_token: what may register services there.
+            state: a JSON file that apps, tasks and jobs survive in; SimulatorError where it is no such file.
             host: the address to listen on.
             ports: program → a port for each instance; without it, free ones.
             seed: what ids and failing tasks are drawn from.
@@ -88,6 +92,7 @@ class SimulatedCluster:
                 self.world.watchers.append(watcher.watch)
         self.faults = Faults()
         self.instances: dict[str, Instances] = {}
+        self._state: StateFile | None = None
         self._front = MarathonFront(self.world, lambda: self.instances["marathon"], max_deployments)
         self.marathon: Marathon = self._front.marathon
         self.chronos = Chronos(self.world, commands)
@@ -113,8 +118,12 @@ class SimulatedCluster:
                     login=login if program != "mesos" else None,
                     host=host,
                     ports=tuple(ports[program]) if ports else None,
+                    on_change=self._changed,
                     on_new_leader=self._front.new_leader if program == "marathon" else lambda: None,
                 )
+            self._state = StateFile(state, self) if state else None
+            if self._state is not None:
+                self._state.read()
         except Exception:
             self._close()
             raise
@@ -136,6 +145,9 @@ class SimulatedCluster:
         """Open the ports, and let time run where the clock does."""
         if self._registering is not None:
             self._registering.start()
+        if self._state is not None:
+            self._state.start()
+            self.world.watchers.append(lambda _task: self._changed())
         self.timeline.start()
         for one in self.instances.values():
             one.start()
@@ -144,10 +156,16 @@ class SimulatedCluster:
         """Close the ports; all tasks are gone."""
         self._close()
         self.timeline.stop()
+        if self._state is not None:
+            self._state.stop()
         if self._servers is not None:
             self._servers.stop()
         if self._registering is not None:
             self._registering.stop()
+
+    def _changed(self) -> None:
+        if self._state is not None:
+            self._state.changed()
 
     def _close(self) -> None:
         for one in self.instances.values():

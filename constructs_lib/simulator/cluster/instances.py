@@ -54,6 +54,7 @@ class Instances:
         login: str | None = None,
         host: str = "127.0.0.1",
         ports: tuple[int, ...] | None = None,
+        on_change: Callable[[], None] = lambda: None,
         on_new_leader: Callable[[], None] = lambda: None,
     ) -> None:
         self.program = program
@@ -64,6 +65,7 @@ class Instances:
         self._control = control
         self._guard = login_guard(login, "Mesosphere")
         self._host = host
+        self._on_change = on_change
         self._on_new_leader = on_new_leader
         self._closed: set[int] = set()
         self._stopped = threading.Event()
@@ -172,7 +174,10 @@ class Instances:
         if (refused := self._guard(question)) is not None:
             return refused
         with self._timeline.lock:
-            return self._answer(question, number)
+            answer = self._answer(question, number)
+        if question.method != "GET":
+            self._on_change()
+        return answer
 
     def _faulty(self, fault: Fault, question: Question, number: int) -> Answer:
         if fault.kind == "status":

@@ -49,7 +49,7 @@ class Marathon:
         self.frozen = False
         self._say = say
         self._by_app: dict[str, dict[str, Task]] = {}
-        self._last_version = 0.0
+        self.last_version = 0.0
         self._dirty: set[str] = set()
         self._pending = False
 
@@ -133,8 +133,8 @@ class Marathon:
 
     def next_version(self) -> str:
         """A version greater than all before."""
-        self._last_version = max(self.world.now(), self._last_version + 0.001)
-        return iso(self._last_version)
+        self.last_version = max(self.world.now(), self.last_version + 0.001)
+        return iso(self.last_version)
 
     def cancel(self, id: str, *, force: bool) -> Deployment | None:
         """Give a deployment up; without `force` a new one brings back what was before, and is returned."""
@@ -312,6 +312,16 @@ class Marathon:
             "health_status_changed_event", {"appId": task.owner, "taskId": task.id, "alive": task.healthy}
         )
         self.touch(task.owner)
+
+    def adopt(self, task: Task) -> None:
+        """Take up a task of former times, which goes on running."""
+        self._by_app.setdefault(task.owner, {})[task.id] = task
+        self.world.adopt(task)
+
+    def resume(self, deployment: Deployment) -> None:
+        """Go on with a deployment of former times."""
+        self.deployments[deployment.id] = deployment
+        self.world.timeline.after(DEPLOYMENT_SECONDS, lambda: self._drive(deployment))
 
     def touch(self, id: str) -> None:
         """Go on with an app, once for all that happens at this moment."""

@@ -43,6 +43,10 @@ class RunningClock:
         """The time."""
         return self._began + (time.monotonic() - self._counted) * self.speed
 
+    def catch_up(self, moment: float) -> None:
+        """Be not before `moment`: time that ran faster does not go back after a restart."""
+        self._began += max(0.0, moment - self.now())
+
 
 @dataclass(order=True)
 class Event:

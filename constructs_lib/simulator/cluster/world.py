@@ -160,20 +160,29 @@ class World:
 
     def launch(self, task: Task) -> None:
         """Start a task on its agent, whose resources it takes."""
+        self._take(task)
+        task.staged_at = task.changed_at = self.now()
+        self._later(task, task.profile.start_seconds, lambda: self._run(task))
+
+    def adopt(self, task: Task) -> None:
+        """Take up a task of former times, which runs where it was started."""
+        self._take(task)
+        began = task.started_at
+        self._later(task, 0 if began else task.profile.start_seconds, lambda: self._run(task))
+
+    def _take(self, task: Task) -> None:
         agent = task.agent
         agent.used_cpus += task.cpus
         agent.used_mem += task.mem
         agent.used_disk += task.disk
         agent.used_gpus += task.gpus
         agent.used_ports |= set(task.ports)
-        task.staged_at = task.changed_at = self.now()
         self.tasks[task.id] = task
         self.revision += 1
-        self._later(task, task.profile.start_seconds, lambda: self._run(task))
 
     def _run(self, task: Task) -> None:
         profile = task.profile
-        task.started_at = self.now()
+        task.started_at = task.started_at or self.now()
         if task.agent.presence == "active":
             self._now(task, "TASK_RUNNING")
         if profile.fail_rate and self.random.random() < profile.fail_rate:
