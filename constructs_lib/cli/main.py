@@ -21,6 +21,7 @@ COMMANDS = {
     "scan": "check the synthesized stacks against policies",
     "nodes": "plan and apply changed files, units, packages and secrets on nodes that run",
     "roll": "replace masters, or a pool's agents, one at a time",
+    "simulate": "answer as Mesos, Marathon and Chronos would, on this computer, with simulated tasks",
     "lab": "boot the cluster's nodes as machines on this computer",
 }
 """Name → what it does; each is the module of the same name beside this one."""
