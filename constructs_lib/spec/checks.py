@@ -19,6 +19,7 @@ from constructs_lib.spec import (
     check_platforms,
     check_sites,
     check_software,
+    check_terms,
 )
 from constructs_lib.spec.fields import LONGEST_TOGETHER
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
@@ -45,6 +46,7 @@ def findings(settings: Settings) -> list[Finding]:
         *check_networks.CHECKS,
         *check_software.CHECKS,
         *check_cloud_config.CHECKS,
+        *check_terms.CHECKS,
     )
     return [finding for check in checks for finding in check(settings)]
 

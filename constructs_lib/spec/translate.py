@@ -30,6 +30,8 @@ EXAMPLES: Mapping[str, str] = {
     "region": "a region such as `region: eu-west-3`",
     "encrypted": "`encrypted: true`, once your server encrypts what it keeps",
     "kind": one_of(_STATE_KINDS),
+    "repository": "a restic repository: `repository: s3:https://s3.example.org/backups`",
+    "password": "a reference of app_secrets: `password: backup/password`",
 }
 """What to write for a required setting that is missing: by its name, or its group's and its name."""
 

@@ -1,0 +1,74 @@
+"""What cluster.yaml says to contracts fits together: policies, backup targets, and secrets by pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from constructs_lib.spec.findings import Check, Finding, Path, Settings
+from constructs_lib.spec.wording import did_you_mean, one_of
+
+
+def _policies(settings: Settings) -> Iterator[Finding]:
+    if not settings.intact("policies"):
+        return
+    policies = settings.cluster.policies
+    defaults = [name for name, policy in policies.items() if policy.default]
+    for name in defaults[1:]:
+        yield Finding(
+            ("policies", name, "default"),
+            f"got true, which {defaults[0]} says too, expected one policy for contracts that name none",
+        )
+    for name, policy in policies.items():
+        for word in ("placements", "strategies", "require"):
+            given: tuple[str, ...] = getattr(policy, word)
+            if not given and word != "require":
+                yield Finding(
+                    ("policies", name, word),
+                    "allows nothing, so that no contract keeps it: name one at least",
+                )
+            for index, each in enumerate(given):
+                if each in given[:index]:
+                    yield Finding(("policies", name, word, index), f"got {each} twice, expected it once")
+        if policy.cut_off == "wait" and "cut_off_seconds" in policy.model_fields_set:
+            yield Finding(
+                ("policies", name, "cut_off_seconds"),
+                "got seconds for `cut_off: wait`, which waits until they are back",
+            )
+
+
+def _app_secrets(settings: Settings) -> Iterator[Finding]:
+    cluster = settings.cluster
+    if not settings.intact("app_secrets") or not settings.intact("sites"):
+        return
+    pools = {pool for site in cluster.sites.values() for pool in site.agents}
+    for reference, named in cluster.app_secrets.items():
+        path: Path = ("app_secrets", reference)
+        if not named:
+            yield Finding(path, "is for no pool, expected those whose agents have it: [general]")
+        for index, pool in enumerate(named):
+            if pool not in pools:
+                near = did_you_mean(pool, pools)
+                hint = f"did you mean {near}?" if near else f"expected {one_of(sorted(pools))}"
+                yield Finding((*path, index), f"got {pool}, which no site has; {hint}")
+            elif pool in named[:index]:
+                yield Finding((*path, index), f"got {pool} twice, expected every pool once")
+
+
+def _backups(settings: Settings) -> Iterator[Finding]:
+    cluster = settings.cluster
+    if not settings.intact("backups") or not settings.intact("app_secrets"):
+        return
+    for name, target in cluster.backups.items():
+        named = {("password",): target.password} | {
+            ("credentials", variable): reference for variable, reference in target.credentials.items()
+        }
+        for where, reference in named.items():
+            if reference not in cluster.app_secrets:
+                near = did_you_mean(reference, cluster.app_secrets)
+                hint = f"did you mean {near}?" if near else f"expected `app_secrets: {{{reference}: [POOL]}}`"
+                yield Finding(
+                    ("backups", name, *where), f"refers to {reference}, which app_secrets don't have; {hint}"
+                )
+
+
+CHECKS: tuple[Check, ...] = (_policies, _app_secrets, _backups)
