@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer until SIGINT or SIGTERM; 0."""
+    from constructs_lib.simulator.cluster.endpoints_file import endpoints, write_endpoints
     from constructs_lib.simulator.double import RefusedError
 
     try:
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     with cluster, _signals() as stop:
         found = endpoints(cluster, dict(args.consul or ()))
         if args.endpoints is not None:
-            _write(args.endpoints, found)
+            write_endpoints(args.endpoints, found)
         try:
             print(json.dumps(found) if args.json else _table(cluster), flush=True)
             stop.wait()
@@ -177,30 +178,6 @@ def _plan(args: argparse.Namespace) -> Any:
         if pool not in known:
             raise SimulatorError(f"--agents: got pool {pool!r}, expected one of {', '.join(sorted(known))}")
     return made
-
-
-def endpoints(cluster: SimulatedCluster, consul: Mapping[str, str]) -> dict[str, Any]:
-    """Where it answers, as `--endpoints` writes it for the commands that deploy.
-
-    Args:
-        cluster: which answers.
-        consul: site → URL of the real Consul, "" for every site.
-    """
-    instances = {name: list(one.addresses) for name, one in cluster.instances.items()}
-    regions = sorted({agent.region or "eu" for agent in cluster.world.agents.values()} or {"eu"})
-    for site, url in consul.items():
-        for name in [site] if site else regions:
-            instances[f"consul/{name}"] = [url.partition("://")[2].rstrip("/")]
-    return {"simulator": True, "instances": instances}
-
-
-def _write(path: Path, found: Mapping[str, Any]) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        fresh.replace(path)
-    except OSError as error:
-        raise SimulatorError(f"{path}: can't be written: {error.strerror}") from None
 
 
 def _table(cluster: SimulatedCluster) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.simulator.cluster.agents import Agent, default_agents, from_plan, home_region
 from constructs_lib.simulator.cluster.chronos import Chronos
-from constructs_lib.simulator.cluster.chronos_front import ChronosFront
+from constructs_lib.simulator.cluster.chronos_front import PREFIXES, ChronosFront
 from constructs_lib.simulator.cluster.commands import Commands
 from constructs_lib.simulator.cluster.control import Control
+from constructs_lib.simulator.cluster.deploying import deploy
 from constructs_lib.simulator.cluster.faults import OF_ANSWERS, Fault, Faults
 from constructs_lib.simulator.cluster.instances import Instances
+from constructs_lib.simulator.cluster.jobs import Run
 from constructs_lib.simulator.cluster.marathon import MOST_DEPLOYMENTS, Marathon
 from constructs_lib.simulator.cluster.marathon_front import MarathonFront
 from constructs_lib.simulator.cluster.mesos_api import MesosApi
@@ -38,6 +42,7 @@ class SimulatedCluster:
         world: agents and tasks.
         marathon: the scheduler behind Marathon's API.
         chronos: the one behind Chronos'.
+        chronos_prefix: where Chronos' paths begin.
         instances: program → its ports, and which of them leads.
     """
 
@@ -96,6 +101,7 @@ class SimulatedCluster:
         self._front = MarathonFront(self.world, lambda: self.instances["marathon"], max_deployments)
         self.marathon: Marathon = self._front.marathon
         self.chronos = Chronos(self.world, commands)
+        self.chronos_prefix = PREFIXES.get(chronos_version, "")
         self._jobs = ChronosFront(self.chronos, lambda: self.instances["chronos"], chronos_version)
         self.world.frameworks += [self.marathon, self.chronos]
         self._mesos = MesosApi(self.world, self._frameworks, lambda: self.instances["mesos"].leading)
@@ -235,10 +241,28 @@ class SimulatedCluster:
         with self.timeline.lock:
             self.instances[program].change_leader(seconds)
 
-    def tasks(self, owner: str | None = None) -> list[Task]:
-        """The tasks that have not ended: those of an app or a job, or all."""
+    def tasks(self, owner: str = "*") -> list[Task]:
+        """The tasks that have not ended, of apps and jobs whose name fits `owner`, such as `/shop/*`."""
         with self.timeline.lock:
-            return [task for task in self.world.tasks.values() if owner in (None, task.owner)]
+            return [task for task in self.world.tasks.values() if fnmatchcase(task.owner, owner)]
+
+    def healthy(self, owner: str) -> int:
+        """How many tasks of apps that fit `owner` run, and pass their health check where they have one."""
+        with self.timeline.lock:
+            apps = [app for app in self.marathon.apps.values() if fnmatchcase(app.id, owner)]
+            return sum(app.is_happy(task) for app in apps for task in self.marathon.tasks_of(app.id))
+
+    def runs(self, job: str) -> list[Run]:
+        """The runs of a job that have ended, the oldest first; none of a job that there is not."""
+        with self.timeline.lock:
+            return list(self.chronos.jobs[job].history) if job in self.chronos.jobs else []
+
+    def deploy(self, compiled: Compiled) -> None:
+        """Put what contracts compile to, at once and without strategies; SimulatorError where it is refused.
+
+        The ports have to be open. `clustermesos apply` is what waits, drains and turns round.
+        """
+        deploy(self, compiled)
 
     def _frameworks(self) -> list[dict[str, Any]]:
         names = {"marathon": "marathon", "chronos": f"chronos-{CHRONOS_VERSION}"}

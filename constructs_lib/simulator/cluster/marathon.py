@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from constructs_lib.simulator.app_shape import App, complete, sent
 from constructs_lib.simulator.cluster.agents import Agent
 from constructs_lib.simulator.cluster.apps import AppState, failure
 from constructs_lib.simulator.cluster.deployments import Action, Deployment, drive
+from constructs_lib.simulator.cluster.health import Health
 from constructs_lib.simulator.cluster.launch_queue import Item
 from constructs_lib.simulator.cluster.matching import match
-from constructs_lib.simulator.cluster.world import Task, World, iso
+from constructs_lib.simulator.cluster.world import Say, Task, World, iso
 
 DEPLOYMENT_SECONDS: Final = 0.1
 """How long a deployment takes before its first step."""
@@ -19,7 +20,6 @@ MOST_DEPLOYMENTS: Final = 100
 """`--max_running_deployments`."""
 _KEPT_VERSIONS = 25
 """`--zk_max_versions`, in part: no app keeps more."""
-Say = Callable[[str, dict[str, Any]], None]
 
 
 class LockedError(Exception):
@@ -48,6 +48,7 @@ class Marathon:
         self.most_deployments = most_deployments
         self.frozen = False
         self._say = say
+        self._health = Health(world, self.apps, say, self.touch)
         self._by_app: dict[str, dict[str, Task]] = {}
         self.last_version = 0.0
         self._dirty: set[str] = set()
@@ -269,49 +270,9 @@ class Marathon:
             if app.is_current(task):
                 app.back_off(self.world.now())
         elif task.state == "TASK_RUNNING":
-            self._watch(app, task)
+            self._health.watch(app, task)
         self._say("status_update_event", _status(task))
         self.touch(app.id)
-
-    def _watch(self, app: AppState, task: Task) -> None:
-        if not app.checked:
-            return
-        profile, check = task.profile, app.spec["healthChecks"][0]
-        if profile.healthy_after is None:
-            self.world.later(task, check["gracePeriodSeconds"], lambda: self._unhealthy(task))
-            return
-        self.world.later(task, profile.healthy_after, lambda: self._healthy(task))
-        if profile.unhealthy_after is not None:
-            self.world.later(task, profile.unhealthy_after, lambda: self._unhealthy(task))
-
-    def _healthy(self, task: Task) -> None:
-        task.healthy, task.failures = True, 0
-        task.first_healthy_at = task.first_healthy_at or self.world.now()
-        self._health_changed(task)
-
-    def _unhealthy(self, task: Task) -> None:
-        app = self.apps.get(task.owner)
-        if app is None or not app.checked:
-            return
-        check = app.spec["healthChecks"][0]
-        task.healthy, task.failures = False, task.failures + 1
-        self._health_changed(task)
-        most = check["maxConsecutiveFailures"]
-        # 0 is never for Marathon's own checks, and at the first failure for those that the agent makes.
-        if (check["protocol"].startswith("MESOS") or most) and task.failures >= most:
-            why = "Task was killed since health check failed. Reason: ConnectionAttemptFailedException"
-            app.last_failure = failure(app.id, task, state="TASK_KILLED", message=why)
-            self._say("unhealthy_instance_kill_event", {"appId": app.id, "taskId": task.id})
-            app.back_off(self.world.now())
-            return self.world.kill(task, why)
-        self.world.later(task, check["intervalSeconds"], lambda: self._unhealthy(task))
-        return None
-
-    def _health_changed(self, task: Task) -> None:
-        self._say(
-            "health_status_changed_event", {"appId": task.owner, "taskId": task.id, "alive": task.healthy}
-        )
-        self.touch(task.owner)
 
     def adopt(self, task: Task) -> None:
         """Take up a task of former times, which goes on running."""
@@ -348,15 +309,10 @@ class Marathon:
             app.reset_delay()
             for task in self.active(id):
                 if app.checked and task.healthy is not None:
-                    self._lose_health(app, task)
+                    self._health.lose(app, task)
             self.touch(id)
         for item in self.queue.values():
             self.queue[item.app] = Item(app=item.app, count=item.count, since=self.world.now())
-
-    def _lose_health(self, app: AppState, task: Task) -> None:
-        before, task.healthy = task.healthy, None
-        again = self._healthy if before else self._unhealthy
-        self.world.later(task, app.spec["healthChecks"][0]["intervalSeconds"], lambda: again(task))
 
 
 def _status(task: Task) -> dict[str, Any]:

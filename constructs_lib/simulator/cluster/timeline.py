@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-_START = 1_764_000_000.0
-"""24 November 2025: where a clock that is turned by hand begins, so that a test's times never change."""
+_START = 1_795_449_600.0
+"""23 November 2026, 16:00: where a hand clock begins, so that a test's times never change."""
 
 
 class Clock(Protocol):

@@ -76,6 +76,10 @@ class Task:
         return self.state in TERMINAL
 
 
+Say = Callable[[str, dict[str, Any]], None]
+"""Tells an event: its type and its fields."""
+
+
 class Framework(Protocol):
     """Marathon or Chronos, as the world sees them."""
 

@@ -46,23 +46,23 @@ def test_a_job_runs_each_time_it_is_due(sim: SimulatedCluster) -> None:
 
 
 def test_the_start_of_a_schedule_moves_with_each_run(sim: SimulatedCluster) -> None:
-    put(sim, "backup", "R3/2025-11-24T17:00:00Z/PT1H")
+    put(sim, "backup", "R3/2026-11-23T17:00:00Z/PT1H")
     sim.advance(HOUR + 60)
 
-    assert job(sim, "backup")["schedule"] == "R2/2025-11-24T18:00:00.000Z/PT1H"
+    assert job(sim, "backup")["schedule"] == "R2/2026-11-23T18:00:00.000Z/PT1H"
 
 
 def test_what_is_past_is_skipped_by_whole_periods(sim: SimulatedCluster) -> None:
-    put(sim, "backup", "R/2025-11-20T03:30:00Z/P1D")
+    put(sim, "backup", "R/2026-11-19T03:30:00Z/P1D")
 
-    assert job(sim, "backup")["schedule"] == "R/2025-11-25T03:30:00.000Z/P1D"
+    assert job(sim, "backup")["schedule"] == "R/2026-11-24T03:30:00.000Z/P1D"
 
 
 def test_months_are_as_long_as_they_are(sim: SimulatedCluster) -> None:
-    put(sim, "report", "R/2025-11-30T00:00:00Z/P1M")
+    put(sim, "report", "R/2026-11-30T00:00:00Z/P1M")
     sim.advance(7 * 24 * HOUR)
 
-    assert job(sim, "report")["schedule"] == "R/2025-12-30T00:00:00.000Z/P1M"
+    assert job(sim, "report")["schedule"] == "R/2026-12-30T00:00:00.000Z/P1M"
 
 
 def test_a_job_that_runs_once_is_disabled_afterwards(sim: SimulatedCluster) -> None:
@@ -81,7 +81,7 @@ def test_a_disabled_job_does_not_run(sim: SimulatedCluster) -> None:
 
 def test_a_job_with_parents_runs_once_all_of_them_have(sim: SimulatedCluster) -> None:
     put(sim, "dump", "R1//PT1H")
-    put(sim, "stop", "R1/2025-11-24T18:00:00Z/PT1H")
+    put(sim, "stop", "R1/2026-11-23T18:00:00Z/PT1H")
     body = {"name": "copy", "parents": ["dump", "stop"], "command": "true"}
     assert ask(f"{sim.chronos_url}/v1/scheduler/dependency", "POST", body)[0] == 204
     sim.advance(HOUR)
@@ -105,12 +105,12 @@ def test_a_failed_run_is_tried_again_and_then_counts_as_one_error(sim: Simulated
 
 
 def test_a_job_starts_by_hand_besides_its_schedule(sim: SimulatedCluster) -> None:
-    put(sim, "backup", "R/2026-01-01T00:00:00Z/P1D")
+    put(sim, "backup", "R/2027-01-01T00:00:00Z/P1D")
     assert ask(f"{sim.chronos_url}/v1/scheduler/job/backup", "PUT")[0] == 204
     sim.advance(10)
 
     assert job(sim, "backup")["successCount"] == 1
-    assert job(sim, "backup")["schedule"].startswith("R/2026-01-01")
+    assert job(sim, "backup")["schedule"].startswith("R/2027-01-01")
 
 
 def test_a_job_runs_where_its_constraint_says(sim: SimulatedCluster) -> None:
@@ -125,7 +125,7 @@ def test_a_job_runs_where_its_constraint_says(sim: SimulatedCluster) -> None:
 def test_a_replaced_job_keeps_its_counters_and_runs_once(sim: SimulatedCluster) -> None:
     put(sim, "backup", "R//PT1H")
     sim.advance(10)
-    put(sim, "backup", "R/2025-11-24T17:00:00Z/PT1H", command="false")
+    put(sim, "backup", "R/2026-11-23T17:00:00Z/PT1H", command="false")
     sim.advance(HOUR + 10)
 
     assert job(sim, "backup")["command"] == "false"
