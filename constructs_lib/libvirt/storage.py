@@ -3,8 +3,8 @@
 A root disk stands on its image for as long as it lives, and libvirt would delete an image under a running
 machine. So an image is named by its checksum and never renamed, and one stays as long as the lock lists it.
 
-The plugin checks nothing that it uploads. So the machine that deploys fetches an image into `images/` beside
-the stack first, and compares its checksum; only then it is uploaded, to each host in turn.
+The machine that deploys fetches an image first (`constructs_lib.sites.image_file`); then it is uploaded, to
+each host in turn.
 """
 
 from __future__ import annotations
@@ -16,30 +16,12 @@ from constructs import Construct as Scope
 from constructs_lib.libvirt.provider import provider_of
 from constructs_lib.libvirt.settings import libvirt_of
 from constructs_lib.plan.model import SitePlan, ZonePlan
+from constructs_lib.sites.image_file import fetched_images, image_path
 from constructs_lib.sites.names import prefix
 from constructs_lib.terraform import Construct, Expr, Resource
 from constructs_lib.terraform.naming import StackRecord, place_of
 
 FOLDER = "/var/lib/libvirt/images"
-_FETCH = """set -eu
-umask 077
-mkdir -p images
-file="images/$SHA256"
-matches() { echo "$SHA256  $1" | sha256sum -c - >/dev/null 2>&1; }
-matches "$file" && exit 0
-rm -f "$file"
-case "$SOURCE" in
-  http*) curl -fsSL --retry 3 -o "$file.part" "$SOURCE" ;;
-  *) cp "$SOURCE" "$file.part" ;;
-esac
-if ! matches "$file.part"; then
-  echo "$SOURCE has the sha256 $(sha256sum "$file.part" | cut -d ' ' -f 1), libvirt.image says $SHA256" >&2
-  rm -f "$file.part"
-  exit 1
-fi
-mv "$file.part" "$file"
-"""
-
 _SHARED: WeakKeyDictionary[StackRecord, dict[str, Storage]] = WeakKeyDictionary()
 """Stack → what names start with → its storage."""
 
@@ -55,7 +37,7 @@ class Storage(Construct):
         before: Resource | None = None
         for zone in plan.zones:
             self._pools[zone.name] = self._pool(zone)
-            before = self._fetched(zone, before)
+            before = fetched_images(self, f"image-{zone.name}", plan.images, after=[before] if before else ())
             self._bases[zone.name] = self._images(zone, before)
 
     @staticmethod
@@ -90,30 +72,6 @@ class Storage(Construct):
         )
         return made.ref("name")
 
-    def _fetched(self, zone: ZonePlan, before: Resource | None) -> Resource:
-        fetched = Resource(
-            self,
-            f"image-{zone.name}",
-            "terraform_data",
-            for_each=dict(self._plan.images),
-            input="${each.key}",
-            # A mirror that moved is no other image.
-            lifecycle={"ignore_changes": "all"},
-            depends_on=[before] if before else (),
-        )
-        fetched.add_override(
-            "provisioner",
-            [
-                {
-                    "local-exec": {
-                        "command": _FETCH,
-                        "environment": {"SOURCE": "${each.value}", "SHA256": "${each.key}"},
-                    }
-                }
-            ],
-        )
-        return fetched
-
     def _images(self, zone: ZonePlan, fetched: Resource) -> Resource:
         return Resource(
             self,
@@ -123,7 +81,7 @@ class Storage(Construct):
             name=f"{prefix(self._plan)}-${{each.key}}.qcow2",
             pool=self._pools[zone.name],
             target={"format": {"type": "qcow2"}},
-            create={"content": {"url": Expr(f'"images/${{{fetched.address}[each.key].output}}"')}},
+            create={"content": {"url": Expr(image_path(fetched))}},
             # No volume can be changed; another image is another key.
             lifecycle={"ignore_changes": "all"},
             provider=provider_of(self, self._plan, zone),

@@ -333,10 +333,8 @@ def _hosts(site: SiteSpec) -> dict[str, str]:
 
 
 def _image(site: SiteSpec) -> dict[str, str]:
-    if site.libvirt is None:
-        return {}
-    image = site.libvirt.image
-    return {image.sha256: image.url or image.path or ""}
+    image = site.image_file
+    return {image.sha256: image.url or image.path or ""} if image else {}
 
 
 def _ranges(site: SiteSpec) -> dict[str, dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from constructs_lib.spec.check_images import one_source
 from constructs_lib.spec.check_networks import zone_count
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.hypervisor_uri import host_of
@@ -111,12 +112,8 @@ def _way_in(settings: Settings) -> Iterator[Finding]:
 def _images(settings: Settings) -> Iterator[Finding]:
     for name, _, libvirt in _on_libvirt(settings):
         path: Path = ("sites", name, "libvirt", "image")
-        if not settings.intact(*path):
-            continue
-        if libvirt.image.url and libvirt.image.path:
-            yield Finding((*path, "path"), f"got {libvirt.image.path} beside url, expected one or the other")
-        elif not libvirt.image.url and not libvirt.image.path:
-            yield Finding(path, "got neither url nor path, expected one of them beside sha256")
+        if settings.intact(*path):
+            yield from one_source(path, libvirt.image)
 
 
 def _pools(settings: Settings) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from constructs_lib.spec.check_images import one_source
 from constructs_lib.spec.check_networks import zone_count
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import show
@@ -53,6 +54,27 @@ def _zones(settings: Settings) -> Iterator[Finding]:
             yield Finding(path, "got a name twice, expected every zone once")
 
 
+def _images(settings: Settings) -> Iterator[Finding]:
+    for name, _, openstack in _on_openstack(settings):
+        path: Path = ("sites", name, "openstack")
+        if not settings.intact(*path, "image") or not settings.intact(*path, "upload"):
+            continue
+        if openstack.upload and openstack.image:
+            yield Finding(
+                (*path, "upload"),
+                f"stands beside image: {openstack.image}, expected one or the other: one that the "
+                "cloud has, or one that it gets",
+            )
+        elif openstack.upload:
+            yield from one_source((*path, "upload"), openstack.upload)
+        elif not openstack.image:
+            yield Finding(
+                (*path, "image"),
+                "missing, expected an image by name or id: `image: ubuntu-24.04`, or a file that the "
+                "cloud gets: `upload: {url: https://…, sha256: …}`",
+            )
+
+
 def _registry(settings: Settings) -> Iterator[Finding]:
     for name, site, _ in _on_openstack(settings):
         for setting in ("bucket", "region"):
@@ -85,4 +107,4 @@ def _metadata_of(path: Path, tags: Mapping[str, str]) -> Iterator[Finding]:
             )
 
 
-CHECKS: tuple[Check, ...] = (_zones, _registry, _metadata)
+CHECKS: tuple[Check, ...] = (_zones, _images, _registry, _metadata)

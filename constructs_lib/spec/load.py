@@ -73,7 +73,7 @@ _STAND_INS: tuple[tuple[Path, object], ...] = (
     (("sites", "*", "network"), "10.0.0.0/16"),
     (("sites", "*", "aws", "region"), "eu-west-3"),
     (("sites", "*", "openstack", "external_network"), "x"),
-    (("sites", "*", "openstack", "image"), "x"),
+    (("sites", "*", "openstack", "upload", "sha256"), "0" * 64),
     (("sites", "*", "libvirt", "hosts"), ["qemu:///system"]),
     (("sites", "*", "libvirt", "image"), {"path": "/x", "sha256": "0" * 64}),
     (("sites", "*", "libvirt", "image", "sha256"), "0" * 64),

@@ -249,6 +249,13 @@ class SiteSpec(Group):
         return own.region if own else None
 
     @property
+    def image_file(self) -> ImageSpec | None:
+        """The image that is made of a file, None where machines start from one that is there."""
+        if self.libvirt:
+            return self.libvirt.image
+        return self.openstack.upload if self.openstack else None
+
+    @property
     def doorstep(self) -> IPv4Address | None:
         """The one address inside the site's network that people come from: of a host that hides it by NAT."""
         return self.network[1] if self.libvirt and not self.libvirt.bridge else None

@@ -27,6 +27,17 @@ class AwsSpec(Group):
     """The policy that bounds every IAM role, where your account demands one."""
 
 
+class ImageSpec(Group):
+    """The image that machines start from: `url` or `path`, held to its checksum."""
+
+    url: f.ImageUrl | None = None
+    """Where the machine that deploys downloads it from."""
+    path: f.ImagePath | None = None
+    """Where it lies on the machine that deploys."""
+    sha256: f.Sha256
+    """Its checksum; another one is another image, for machines that are made from then on."""
+
+
 class OpenstackSpec(Group):
     """OpenStack's own words for a site. Who you are stands in clouds.yaml or OS_… variables, never here."""
 
@@ -36,8 +47,10 @@ class OpenstackSpec(Group):
     """The cloud's region, where it has several."""
     external_network: f.OpenstackNetwork
     """The network that floating addresses come from, by name or id."""
-    image: f.OpenstackImage
+    image: f.OpenstackImage | None = None
     """An x86-64 image of Ubuntu 24.04 or Debian 12 with cloud-init, by name (the newest of it) or id."""
+    upload: ImageSpec | None = None
+    """Such an image as a qcow2 file that the cloud gets from here, instead of `image`."""
     availability_zones: tuple[f.OpenstackZone, ...] = ()
     """Nova's zones, one for each of the site's; with one zone nova may choose."""
     volume_zones: tuple[f.OpenstackZone, ...] = ()
@@ -52,17 +65,6 @@ class OpenstackSpec(Group):
     """A key pair that exists, for the image's own user; administrators' keys need none."""
     provider_version: f.VersionConstraint = "~> 3.4"
     """The OpenStack provider's version constraint."""
-
-
-class ImageSpec(Group):
-    """The image that machines start from: `url` or `path`, held to its checksum."""
-
-    url: f.ImageUrl | None = None
-    """Where the machine that deploys downloads it from."""
-    path: f.ImagePath | None = None
-    """Where it lies on the machine that deploys."""
-    sha256: f.Sha256
-    """Its checksum; another one is another image, for machines that are made from then on."""
 
 
 class NatSpec(Group):

@@ -33,6 +33,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("sites.SITE", model.SiteSpec),
     ("sites.SITE.aws", model.AwsSpec),
     ("sites.SITE.openstack", model.OpenstackSpec),
+    ("sites.SITE.openstack.upload", model.ImageSpec),
     ("sites.SITE.libvirt", model.LibvirtSpec),
     ("sites.SITE.libvirt.image", model.ImageSpec),
     ("sites.SITE.libvirt.nat", model.NatSpec),

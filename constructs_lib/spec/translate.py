@@ -22,7 +22,6 @@ EXAMPLES: Mapping[str, str] = {
     "platform": "`platform: aws`",
     "network": "the site's private range: `network: 10.20.0.0/16`",
     "external_network": "the network of floating addresses: `external_network: public`",
-    "openstack.image": "an image by name or id: `image: ubuntu-24.04`",
     "libvirt.image": "an image and its checksum: `image: {url: https://…, sha256: …}`",
     "bridge.name": "the bridge that every host has: `name: br0`",
     "hosts": "a host for each zone: `hosts: [qemu+ssh://root@kvm1.example.org/system]`",

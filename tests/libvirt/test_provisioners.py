@@ -92,7 +92,7 @@ def test_an_image_is_fetched_once_and_only_with_its_checksum(
 
     wrong = shell(tmp_path, fetch, SOURCE=str(source), SHA256="0" * 64)
     assert wrong.returncode == 1
-    assert wrong.stderr == f"{source} has the sha256 {digest}, libvirt.image says {'0' * 64}\n"
+    assert wrong.stderr == f"{source} has the sha256 {digest}, cluster.yaml says {'0' * 64}\n"
     assert list((tmp_path / "images").iterdir()) == []
 
     assert shell(tmp_path, fetch, SOURCE=str(source), SHA256=digest).returncode == 0

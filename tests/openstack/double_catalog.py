@@ -6,6 +6,8 @@ from typing import Any
 
 Json = dict[str, Any]
 Answer = tuple[int, Json]
+Kept = dict[str, dict[str, Json]]
+"""Kind → id → what is kept of it."""
 FLAVORS = ((1, 2), (2, 4), (2, 8), (4, 16), (4, 32), (8, 32))
 """vCPUs and GiB, one flavor of each."""
 IMAGE = "6b7a3c1e-7f0b-4f0e-9d8c-2f1a5b0c9d3e"

@@ -19,7 +19,9 @@ def running() -> Iterator[OpenstackDouble]:
     class Handler(BaseHTTPRequestHandler):
         def _do(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}")
+            raw = self._chunks() if self.headers.get("Transfer-Encoding") else self.rfile.read(length)
+            plain = self.headers.get("Content-Type") == "application/octet-stream"
+            body = raw if plain else json.loads(raw or b"{}")
             path, _, query = self.path.partition("?")
             try:
                 code, answer = double.answer(self.command, path.rstrip("/"), query, body)
@@ -33,6 +35,15 @@ def running() -> Iterator[OpenstackDouble]:
             self.end_headers()
             if code != 204:
                 self.wfile.write(text)
+
+        def _chunks(self) -> bytes:
+            """The body of a request whose length is not told."""
+            parts = []
+            while size := int(self.rfile.readline(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
 
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _do  # noqa: N815 - the standard library names
 

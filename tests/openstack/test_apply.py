@@ -100,9 +100,10 @@ def test_every_machine_is_there_with_its_address_and_its_volume(site: Site) -> N
 
 
 def test_a_node_gets_its_text_its_secrets_and_the_id_of_its_volume(site: Site) -> None:
-    text = gzip.decompress(base64.b64decode(site.double.user_data["demo-dc1-master-2"])).decode()
+    text = gzip.decompress(base64.b64decode(site.double.nova.user_data["demo-dc1-master-2"])).decode()
     files = {
-        file["path"]: base64.b64decode(file["contents"]) for file in site.double.files["demo-dc1-master-2"]
+        file["path"]: base64.b64decode(file["contents"])
+        for file in site.double.nova.files["demo-dc1-master-2"]
     }
     told = json.loads(files[SECRETS_PATH])
 

@@ -95,7 +95,7 @@ def test_terraform_makes_nothing_in_a_network_that_is_too_narrow(
     site = plan_of(given)
 
     with running() as double:
-        double.mtu = 1342
+        double.neutron.mtu = 1342
 
         def build(stack: TerraformStack) -> None:
             site_provider(stack, site)

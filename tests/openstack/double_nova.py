@@ -1,0 +1,95 @@
+"""Nova of the double: machines that never boot, on ports and with volumes."""
+
+from __future__ import annotations
+
+import uuid
+
+from tests.openstack.double_catalog import Answer, Json, Kept, flavors
+
+
+class Nova:
+    """One project's machines; ports and volumes in `kept` are neutron's and cinder's."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+        kept.update({"servers": {}, "os-server-groups": {}})
+        self.user_data: dict[str, str] = {}
+        self.files: dict[str, list[Json]] = {}
+
+    def answer(self, method: str, rest: list[str], body: Json) -> Answer:
+        """What nova says of `/v2.1/…`."""
+        kind, *more = rest
+        if kind == "flavors":
+            return flavors(more)
+        kept = self.kept[kind]
+        if kind == "os-server-groups" and method == "POST":
+            made = {"id": str(uuid.uuid4()), "members": [], "metadata": {}, **body["server_group"]}
+            kept[made["id"]] = made
+            return 200, {"server_group": made}
+        if kind == "servers" and method == "POST" and not more:
+            return self._booted(body["server"])
+        one = kept.get(more[0])
+        if one is None:
+            return 404, {"itemNotFound": {"message": "not found", "code": 404}}
+        if more[1:] == ["action"]:
+            one["status"] = "SHUTOFF" if "os-stop" in body else "ACTIVE"
+            return 202, {}
+        if more[1:2] == ["metadata"]:
+            one["metadata"] |= body.get("metadata", {})
+            return 200, {"metadata": one["metadata"]}
+        if method == "DELETE":
+            del kept[more[0]]
+            self._let_go(more[0])
+            return 204, {}
+        return 200, {"server" if kind == "servers" else "server_group": one}
+
+    def _booted(self, given: Json) -> Answer:
+        made_id = str(uuid.uuid4())
+        port = self.kept["ports"][given["networks"][0]["port"]]
+        if port["device_id"]:
+            return 409, {
+                "conflictingRequest": {"message": f"Port {port['id']} is still in use.", "code": 409}
+            }
+        port["device_id"] = made_id
+        for disk in given["block_device_mapping_v2"]:
+            if disk["source_type"] == "volume":
+                volume = self.kept["volumes"][disk["uuid"]]
+                volume["status"] = "in-use"
+                volume["attachments"] = [
+                    {"server_id": made_id, "volume_id": disk["uuid"], "device": "/dev/vdb"}
+                ]
+        address = {
+            "addr": port["fixed_ips"][0]["ip_address"],
+            "version": 4,
+            "OS-EXT-IPS:type": "fixed",
+            "OS-EXT-IPS-MAC:mac_addr": port["mac_address"],
+        }
+        self.user_data[given["name"]] = given["user_data"]
+        self.files[given["name"]] = given.get("personality", [])
+        self.kept["servers"][made_id] = {
+            "id": made_id,
+            "name": given["name"],
+            "status": "ACTIVE",
+            "OS-EXT-STS:vm_state": "active",
+            "image": "",
+            "flavor": {"id": given["flavorRef"]},
+            "addresses": {self.kept["networks"][port["network_id"]]["name"]: [address]},
+            "metadata": given["metadata"],
+            "config_drive": "True",
+            "key_name": given.get("key_name"),
+            "OS-EXT-AZ:availability_zone": given.get("availability_zone", "nova"),
+            "created": "2026-01-01T00:00:00Z",
+            "updated": "2026-01-01T00:00:00Z",
+            "security_groups": [],
+            "tenant_id": "p",
+            "tags": [],
+        }
+        return 202, {"server": {"id": made_id, "adminPass": "x", "links": []}}
+
+    def _let_go(self, server: str) -> None:
+        for port in self.kept["ports"].values():
+            if port["device_id"] == server:
+                port["device_id"] = ""
+        for volume in self.kept["volumes"].values():
+            if any(each["server_id"] == server for each in volume["attachments"]):
+                volume |= {"status": "available", "attachments": []}
