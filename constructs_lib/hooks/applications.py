@@ -17,6 +17,10 @@ from constructs_lib.hooks.steps import End
 Say = Callable[[str], None]
 Deploy = Callable[[CompiledContract, Deadline, Say], End]
 """Brings a contract's version up by its strategy, and says how that ended."""
+Pending = Callable[[CompiledContract], Sequence[str]]
+"""What is to do for a contract whose version and number are right: its route, an unfinished deployment."""
+Forget = Callable[[str, Deadline, Say], None]
+"""Takes a contract's route away from every edge, before its apps go."""
 Versions = Mapping[str, Mapping[str, Any]]
 
 
@@ -24,11 +28,20 @@ class Applications:
     """What the pipeline asks; Marathon is read once, when it is first needed."""
 
     def __init__(
-        self, marathon: Marathon, compiled: Compiled, deploy: Deploy, *, prune: bool = False
+        self,
+        marathon: Marathon,
+        compiled: Compiled,
+        deploy: Deploy,
+        *,
+        pending: Pending = lambda _contract: (),
+        forget: Forget = lambda _name, _deadline, _say: None,
+        prune: bool = False,
     ) -> None:
         self._marathon = marathon
         self._compiled = compiled
         self._deploy = deploy
+        self._pending = pending
+        self._forget = forget
         self._prune = prune
         self._there: dict[str, dict[str, Mapping[str, Any]]] | None = None
 
@@ -42,6 +55,9 @@ class Applications:
     def changes(self, contract: CompiledContract) -> Sequence[Change]:
         """At most one: the deployment of the wanted version, or another number of instances."""
         found = _change(contract, self.there.get(contract.name, {}))
+        if found is None and (pending := tuple(self._pending(contract))):
+            name = contract.name
+            found = Change(kind="app", name=name, action="update", contract=name, details=pending)
         return (found,) if found else ()
 
     def left_over(self) -> Sequence[Change]:
@@ -68,10 +84,11 @@ class Applications:
 
     def prune(self, change: Change, say: Say) -> None:
         """Delete an app that is ours; HookError for any other."""
-        ours = {str(app["id"]) for versions in self.there.values() for app in versions.values()}
+        ours = {str(app["id"]): name for name, versions in self.there.items() for app in versions.values()}
         if change.name not in ours:
             raise HookError(f"app {change.name}: does not carry this cluster's label, so it is not deleted")
-        self._marathon.delete(change.name)
+        self._forget(ours[change.name], self._marathon.client.deadline, say)
+        self._marathon.delete(change.name, force=True)
         say(f"app {change.name}: deleted")
 
 

@@ -19,6 +19,7 @@ from constructs_lib.components.marathon import MARATHON
 from constructs_lib.components.mesos_master import MESOS_MASTER
 from constructs_lib.components.model import Component, Role
 from constructs_lib.components.nginx import NGINX
+from constructs_lib.components.prometheus import PROMETHEUS
 from constructs_lib.components.registry import REGISTRY
 from constructs_lib.components.zookeeper import ZOOKEEPER
 from constructs_lib.errors import HookError
@@ -102,6 +103,7 @@ FRONT = "front/"
 """Begins the name of a site's edges where visitors ask them; `edge/` where hooks do."""
 _BY_SITE: Mapping[str, tuple[Component, str, Role]] = {
     "consul/": (CONSUL, "http", Role.CONSUL),
+    "prometheus/": (PROMETHEUS, "http", Role.CONSUL),
     "edge/": (NGINX, "state", Role.EDGE),
     FRONT: (NGINX, "http", Role.EDGE),
 }

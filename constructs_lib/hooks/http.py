@@ -73,6 +73,7 @@ class Client:
         *,
         rng: Callable[[], float] = random.random,
         request_seconds: float = REQUEST_SECONDS,
+        patient: bool = True,
     ) -> None:
         self.target = target
         self.deadline = deadline
@@ -80,6 +81,8 @@ class Client:
         """How many were sent so far, tries and redirects among them."""
         self._rng = rng
         self._request_seconds = request_seconds
+        # Not patient: whoever asks again and again wants to hear of the first trouble.
+        self._patient = patient
         self._first = 0
         self._session = requests.Session()
         self._session.trust_env = False
@@ -129,7 +132,7 @@ class Client:
                 return reply
 
     def _worth_another(self, trouble: TroubleError, tries: int, repeatable: bool) -> bool:
-        if self.deadline.over or (trouble.maybe_done and not repeatable):
+        if self.deadline.over or not self._patient or (trouble.maybe_done and not repeatable):
             return False
         return trouble.kind in _HEAL or (trouble.status == 500 and tries < _TRIES_AT_500)
 

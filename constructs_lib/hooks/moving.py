@@ -50,8 +50,8 @@ def happy(version: Version) -> int:
 
 
 def left(versions: tuple[Version, ...]) -> int:
-    """How many instances there are, or will be."""
-    return sum(max(one.asked, len(one.instances)) for one in versions)
+    """How many instances there are, or will be; those that are being killed among them."""
+    return sum(max(one.asked, len(one.instances)) + one.ending for one in versions)
 
 
 def drained(move: Move, seen: Observed) -> frozenset[str]:
@@ -102,7 +102,17 @@ def weights(move: Move, seen: Observed, drain: frozenset[str]) -> Mapping[str, i
             serving = rest
     if serving:
         return serving if len(serving) > 1 else dict.fromkeys(serving, 100)
-    return {move.to: 100} if move.target else {}
+    return _nobody_serving(move, seen, drain)
+
+
+def _nobody_serving(move: Move, seen: Observed, drain: frozenset[str]) -> Mapping[str, int]:
+    """What has requests keeps them while an instance of it may yet answer."""
+    kept = {
+        name: share
+        for name, share in seen.route.weights.items()
+        if share and any(one.task not in drain for one in version_of(seen, name).instances)
+    }
+    return kept or ({move.to: 100} if move.target else {})
 
 
 def _with_canary(canary: str, percent: int, rest: Mapping[str, int]) -> Mapping[str, int]:
@@ -115,9 +125,15 @@ def _with_canary(canary: str, percent: int, rest: Mapping[str, int]) -> Mapping[
 
 
 def _serving(version: Version, seen: Observed, drain: frozenset[str]) -> int:
-    """An unknown instance of a version that has requests already goes on getting them."""
-    counted = _SERVING if seen.route.weights.get(version.version) else (Health.HAPPY,)
-    return sum(one.health in counted and one.task not in drain for one in version.instances)
+    """A version that has requests keeps them until its instances are bad; edges leave out what fails.
+
+    A version that has none gets them for what is happy alone.
+    """
+    has = bool(seen.route.weights.get(version.version))
+    return sum(
+        one.task not in drain and (one.health is Health.HAPPY or (has and one.health is not Health.UNHEALTHY))
+        for one in version.instances
+    )
 
 
 def sized(move: Move, wanted: Wanted, seen: Observed) -> list[Create | Scale]:
@@ -185,7 +201,7 @@ def kills(move: Move, wanted: Wanted, seen: Observed, drain: frozenset[str]) -> 
         gone = drain if out else drain & seen.route.drain
         tasks = frozenset(one.task for one in version.instances) & gone
         if name != move.to and version.asked and _useless(version, seen, drain):
-            found.append(Scale(version=name, instances=0))
+            found.append(Scale(version=name, instances=0, cut=cut))
         elif tasks:
             found.append(Kill(version=name, tasks=tasks, cut=cut))
     return found

@@ -39,6 +39,8 @@ class Version:
     """How many instances Marathon was told to run."""
     instances: tuple[Instance, ...] = ()
     """Those that run or start. There may be fewer than asked, while Marathon waits or has no room."""
+    ending: int = 0
+    """How many are being killed: they serve nobody, and still take room."""
     failed: int = 0
     """How many of its tasks ended by themselves since the deployment began."""
 

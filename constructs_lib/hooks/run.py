@@ -7,7 +7,7 @@ from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks import pipeline
-from constructs_lib.hooks.applications import Applications, Deploy
+from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending
 from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome
 from constructs_lib.hooks.jobs import Jobs
@@ -21,7 +21,7 @@ GATE_SECONDS = 900.0
 
 
 class Run:
-    """What a run needs; `deploy` brings one application up."""
+    """What a run needs; `deploy`, `pending` and `forget` are those of a `rollout.Rollout`."""
 
     def __init__(
         self,
@@ -29,6 +29,8 @@ class Run:
         compiled: Compiled,
         deploy: Deploy,
         *,
+        pending: Pending = lambda _contract: (),
+        forget: Forget = lambda _name, _deadline, _say: None,
         prune: bool = False,
         say: Callable[[str], None] = lambda _: None,
         gate_seconds: float = GATE_SECONDS,
@@ -37,7 +39,9 @@ class Run:
         self._compiled = compiled
         self._say = say
         self._gate_seconds = gate_seconds
-        self._apps = Applications(platform.marathon, compiled, deploy, prune=prune)
+        self._apps = Applications(
+            platform.marathon, compiled, deploy, pending=pending, forget=forget, prune=prune
+        )
         self._before: Sequence[Hook[Any]] = (
             (Settings(platform.consuls, compiled, prune=prune),) if platform.consuls else ()
         )

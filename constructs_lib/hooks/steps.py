@@ -22,6 +22,8 @@ class Scale:
 
     version: str
     instances: int
+    cut: int = 0
+    """As in Kill."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from constructs_lib.hooks.moving import (
     version_of,
 )
 from constructs_lib.hooks.observed import Health, Observed, Progress, Version, Wanted
+from constructs_lib.hooks.progress import promoted
 from constructs_lib.hooks.steps import Action, Delete, End, Scale, SetRoute, Step, Wait
 
 _LOOPS = 2
@@ -43,7 +44,7 @@ def step(wanted: Wanted, seen: Observed) -> Step:
         progress = _begun(wanted, seen)
     seen = replace(seen, progress=progress)
     if progress.paused and progress.turned is None:
-        return Step(progress=progress, wait=Wait(what="somebody paused it: resume", person=True))
+        return Step(progress=progress, wait=Wait(what="somebody to resume it", person=True))
     if progress.turned is None:
         move = _forward(wanted, seen)
         if move.canary is None and arrived(move, wanted, seen):
@@ -60,26 +61,6 @@ def step(wanted: Wanted, seen: Observed) -> Step:
         progress = replace(progress, turned=reason, progressed=seen.now, most=0, fewest=None)
         seen = replace(seen, progress=progress)
     return _back(wanted, seen)
-
-
-def forgiven(progress: Progress, version: str) -> Progress:
-    """The same, with nothing held against a version: what somebody asks for who wants it tried again."""
-    return replace(progress, refused={name: why for name, why in progress.refused.items() if name != version})
-
-
-def promoted(progress: Progress, now: float) -> Progress:
-    """The same, with its canary let through; its deadlines begin anew."""
-    return replace(progress, promoted=True, progressed=now)
-
-
-def paused(progress: Progress) -> Progress:
-    """The same, halted where it is until somebody resumes it."""
-    return replace(progress, paused=True)
-
-
-def resumed(progress: Progress, now: float) -> Progress:
-    """The same, going on; its deadlines begin anew."""
-    return replace(progress, paused=False, progressed=now)
 
 
 def _refused(version: str, reason: str) -> str:

@@ -108,7 +108,16 @@ class Edge:
 
     def run(self, name: str, *command: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
+            self.processes[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self.environment, start_new_session=True
+            )
+
+    def dies(self) -> None:
+        """All at once, as a machine does; nginx' workers would outlive their master."""
+        for process in self.processes.values():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=30)
+        self.processes.clear()
 
     def stop(self) -> None:
         for name, process in self.processes.items():

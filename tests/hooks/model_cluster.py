@@ -86,6 +86,7 @@ class Model:
         self.progress = ob.Progress(settled=next(iter(old), None))
         self.judgement = ob.Judgement(says="good", why="no check failed")
         self.unknown_until = 0
+        self.young_until = 0
         self.faults = 0
         self.cut = 0
         self.problems: list[str] = []
@@ -145,8 +146,14 @@ class Model:
         if self.now < self.unknown_until:
             return ob.Health.UNKNOWN
         if self.answers(task):
-            return ob.Health.HAPPY
+            # A process that begins to look trusts what has requests, and waits with the rest.
+            young = self.now < self.young_until and not self.serves(task)
+            return ob.Health.STARTING if young else ob.Health.HAPPY
         return ob.Health.UNHEALTHY if task.failing else ob.Health.STARTING
+
+    def serves(self, task: Task) -> bool:
+        version = next(name for name, app in self.apps.items() if task in app.tasks)
+        return bool(self.route.weights.get(version)) and task.name not in self.route.drain
 
     def edge_seen(self, edge: Edge) -> ob.Edge:
         if self.now < edge.silent_until:
@@ -166,8 +173,8 @@ class Model:
             match action:
                 case Create(version=name, instances=count):
                     self.apps.setdefault(name, App(asked=count, behaviour=self.new)).asked = count
-                case Scale(version=name, instances=count) if name in self.apps:
-                    self.scale(name, count)
+                case Scale(version=name, instances=count, cut=cut) if name in self.apps:
+                    self.scale(name, count, cut)
                 case SetRoute(weights=shares, drain=drain):
                     if self.route.generation == seen.route.generation:
                         generation = self.route.generation + 1
@@ -180,12 +187,13 @@ class Model:
                     if self.apps.pop(name, App(0)).tasks:
                         self.problems.append(f"{name} deleted with instances")
 
-    def scale(self, name: str, count: int) -> None:
+    def scale(self, name: str, count: int, cut: int) -> None:
         """Marathon chooses which ones end, so that it may be told to end all or none."""
         app = self.apps[name]
         app.asked = count
         if count < len(app.tasks):
-            sent_to = any(config.weights.get(name) for edge in self.edges for config in edge.configs())
+            configs = [each for edge in self.edges for each in ([edge.config] if cut else edge.configs())]
+            sent_to = any(config.weights.get(name) for config in configs)
             if count or (sent_to and any(self.answers(task) for task in app.tasks)):
                 self.problems.append(f"{name} scaled to {count} of {len(app.tasks)} running")
             app.tasks.clear()

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from constructs_lib.contracts.compiled import Deployment
 from constructs_lib.hooks import observed as ob
+from constructs_lib.hooks.progress import forgiven, paused, promoted, resumed
 from constructs_lib.hooks.steps import Create, Delete, End, Kill, Scale, SetRoute, Step
-from constructs_lib.hooks.strategies import forgiven, paused, promoted, resumed, step
+from constructs_lib.hooks.strategies import step
 from tests.hooks.model_cluster import Model
 
 ZERO_LOSS = ("rolling", "blue-green", "canary")
@@ -35,8 +36,9 @@ def end_of(model: Model, want: ob.Wanted, faults: Any = None) -> End:
     for tick in range(LONGEST):
         seen = model.observed()
         steps.append(step(want, seen))
-        model.act(steps[-1], seen, dies_after=faults(tick) if faults else None)
-        if steps[-1].end is not None:
+        dies_after = faults(tick) if faults else None
+        model.act(steps[-1], seen, dies_after=dies_after)
+        if steps[-1].end is not None and dies_after is None:
             return steps[-1].end
         model.tick()
     raise AssertionError(f"no end after {LONGEST} ticks: {steps[-1]}")
@@ -262,6 +264,14 @@ def test_nobody_knows_after_a_change_of_leader_so_nothing_is_drained_or_killed()
     assert model.fewest == 3 and model.problems == []
 
 
+def test_a_process_that_just_began_to_look_takes_nothing_out_of_the_route() -> None:
+    model = Model({"old": 2}, room=30)
+    model.young_until = 3
+
+    assert end_of(model, wanted("rolling", 2)).good
+    assert (model.fewest, model.problems) == (2, [])
+
+
 def test_what_gets_no_requests_from_an_edge_is_ended_without_a_route() -> None:
     model = Model({"old": 2}, room=30, edges=())
     want = replace(wanted("rolling", 2), routed=False)
@@ -270,10 +280,13 @@ def test_what_gets_no_requests_from_an_edge_is_ended_without_a_route() -> None:
     assert model.route.generation == 1
 
 
+KINDS = ("kill", "leader", "young", "silent", "edge dies", "operator dies", "stale operator")
 FAULTS = st.lists(
     st.tuples(
         st.integers(0, 60),
-        st.sampled_from(["kill", "leader", "silent", "edge dies", "operator dies", "stale operator"]),
+        st.sampled_from(
+            ["kill", "leader", "young", "silent", "edge dies", "operator dies", "stale operator"]
+        ),
         st.integers(0, 50),
     ),
     max_size=6,
@@ -325,6 +338,8 @@ def test_any_finite_faults_end_and_never_cost_more_instances_than_they_took(
                 model.faults += 1
             elif kind == "leader":
                 model.unknown_until = model.now + 3
+            elif kind == "young":
+                model.young_until = model.now + 2
             elif kind == "silent":
                 model.edges[number % len(model.edges)].silent_until = model.now + number
             elif kind == "edge dies" and len(model.edges) > 1:

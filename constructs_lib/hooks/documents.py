@@ -1,0 +1,193 @@
+"""What a deployment keeps in Consul, as JSON: `clustermesos/routes/NAME`, `clustermesos/deployments/NAME`.
+
+The second is written at the home site alone, by compare-and-set, and so is the lock: who writes second reads
+anew. The first is also written at the home site by compare-and-set, then copied to every other site, whose
+edges read their own. A copy that is behind is made up for with the next look.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+from constructs_lib.contracts.compiled import KV_PREFIX, Route
+from constructs_lib.errors import HookError
+from constructs_lib.hooks.consul import Consul
+from constructs_lib.hooks.observed import Progress
+
+ROUTES: Final = f"{KV_PREFIX}routes/"
+DEPLOYMENTS: Final = f"{KV_PREFIX}deployments/"
+COUNTS: Final = f"{KV_PREFIX}counts/"
+
+
+class ConflictError(HookError):
+    """Somebody else wrote a document in between: look again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteDocument:
+    """A route as edges read it. `drain` are ids of services in Consul, or of tasks that have none yet."""
+
+    contract: str
+    service: str
+    host: str
+    path: str
+    generation: int = 0
+    weights: Mapping[str, int] = field(default_factory=dict)
+    drain: tuple[str, ...] = ()
+
+    def leads_to(self, route: Route) -> bool:
+        """Whether it is at the contract's host and path."""
+        return (self.host, self.path, self.service) == (route.host, route.path, route.service)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """All that is kept for one contract; an index of 0 means that there is no document yet."""
+
+    progress: Progress = field(default_factory=Progress)
+    progress_index: int = 0
+    route: RouteDocument | None = None
+    route_index: int = 0
+    behind: tuple[str, ...] = ()
+    """Sites whose copy of the route is another one."""
+    count: int | None = None
+    """What the scaler chose."""
+
+
+class LocalStore:
+    """In place of a Consul where a platform has none, for as long as the process lasts."""
+
+    def __init__(self) -> None:
+        self.kv = self
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._writes = 0
+
+    def get(self, key: str, *, recurse: bool = False, **_: Any) -> tuple[int, Any]:
+        """As py-consul's."""
+        if not recurse:
+            return self._writes, self._entries.get(key)
+        return self._writes, [entry for name, entry in self._entries.items() if name.startswith(key)]
+
+    def put(self, key: str, value: str, cas: int | None = None) -> bool:
+        """As py-consul's."""
+        if cas is not None and cas != self._entries.get(key, {}).get("ModifyIndex", 0):
+            return False
+        self._writes += 1
+        self._entries[key] = {"Key": key, "Value": value.encode(), "ModifyIndex": self._writes}
+        return True
+
+    def delete(self, key: str) -> bool:
+        """As py-consul's."""
+        return self._entries.pop(key, None) is not None
+
+
+class Documents:
+    """The documents of all contracts; `sites` are the sites' Consuls, `home` the name of the first one."""
+
+    def __init__(self, sites: Mapping[str, Consul | LocalStore], home: str) -> None:
+        self._sites = sites
+        self._home = home
+
+    def all(self) -> dict[str, Kept]:
+        """By contract: one request for the home site, and one for each other one."""
+        below = {site: self._below(site, KV_PREFIX if site == self._home else ROUTES) for site in self._sites}
+        names = {_name(key) for key in below[self._home] if key.startswith((ROUTES, DEPLOYMENTS, COUNTS))}
+        return {name: self._kept(name, below) for name in sorted(names)}
+
+    def of(self, name: str) -> Kept:
+        """Of one contract."""
+        below = {site: self._one(site, f"{ROUTES}{name}") for site in self._sites}
+        below[self._home] |= self._one(self._home, f"{DEPLOYMENTS}{name}")
+        below[self._home] |= self._one(self._home, f"{COUNTS}{name}")
+        return self._kept(name, below)
+
+    def store_progress(self, name: str, progress: Progress, index: int) -> None:
+        """ConflictError where somebody wrote since `index`."""
+        self._put(self._home, f"{DEPLOYMENTS}{name}", asdict(progress), index)
+
+    def store_route(self, route: RouteDocument, index: int) -> None:
+        """At the home site, then everywhere; ConflictError where somebody wrote since `index`."""
+        self._put(self._home, f"{ROUTES}{route.contract}", asdict(route), index)
+        self.copy_route(route, [site for site in self._sites if site != self._home])
+
+    def copy_route(self, route: RouteDocument, sites: Iterable[str]) -> None:
+        """Make these sites' copies the same."""
+        for site in sites:
+            self._sites[site].kv.put(f"{ROUTES}{route.contract}", _text(asdict(route)))
+
+    def store_count(self, name: str, count: int) -> None:
+        """The number that the scaler chose; a deployment never resets it."""
+        self._sites[self._home].kv.put(f"{COUNTS}{name}", _text({"count": count}))
+
+    def forget_route(self, name: str) -> None:
+        """No edge answers for the contract any longer."""
+        for consul in self._sites.values():
+            consul.kv.delete(f"{ROUTES}{name}")
+
+    def forget(self, name: str) -> None:
+        """Nothing is kept of the contract."""
+        self.forget_route(name)
+        for folder in (DEPLOYMENTS, COUNTS):
+            self._sites[self._home].kv.delete(f"{folder}{name}")
+
+    def _put(self, site: str, key: str, document: Mapping[str, Any], index: int) -> None:
+        if not self._sites[site].kv.put(key, _text(document), cas=index):
+            raise ConflictError(f"{key}: somebody else wrote it in between")
+
+    def _below(self, site: str, prefix: str) -> dict[str, Mapping[str, Any]]:
+        _, entries = self._sites[site].kv.get(prefix, recurse=True, consistency="consistent")
+        return {str(entry["Key"]): entry for entry in entries or ()}
+
+    def _one(self, site: str, key: str) -> dict[str, Mapping[str, Any]]:
+        _, entry = self._sites[site].kv.get(key, consistency="consistent")
+        return {key: entry} if entry else {}
+
+    def _kept(self, name: str, below: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Kept:
+        home = below[self._home]
+        progress, route = home.get(f"{DEPLOYMENTS}{name}"), home.get(f"{ROUTES}{name}")
+        value = route["Value"] if route else None
+        other = (site for site in below if site != self._home)
+        behind = (site for site in other if (below[site].get(f"{ROUTES}{name}") or {}).get("Value") != value)
+        count = _read(home.get(f"{COUNTS}{name}")).get("count")
+        return Kept(
+            progress=_progress(_read(progress)),
+            progress_index=int(progress["ModifyIndex"]) if progress else 0,
+            route=_route(_read(route)) if route else None,
+            route_index=int(route["ModifyIndex"]) if route else 0,
+            behind=tuple(behind) if route else (),
+            count=count if isinstance(count, int) else None,
+        )
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True)
+
+
+def _read(entry: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Of a document that somebody broke by hand nothing is known; it is written anew."""
+    try:
+        found = json.loads((entry or {}).get("Value") or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _progress(document: Mapping[str, Any]) -> Progress:
+    known = {one.name for one in fields(Progress)}
+    return Progress(**{key: value for key, value in document.items() if key in known})
+
+
+def _route(document: Mapping[str, Any]) -> RouteDocument | None:
+    known = {one.name for one in fields(RouteDocument)}
+    given = {key: value for key, value in document.items() if key in known}
+    try:
+        return RouteDocument(**{**given, "drain": tuple(given.get("drain", ()))})
+    except TypeError:
+        return None

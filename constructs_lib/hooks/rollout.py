@@ -1,0 +1,177 @@
+"""A deployment's loop: look, ask the strategy, do it, until it ended or somebody has to say something."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.errors import HookError
+from constructs_lib.hooks import strategies
+from constructs_lib.hooks.acting import Acting, Say, routed
+from constructs_lib.hooks.consul import Consul
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.documents import ConflictError, Documents, Kept, LocalStore
+from constructs_lib.hooks.edge import Edges
+from constructs_lib.hooks.marathon import Marathon
+from constructs_lib.hooks.observed import Judgement, Progress, Wanted
+from constructs_lib.hooks.progress import forgiven
+from constructs_lib.hooks.steps import End
+from constructs_lib.hooks.watching import Picture, Watch
+
+PAUSE = 1.0
+"""Seconds between two looks."""
+_ROUTE_GONE_SECONDS = 60.0
+
+
+class Analyst(Protocol):
+    """Judges canaries."""
+
+    def judge(self, contract: CompiledContract, progress: Progress, now: float) -> Judgement:
+        """What the measurements say of the contract's newest version."""
+
+
+@dataclass(kw_only=True)
+class Rollout:
+    """Brings contracts' versions up; without any Consul nothing is kept and nothing is routed."""
+
+    marathon: Marathon
+    sites: Mapping[str, Consul]
+    home: str
+    edges: Edges
+    analyst: Analyst | None = None
+    forgive: bool = False
+    """Try versions again that turned round before."""
+    pause: float = PAUSE
+    now: Callable[[], float] = time.time
+    documents: Documents = field(init=False)
+    _kept: Mapping[str, Kept] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.documents = Documents(self.sites or {self.home: LocalStore()}, self.home)
+
+    def pending(self, contract: CompiledContract) -> tuple[str, ...]:
+        """What has to be done although version and number are right: one request, for all contracts."""
+        kept = self._read().get(contract.name, Kept())
+        found = []
+        if not kept.progress.done:
+            found.append(f"deployment of {kept.progress.version} is not finished")
+        if contract.route and self.sites:
+            where = f"{contract.route.host}{contract.route.path}"
+            if kept.route is None:
+                found.append(f"route {where}")
+            elif not kept.route.leads_to(contract.route):
+                found.append(f"route {kept.route.host}{kept.route.path} → {where}")
+        return (*found, *(f"route is missing in {site}" for site in kept.behind))
+
+    def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> End:
+        """Until the contract is kept, turned round, or waits for somebody; HookError where an API failed."""
+        try:
+            return self._loop(contract, deadline, say)
+        finally:
+            self._kept = None
+
+    def _loop(self, contract: CompiledContract, deadline: Deadline, say: Say) -> End:
+        if not self.sites:
+            contract = replace(contract, route=None, service=None)
+        watch = Watch(
+            contract=contract,
+            marathon=self.marathon,
+            sites=self.sites,
+            documents=self.documents,
+            edges=self.edges,
+            now=self.now,
+        )
+        acting = Acting(
+            contract=contract, marathon=self.marathon, documents=self.documents, killed=watch.killed, say=say
+        )
+        told = ""
+        while True:
+            try:
+                picture = self._prepared(watch.look(), contract)
+                step = strategies.step(self._wanted(contract, picture), picture.observed)
+                acting.do(step, picture)
+            except ConflictError as conflict:
+                told = _tell(say, f"{contract.name}: looks again, {conflict}", told)
+            else:
+                if step.end is not None:
+                    return step.end
+                if step.wait is not None:
+                    why = "".join(f"; {edge}: {problem}" for edge, problem in picture.problems.items())
+                    told = _tell(say, f"{contract.name}: waits for {step.wait.what}{why}", told)
+                    if step.wait.person:
+                        return End(good=True, why=f"waits for {step.wait.what}{_helps(contract, picture)}")
+            if deadline.over:
+                raise HookError(
+                    f"{contract.name}: not done in time, stopped where it is ({told or 'in the middle'}); "
+                    "clustermesos apply goes on from there"
+                )
+            deadline.sleep(self.pause)
+
+    def _prepared(self, picture: Picture, contract: CompiledContract) -> Picture:
+        """With copies and the place of the route made right, and with what the analysis says."""
+        kept = picture.kept
+        if kept.route and kept.behind:
+            self.documents.copy_route(kept.route, kept.behind)
+        if kept.route and contract.route and not kept.route.leads_to(contract.route):
+            self.documents.store_route(routed(contract, picture), kept.route_index)
+            raise ConflictError(f"its route moves to {contract.route.host}{contract.route.path}")
+        observed = picture.observed
+        if self.forgive and contract.app.version in observed.progress.refused:
+            tried_again = forgiven(observed.progress, contract.app.version)
+            observed = replace(observed, progress=tried_again)
+        if self.analyst is not None and contract.deployment.strategy == "canary":
+            judged = self.analyst.judge(contract, observed.progress, observed.now)
+            observed = replace(observed, judgement=judged)
+        return replace(picture, observed=observed)
+
+    def _wanted(self, contract: CompiledContract, picture: Picture) -> Wanted:
+        return wanted(contract, picture.kept, picture.observed.versions)
+
+    def forget(self, name: str, deadline: Deadline, say: Say) -> None:
+        """Take the route of a contract that is gone away from every edge, and what is kept of it."""
+        self.documents.forget_route(name)
+        bounded = deadline.within(_ROUTE_GONE_SECONDS)
+        while any(report.routes is None or name in report.routes for report in self.edges.look()):
+            if bounded.over:
+                say(f"{name}: not every edge dropped its route in {_ROUTE_GONE_SECONDS:g} s; going on")
+                break
+            bounded.sleep(self.pause)
+        self.documents.forget(name)
+        self._kept = None
+
+    def _read(self) -> Mapping[str, Kept]:
+        if self._kept is None:
+            self._kept = self.documents.all()
+        return self._kept
+
+
+def wanted(contract: CompiledContract, kept: Kept, there: Mapping[str, object]) -> Wanted:
+    """The version, and the number: what the scaler chose, within the contract's bounds.
+
+    A contract with a scaler whose number is lost gets as many as it may have, unless nothing runs yet.
+    """
+    least, most = contract.instances.min, contract.instances.max
+    count = least
+    if contract.instances.scaling is not None:
+        lost = most if there else least
+        count = min(max(lost if kept.count is None else kept.count, least), most)
+    return Wanted(
+        version=contract.app.version,
+        count=count,
+        deployment=contract.deployment,
+        routed=contract.route is not None,
+    )
+
+
+def _tell(say: Say, text: str, before: str) -> str:
+    if text != before:
+        say(text)
+    return text
+
+
+def _helps(contract: CompiledContract, picture: Picture) -> str:
+    word = "resume" if picture.observed.progress.paused else "promote"
+    return f"; next: clustermesos {word} {contract.name}"

@@ -1,0 +1,237 @@
+"""Hot deployment for real: two nginx fed by consul-template from a real Consul, in front of real servers.
+
+Marathon is the simulator, whose tasks run as HTTP servers on this machine; a constant load is counted through
+every strategy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from constructs_lib.contracts.compiled import (
+    AppVersion,
+    CompiledContract,
+    Deployment,
+    Instances,
+    Route,
+)
+from constructs_lib.hooks.consul import Consul
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.edge import PlannedEdges
+from constructs_lib.hooks.endpoints import Endpoints, Instance
+from constructs_lib.hooks.http import Client, Target
+from constructs_lib.hooks.marathon import Marathon
+from constructs_lib.hooks.observed import Judgement
+from constructs_lib.hooks.rollout import Rollout
+from constructs_lib.hooks.steps import End
+from constructs_lib.simulator.cluster.agents import Agent
+from constructs_lib.simulator.cluster.cluster import SimulatedCluster
+from constructs_lib.simulator.cluster.profiles import Profile
+from constructs_lib.simulator.cluster.timeline import RunningClock
+from tests.components.edge_here import Edge
+from tests.hooks.constant_load import Load
+from tests.hooks.consul_server import ConsulServer
+from tests.hooks.served_tasks import Served
+
+pytestmark = pytest.mark.slow
+LONGEST = 90.0
+QUICK = {"min_healthy": 0.2, "progress_deadline": 8.0, "drain_timeout": 1.0, "canary_seconds": 0.5}
+
+
+class Platform:
+    """Everything that a deployment talks to."""
+
+    def __init__(self, consul: ConsulServer, cluster: SimulatedCluster, edges: list[Edge]) -> None:
+        self.consul, self.cluster, self.edges = consul, cluster, edges
+        self.told: list[str] = []
+
+    def rollout(self, **other: Any) -> Rollout:
+        deadline = Deadline(LONGEST)
+        target = Target(name="marathon", bases=self.cluster.urls("marathon"))
+        sites = {
+            "eu": Consul(Client(Target(name="consul", bases=(self.consul.url,)), deadline), self.consul.token)
+        }
+        instances = tuple(
+            Instance(node=f"edge-{number}", site="eu", address="127.0.0.1", port=edge.state)
+            for number, edge in enumerate(self.edges, 1)
+        )
+        return Rollout(
+            marathon=Marathon(Client(target, deadline)),
+            sites=sites,
+            home="eu",
+            edges=PlannedEdges(Endpoints(instances={"edge/eu": instances}), sites, deadline),
+            pause=0.1,
+            **other,
+        )
+
+    def deploy(self, contract: CompiledContract, **other: Any) -> End:
+        return self.rollout(**other).deploy(contract, Deadline(LONGEST), self.told.append)
+
+    def load(self, contract: CompiledContract, **other: Any) -> Load:
+        assert contract.route is not None
+        return Load([edge.http for edge in self.edges], contract.route.host, **other)
+
+
+def contract(name: str, version: str, strategy: Any, **other: Any) -> CompiledContract:
+    labels = {"cluster": "shop", "contract": name, "version": version}
+    body = {
+        "cpus": 0.1,
+        "mem": 32,
+        "labels": {f"clustermesos/{key}": value for key, value in labels.items()},
+        "container": {
+            "type": "DOCKER",
+            "docker": {"image": "shop:1"},
+            "portMappings": [{"containerPort": 8080, "hostPort": 0}],
+        },
+        "networks": [{"mode": "container/bridge"}],
+        "healthChecks": [{"protocol": "MESOS_HTTP", "path": "/", "portIndex": 0}],
+        "constraints": [["@region", "IS", "eu"]],
+    }
+    return CompiledContract(
+        name=name,
+        cluster="shop",
+        owner="shop@example.org",
+        app=AppVersion(id=f"/{name}/{version}", version=version, body=body, checked=True),
+        instances=Instances(min=2, max=2),
+        deployment=Deployment(strategy=strategy, **{**QUICK, **other}),
+        route=Route(host=f"{name}.example.org", path="/", service=name),
+        service=name,
+    )
+
+
+@pytest.fixture(scope="module")
+def edges(consul_at: ConsulServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Edge]]:
+    found = [
+        Edge(tmp_path_factory.mktemp(f"edge-{number}"), f"127.0.0.1:{consul_at.port}", consul_at.token)
+        for number in (1, 2)
+    ]
+    for edge in found:
+        edge.start()
+        edge.start_template()
+    yield found
+    for edge in found:
+        edge.stop()
+
+
+@pytest.fixture
+def platform(consul_at: ConsulServer, edges: list[Edge]) -> Iterator[Platform]:
+    agents = [Agent(hostname=f"127.0.0.{number}", region="eu") for number in (2, 3)]
+    with SimulatedCluster(agents, clock=RunningClock()) as cluster:
+        quick = Profile(start_seconds=0.1, healthy_after=0.1, stop_seconds=0.05)
+        cluster.profile("*", quick)
+        yield Platform(consul_at, cluster, list(edges))
+
+
+class Analyst:
+    """One that always says the same."""
+
+    def __init__(self, says: Any, why: str = "no check failed") -> None:
+        self.judgement = Judgement(says=says, why=why)
+
+    def judge(self, *_: object) -> Judgement:
+        return self.judgement
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green", "canary"])
+def test_no_request_is_lost_while_a_version_is_replaced(strategy: str, platform: Platform) -> None:
+    name = f"shop-{strategy}"
+    old, new = contract(name, "v1aaaaaa", strategy), contract(name, "v2bbbbbb", strategy)
+    with Served(platform.cluster, platform.consul, name):
+        assert platform.deploy(old).good, platform.told
+        with platform.load(old) as load:
+            end = platform.deploy(new, analyst=Analyst("good"))
+        told = "\n".join(platform.told)
+
+    assert end.good, told
+    assert load.lost == {}, told
+    for version in ("v1aaaaaa", "v2bbbbbb"):
+        assert load.answers["GET", version] and load.answers["POST", version]
+    # The websocket has to be opened anew as its instance ends, and how many were cut is said.
+    assert load.broken >= 1 and load.echoes
+    assert "1 connections cut" in told
+    assert {task.owner for task in platform.cluster.tasks()} == {f"/{name}/v2bbbbbb"}
+
+
+def test_no_request_is_lost_while_a_version_that_crashes_turns_round(platform: Platform) -> None:
+    name = "shop-crash"
+    old, new = contract(name, "v1aaaaaa", "rolling"), contract(name, "v2bbbbbb", "rolling")
+    platform.cluster.profile("*/v2bbbbbb", Profile(start_seconds=0.1, healthy_after=None, fails_after=0.1))
+    with Served(platform.cluster, platform.consul, name):
+        assert platform.deploy(old).good, platform.told
+        untouched = {task.id for task in platform.cluster.tasks()}
+        with platform.load(old, websocket=False) as load:
+            end = platform.deploy(new)
+
+    assert not end.good and "turned round: crash loop" in end.why, platform.told
+    assert "version v1aaaaaa runs again" in end.why
+    assert load.lost == {} and load.answers.keys() == {("GET", "v1aaaaaa"), ("POST", "v1aaaaaa")}
+    assert {task.id for task in platform.cluster.tasks()} == untouched
+    kept = next(app for app in platform.rollout().marathon.apps() if app["id"].endswith("v2bbbbbb"))
+    assert kept["instances"] == 0, "for explain"
+
+    before = len(platform.told)
+    again = platform.deploy(new)
+    assert "was deployed before and turned round" in again.why and len(platform.told) == before
+
+
+def test_no_request_is_lost_while_a_canary_that_is_worse_turns_round(platform: Platform) -> None:
+    name = "shop-worse"
+    old = contract(name, "v1aaaaaa", "canary", canary_percent=30)
+    new = contract(name, "v2bbbbbb", "canary", canary_percent=30, canary_seconds=600.0)
+    analyst = Analyst("undecided", "too early")
+    with Served(platform.cluster, platform.consul, name):
+        assert platform.deploy(old).good, platform.told
+        with platform.load(old, websocket=False) as load:
+            ended: list[End] = []
+            thread = threading.Thread(target=lambda: ended.append(platform.deploy(new, analyst=analyst)))
+            thread.start()
+            platform.edges[0].wait("the canary's share", lambda: load.answers["POST", "v2bbbbbb"] > 0)
+            analyst.judgement = Judgement(says="bad", why="errors 7, at most 1")
+            thread.join(LONGEST)
+
+    assert "the canary is worse: errors 7, at most 1" in ended[0].why, platform.told
+    assert load.lost == {}, platform.told
+    assert {task.owner for task in platform.cluster.tasks()} == {f"/{name}/v1aaaaaa"}
+
+
+def test_recreate_has_an_outage_that_ends_and_says_what_it_waits_for(platform: Platform) -> None:
+    name = "shop-recreate"
+    old, new = contract(name, "v1aaaaaa", "recreate"), contract(name, "v2bbbbbb", "recreate")
+    with Served(platform.cluster, platform.consul, name):
+        assert platform.deploy(old).good, platform.told
+        with platform.load(old, websocket=False) as load:
+            end = platform.deploy(new)
+            platform.edges[0].wait("the new version", lambda: load.answers["POST", "v2bbbbbb"] > 0)
+
+    assert end.good, platform.told
+    # The edge's own page, and never a request that was begun and lost.
+    assert {said for _, said in load.lost} == {"503"}
+    assert load.gaps and max(load.gaps) < LONGEST
+    assert any("waits for instances of v2bbbbbb to be happy" in line for line in platform.told)
+
+
+def test_an_edge_that_dies_in_the_middle_holds_nothing_up_and_has_the_routes_when_it_is_back(
+    platform: Platform,
+) -> None:
+    name = "shop-edges"
+    old, new = contract(name, "v1aaaaaa", "rolling"), contract(name, "v2bbbbbb", "rolling")
+    stays, dies = platform.edges
+    with Served(platform.cluster, platform.consul, name):
+        assert platform.deploy(old).good, platform.told
+        with Load([stays.http], f"{name}.example.org", websocket=False) as load:
+            ended: list[End] = []
+            thread = threading.Thread(target=lambda: ended.append(platform.deploy(new)))
+            thread.start()
+            stays.wait("the first new instance", lambda: load.answers["GET", "v2bbbbbb"] > 0)
+            dies.dies()
+            thread.join(LONGEST)
+        assert ended[0].good, "\n".join(platform.told)
+        assert load.lost == {}, platform.told
+
+        dies.start()
+        dies.start_template()
+        dies.wait("the route", lambda: dies.get(dies.http, "/", f"{name}.example.org") == (200, "v2bbbbbb"))
