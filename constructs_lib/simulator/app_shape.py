@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from constructs_lib.simulator.json_types import without_nulls
+
 App = dict[str, Any]
 _APP: App = {
     "backoffFactor": 1.15,
@@ -52,7 +54,8 @@ _SHOWN_ONLY = (
 
 def sent(app: Mapping[str, Any]) -> App:
     """What of a request's app counts."""
-    return {name: value for name, value in app.items() if name not in _SHOWN_ONLY and value is not None}
+    found: App = without_nulls({name: value for name, value in app.items() if name not in _SHOWN_ONLY})
+    return found
 
 
 def complete(app: Mapping[str, Any]) -> App:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from constructs_lib.simulator.json_types import ListOf, Shape, mistyped, without_nulls
 from constructs_lib.simulator.schedules import parse_schedule
 
 _NAME = re.compile(r"[\w.-]+")
@@ -14,6 +15,29 @@ _OPERATORS = ("EQUALS", "LIKE", "UNLIKE")
 _NETWORKS = ("BRIDGE", "HOST", "USER")
 Job = dict[str, Any]
 
+_TYPES: Shape = {
+    "name": "text",
+    "schedule": "text",
+    "scheduleTimeZone": "text",
+    "parents": ListOf("text"),
+    "command": "text",
+    "arguments": ListOf("text"),
+    "shell": "bool",
+    "retries": "int",
+    "cpus": "number",
+    "mem": "number",
+    "disk": "number",
+    "disabled": "bool",
+    "concurrent": "bool",
+    "softError": "bool",
+    "owner": "text",
+    "ownerName": "text",
+    "constraints": ListOf(ListOf("text")),
+    "environmentVariables": ListOf({"name": "text", "value": "text"}),
+    "fetch": ListOf("any"),
+    "uris": ListOf("text"),
+    "container": {"type": "text", "image": "text", "network": "text", "volumes": ListOf("any")},
+}
 FRESH: Job = {
     "successCount": 0,
     "errorCount": 0,
@@ -61,6 +85,9 @@ def check_job(job: Any, *, scheduled: bool, known: Mapping[str, Job], now: datet
     """
     if not isinstance(job, dict) or not isinstance(job.get("name"), str):
         raise OSError("java.lang.NullPointerException: a job needs a name")
+    for path, error in mistyped(job, _TYPES):
+        raise BadRequestError(f"Can not deserialize instance of {job['name']}: {path}: {error}")
+    job = without_nulls(job)
     if not _NAME.fullmatch(job["name"]):
         raise BadRequestError(
             f"requirement failed: the job's name is invalid. Allowed names: '{_NAME.pattern}'"
@@ -83,5 +110,5 @@ def check_job(job: Any, *, scheduled: bool, known: Mapping[str, Job], now: datet
         if job["name"] in parents:
             raise BadRequestError(f"requirement failed: {job['name']} is its own parent")
     # An unknown operator is dropped without a word: so it is in Chronos.
-    wanted = [c for c in job.get("constraints", []) if isinstance(c, list) and c[1:2] and c[1] in _OPERATORS]
+    wanted = [c for c in job.get("constraints", []) if c[1:2] and c[1] in _OPERATORS]
     return {**job, "constraints": wanted}

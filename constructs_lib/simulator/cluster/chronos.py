@@ -31,6 +31,8 @@ class Chronos:
         self.jobs: dict[str, JobState] = {}
         self.frozen = False
         self._commands = commands
+        self._waiting: dict[str, JobState] = {}
+        """The jobs that wait for an offer, by name, in their order."""
 
     # What the API asks for.
 
@@ -124,6 +126,7 @@ class Chronos:
     def _queue(self, state: JobState, attempt: int) -> None:
         if self.jobs.get(state.name) is state:
             state.waiting.append(attempt)
+            self._waiting[state.name] = state
             self.world.want_offers()
 
     def _retry(self, state: JobState, attempt: int) -> None:
@@ -134,17 +137,22 @@ class Chronos:
 
     def wants_offers(self) -> bool:
         """Whether a job waits."""
-        return any(state.waiting for state in self.jobs.values())
+        return bool(self._waiting)
 
     def offered(self, agents: Sequence[Agent]) -> None:
         """Launch what fits."""
-        for state in list(self.jobs.values()):
+        for name, state in list(self._waiting.items()):
+            if self.jobs.get(name) is not state:
+                self._waiting.pop(name)
+                continue
             for attempt in list(state.waiting):
                 agent = next((one for one in agents if _fits(state.fields, one)), None)
                 if agent is None:
                     break
                 state.waiting.remove(attempt)
                 self._launch(state, agent, attempt)
+            if not state.waiting:
+                self._waiting.pop(name)
 
     def _launch(self, state: JobState, agent: Agent, attempt: int) -> None:
         fields = state.fields

@@ -38,34 +38,45 @@ class Item:
     last_used_at: float | None = None
     judged: int = -1
     """The world's revision at which all agents were judged, so that nobody judges them twice."""
+    _repeats: int = 0
+    """How often the same offers came again and are not counted yet: an app may wait for days."""
+    _repeated_at: float = 0.0
 
     def turned_down(self, agent: Agent, reasons: tuple[str, ...], now: float) -> None:
         """Note an offer that did not fit."""
+        self._settle()
         self.refused[agent.id] = Refused(agent, reasons, now, offered(agent))
         self._count(reasons, now)
 
     def again(self, now: float) -> None:
         """Note that the same offers came again, and fit no better."""
-        for refused in self.refused.values():
-            if refused.agent.offers:
-                refused.at = now
-                self._count(refused.reasons, now)
+        self._repeats += 1
+        self._repeated_at = now
 
-    def _count(self, reasons: tuple[str, ...], now: float) -> None:
-        self.processed += 1
-        self.unused += 1
+    def _settle(self) -> None:
+        times, self._repeats = self._repeats, 0
+        for refused in self.refused.values():
+            if times and refused.agent.offers:
+                refused.at = self._repeated_at
+                self._count(refused.reasons, self._repeated_at, times)
+
+    def _count(self, reasons: tuple[str, ...], now: float, times: int = 1) -> None:
+        self.processed += times
+        self.unused += times
         self.last_unused_at = now
         if reasons:
-            self.declined[reasons[0]] = self.declined.get(reasons[0], 0) + 1
+            self.declined[reasons[0]] = self.declined.get(reasons[0], 0) + times
 
     def used(self, agent: Agent, now: float) -> None:
         """Note an offer that was taken."""
+        self._settle()
         self.processed += 1
         self.last_used_at = now
         self.refused.pop(agent.id, None)
 
     def summary(self) -> dict[str, Any]:
         """`processedOffersSummary`."""
+        self._settle()
         last: dict[str, int] = {}
         for refused in self.refused.values():
             if refused.reasons:
@@ -84,6 +95,7 @@ class Item:
 
     def last_unused_offers(self) -> list[dict[str, Any]]:
         """`lastUnusedOffers`: the last offer of each agent with all its reasons."""
+        self._settle()
         return [
             {
                 "offer": _offer(refused),

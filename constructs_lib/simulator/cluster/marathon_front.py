@@ -102,7 +102,7 @@ class MarathonFront:
 
     def _say(self, kind: str, fields: dict[str, Any]) -> None:
         event = {"eventType": kind, "timestamp": iso(self._world.now()), **fields}
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener.put((kind, event))
 
     def _events(self) -> Answer:
