@@ -47,7 +47,7 @@ class Endpoints:
     """Program → its instances, and the sockets that lead to those that aren't reached straight.
 
     Programs are called zookeeper, mesos, marathon, chronos, registry, and for each site consul/SITE,
-    edge/SITE and front/SITE.
+    prometheus/SITE, edge/SITE and front/SITE.
     """
 
     instances: Mapping[str, tuple[Instance, ...]]

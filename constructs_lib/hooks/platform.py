@@ -16,6 +16,7 @@ from constructs_lib.hooks.endpoints import Endpoints
 from constructs_lib.hooks.http import Client
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.mesos import Mesos
+from constructs_lib.hooks.prometheus import Prometheus
 from constructs_lib.plan.model import ClusterPlan
 
 TOKEN = "consul_management_token"  # noqa: S105 (its name)
@@ -71,6 +72,15 @@ class Platform:
             if self.endpoints.has(f"consul/{site}")
         }
 
+    @cached_property
+    def prometheuses(self) -> Mapping[str, Prometheus]:
+        """Site → its Prometheus, which is asked once per question: whoever asks comes back."""
+        return {
+            site: Prometheus(self._client(f"prometheus/{site}", patient=False))
+            for site in self.plan.sites
+            if self.endpoints.has(f"prometheus/{site}")
+        }
+
     @property
     def home(self) -> str:
         """The site with the masters, and so the masters' Mesos region."""
@@ -85,10 +95,10 @@ class Platform:
         """Ask every program once how it is."""
         return look(self.endpoints, expected(self.plan, self.tokens), self.deadline)
 
-    def _client(self, program: str) -> Client:
+    def _client(self, program: str, *, patient: bool = True) -> Client:
         if not self.endpoints.has(program):
             raise HookError(f"{program}: the cluster has none (software.{program}.enabled in cluster.yaml)")
-        client = Client(self.endpoints.target(program), self.deadline)
+        client = Client(self.endpoints.target(program), self.deadline, patient=patient)
         self._stack.callback(client.close)
         self.clients.append(client)
         return client

@@ -1,0 +1,83 @@
+"""How many instances load asks for: PaaSTA's proportional rule with its brakes, and why.
+
+Source: Yelp/paasta, `autoscaling/autoscaling_service_lib.py` (proportional, with an offset for load that does
+not come from requests). The number is kept in Consul beside the contract, so that no deployment resets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.hooks.documents import Kept
+
+SLOWEST_SHRINK: Final = 0.7
+"""A decision leaves at least this share of the present number."""
+HEALTHY_ENOUGH: Final = 0.7
+"""Below this share of happy instances nothing is taken away: what is missing looks like less load."""
+GOOD_ENOUGH: Final = 0.1
+"""A load that is this near the target, as a share of it, changes nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What was measured of a contract's instances."""
+
+    utilization: Sequence[float]
+    """Of each happy instance, 0 to 1. Those that start are left out: their load is not the visitors'."""
+    offset: float = 0.0
+    """The utilization of an instance that serves nobody."""
+    asked: int
+    """How many instances there should be now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A number and how it came about; `count` is None where nothing was decided."""
+
+    count: int | None
+    why: str
+
+
+def decide(contract: CompiledContract, kept: Kept, load: Load) -> Decision:
+    """How many instances the contract should have; `why` names every input."""
+    scaling, bounds = contract.instances.scaling, contract.instances
+    if scaling is None:
+        return Decision(count=None, why=f"{contract.name} has a fixed number of instances")
+    if not kept.progress.done:
+        return Decision(count=None, why=f"frozen: version {kept.progress.version} is being deployed")
+    if kept.count is None:
+        lost = f"no number is kept: the most that the contract allows, {bounds.max}"
+        return Decision(count=bounds.max, why=lost)
+    happy, target = len(load.utilization), scaling.target
+    if not happy or target <= load.offset:
+        missing = "no instance is measured" if not happy else f"target {target:g} is not above the offset"
+        return Decision(count=None, why=f"{missing}: stays at {load.asked}")
+    mean = sum(load.utilization) / happy
+    inputs = (
+        f"{scaling.signal} {mean:.2f} of {happy} happy instances, target {target:g}, offset {load.offset:g}, "
+        f"asked {load.asked}, {bounds.min} to {bounds.max}"
+    )
+    count, brake = _braked(mean, happy, target, load)
+    clamped = min(max(count, bounds.min), bounds.max)
+    if clamped != count:
+        brake = f"{brake}, within bounds" if brake else "within bounds"
+    return Decision(count=clamped, why=f"{inputs} → {clamped}{f' ({brake})' if brake else ''}")
+
+
+def _braked(mean: float, happy: int, target: float, load: Load) -> tuple[int, str]:
+    asked = load.asked
+    if abs(mean - target) <= GOOD_ENOUGH * target:
+        return asked, "near enough"
+    count = round((mean - load.offset) * happy / (target - load.offset))
+    if count >= asked:
+        # Load above the target never takes an instance away, and below it never adds one.
+        return (count, "") if mean > target else (asked, "load is below the target")
+    if mean >= target:
+        return asked, "load is above the target"
+    if happy < HEALTHY_ENOUGH * asked:
+        return asked, f"only {happy} of {asked} are happy"
+    least = -int(-SLOWEST_SHRINK * asked // 1)
+    return (count, "") if count >= least else (least, f"at most {1 - SLOWEST_SHRINK:.0%} fewer at once")
