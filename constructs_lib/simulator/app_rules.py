@@ -51,7 +51,9 @@ _TYPES: Shape = {
     "ports": ListOf("int"),
     "portDefinitions": ListOf({"port": "int", **_PORT}),
     "networks": ListOf({"mode": "text", "name": "text"}),
-    "readinessChecks": ListOf({"path": "text", "portName": "text"}),
+    "readinessChecks": ListOf(
+        {"path": "text", "portName": "text", "intervalSeconds": "number", "timeoutSeconds": "number"}
+    ),
     "healthChecks": ListOf(
         {
             "protocol": "text",
@@ -110,8 +112,7 @@ def _rules(app: Mapping[str, Any], wrong: Wrong) -> None:
     _container(app, wrong)
     for number, check in enumerate(app.get("healthChecks", [])):
         _health_check(f"/healthChecks({number})", check, app, wrong)
-    if len(app.get("readinessChecks", [])) > 1:
-        wrong("/readinessChecks", "only one readiness check is allowed")
+    _readiness(app.get("readinessChecks", []), wrong)
     for name, value in app.get("upgradeStrategy", {}).items():
         if name in ("minimumHealthCapacity", "maximumOverCapacity") and not 0 <= value <= 1:
             wrong(f"/upgradeStrategy/{name}", f"got {value}, expected between 0.0 and 1.0")
@@ -120,6 +121,14 @@ def _rules(app: Mapping[str, Any], wrong: Wrong) -> None:
             isinstance(value, dict) and isinstance(value.get("secret"), str)
         ):
             wrong(f"/env/{name}", "error.expected.jsstring")
+
+
+def _readiness(checks: list[Any], wrong: Wrong) -> None:
+    if len(checks) > 1:
+        wrong("/readinessChecks", "only one readiness check is allowed")
+    for number, check in enumerate(checks):
+        if check.get("timeoutSeconds", 10) >= check.get("intervalSeconds", 30):
+            wrong(f"/readinessChecks({number})/timeoutSeconds", "must be less than intervalSeconds")
 
 
 def _constraint(path: str, constraint: list[str], wrong: Wrong) -> None:
@@ -186,6 +195,4 @@ def _health_check(path: str, check: Mapping[str, Any], app: Mapping[str, Any], w
             path,
             f"Health check port indices must address an element of the ports array: got {index}",
         )
-    if check.get("timeoutSeconds", 20) >= check.get("intervalSeconds", 60) and protocol.startswith("MESOS"):
-        wrong(path, "timeoutSeconds must be less than intervalSeconds")
     return None

@@ -27,6 +27,7 @@ Kind = Literal[
     "never_healthy",
     "agent_lost",
     "agent_partitioned",
+    "agent_maintenance",
     "no_offers",
     "deployment_stuck",
     "framework_inactive",
@@ -57,6 +58,7 @@ class Fault:
     never_healthy       tasks of `target` that start from now on never pass their health check
     agent_lost          the agent `target` is gone with its tasks
     agent_partitioned   the agent `target` can't be reached for `seconds`, its tasks live on
+    agent_maintenance   the agent `target` is to be maintained for `seconds`: nothing new starts there
     no_offers           nothing is offered for `seconds`
     deployment_stuck    deployments that hold `target` do nothing any more
     framework_inactive  Mesos calls `program` inactive, for `seconds`: it gets no offers

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from constructs_lib.simulator.cluster.agents import Agent
 from constructs_lib.simulator.cluster.faults import Fault
 from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.world import Task, World
@@ -21,6 +22,7 @@ class WorldFaults:
     def __init__(self, cluster: SimulatedCluster) -> None:
         self._cluster = cluster
         self._profiles: set[str] = set()
+        self._maintained: set[str] = set()
         self._kinds: Mapping[str, Callable[[Fault], None]] = {
             "refused": self._refuse,
             "task_failure": self._fail,
@@ -28,6 +30,7 @@ class WorldFaults:
             "never_healthy": self._sicken,
             "agent_lost": lambda fault: self._world.lose(self._world.agent(fault.target)),
             "agent_partitioned": self._partition,
+            "agent_maintenance": self._maintain,
             "no_offers": self._starve,
             "deployment_stuck": self._stick,
             "framework_inactive": self._freeze,
@@ -48,6 +51,8 @@ class WorldFaults:
         for agent in self._world.agents.values():
             if agent.presence == "partitioned":
                 self._world.heal(agent)
+            agent.maintenance = agent.maintenance and agent.id not in self._maintained
+        self._maintained.clear()
         for pattern in self._profiles:
             self._world.profiles.set(pattern, Profile())
         self._profiles.clear()
@@ -94,6 +99,17 @@ class WorldFaults:
         agent = self._world.agent(fault.target)
         self._world.partition(agent)
         self._later(fault, lambda: self._world.heal(agent) if agent.presence == "partitioned" else None)
+
+    def _maintain(self, fault: Fault) -> None:
+        agent = self._world.agent(fault.target)
+        agent.maintenance = True
+        self._maintained.add(agent.id)
+        self._world.changed()
+        self._later(fault, lambda: self._maintained_no_more(agent))
+
+    def _maintained_no_more(self, agent: Agent) -> None:
+        agent.maintenance = False
+        self._world.changed()
 
     def _starve(self, fault: Fault) -> None:
         self._world.offering = False

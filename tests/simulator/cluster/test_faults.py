@@ -194,6 +194,18 @@ def test_the_tasks_of_a_partitioned_agent_come_back_as_too_many(marathon: Marath
     assert (marathon.running("/web"), len(marathon.sim.tasks("/web"))) == (2, 2)
 
 
+def test_nothing_starts_on_an_agent_that_is_to_be_maintained(marathon: Marathon) -> None:
+    for agent in marathon.sim.world.agents.values():
+        marathon.sim.inject(Fault(kind="agent_maintenance", target=agent.hostname))
+    marathon.put("/web")
+    marathon.sim.advance(10)
+    assert "AgentMaintenance" in marathon.reasons("/web")[agent.hostname]
+    marathon.sim.heal()
+    marathon.sim.advance(10)
+
+    assert marathon.running("/web") == 1
+
+
 def test_no_offers_start_nothing_and_say_nothing(marathon: Marathon) -> None:
     marathon.sim.inject(Fault(kind="no_offers", seconds=60))
     marathon.put("/web")
