@@ -11,8 +11,9 @@ from pathlib import Path
 from constructs_lib.plan.lock import Lock, additions, read_lock, write_lock
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.plan.plan import plan
-from constructs_lib.secrets.ensure import NamedState, SecretState, ensure, renew, states
+from constructs_lib.secrets.ensure import NamedState, SecretState, ensure, renew, states, supply
 from constructs_lib.spec.load import load
+from constructs_lib.spec.terms import app_secret_name
 from constructs_lib.spec.workspace import Workspace
 
 
@@ -37,6 +38,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="sign these certificates anew, or make new keys for links between sites (link-keys: all of "
         "them); deploy and `clustermesos nodes apply` take them to the nodes",
     )
+    parser.add_argument(
+        "--supply",
+        metavar="REFERENCE",
+        help="take the value of this secret of app_secrets, such as shop/db, from standard input",
+    )
     parser.set_defaults(run=run)
 
 
@@ -52,6 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     workspace.make_private()
     if arguments.renew:
         renew(planned.secrets, arguments.renew, workspace.secrets_file, os.environ)
+        before = states(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
+    if arguments.supply:
+        name = app_secret_name(arguments.supply) if "/" in arguments.supply else arguments.supply
+        supply(planned.secrets, name, sys.stdin.read().removesuffix("\n"), workspace.secrets_file)
         before = states(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
     ensure(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
     _print(before, made="made")

@@ -158,6 +158,7 @@ class SystemUser:
 
 SecretKind = Literal[
     "password",
+    "supplied",
     "ssh_host_key",
     "gossip_key",
     "token",
@@ -180,7 +181,8 @@ class Secret:
     since it signs where secrets are made and nowhere else. Of the authority that `signed_by` names,
     `authority_certificate` is the certificate alone, and `certificate` a private key and a certificate for
     `dns_names`. All of these are PEM texts. `wireguard_key` is 32 random bytes in base64, and
-    `wireguard_public_key` the public half of the one that `signed_by` names.
+    `wireguard_public_key` the public half of the one that `signed_by` names. `supplied` is whatever its
+    owner says, and never made.
     """
 
     name: str
@@ -192,7 +194,7 @@ class Secret:
     """
     owner: str = "root"
     mode: int = 0o600
-    """Only what is no secret, a certificate alone, may be read by others."""
+    """Only what is no secret may be read by others, a certificate alone, or what root's folder protects."""
     per_site: bool = False
     of_others: bool = False
     """With `per_site`: nodes read those of the other sites, and not their own site's."""

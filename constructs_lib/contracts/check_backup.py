@@ -39,15 +39,15 @@ def _password(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
         return
     name, target = found
     for reference in references(target):
-        pools = plan.terms.app_secrets.get(reference)
-        if pools is None:
+        secret = plan.terms.app_secrets.get(reference)
+        if secret is None:
             yield Finding(
                 ("ops", "backup"),
                 f"goes to {name}, whose secret {reference} cluster.yaml's app_secrets don't have, expected "
-                f"`app_secrets: {{{reference}: [POOL]}}` there",
+                f"`app_secrets: {{{reference}: {{pools: [POOL]}}}}` there",
             )
             continue
-        missing = sorted({spot.pool.name for spot in eligible(contract, plan)} - set(pools))
+        missing = sorted({spot.pool.name for spot in eligible(contract, plan)} - set(secret.pools))
         if missing:
             yield Finding(
                 ("ops", "backup"),

@@ -29,7 +29,9 @@ def _names(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
         if reference not in plan.terms.app_secrets:
             near = did_you_mean(reference, plan.terms.app_secrets)
             hint = (
-                f"did you mean {near}?" if near else f"expected `app_secrets: {{{reference}: [POOL]}}` there"
+                f"did you mean {near}?"
+                if near
+                else f"expected `app_secrets: {{{reference}: {{pools: [POOL]}}}}` there"
             )
             yield Finding(
                 ("dev", "secrets", name),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-SECRETS: Final = "/etc/clustermesos/app-secrets"
-"""A file for each reference of app_secrets whose pools include the agent's. The folder is root's alone."""
+from constructs_lib.plan import app_secrets
+
 IN_CONTAINER: Final = "/run/secrets"
 LOCAL: Final = "/var/lib/clustermesos/volumes"
 SHARED: Final = "/srv/shared"
@@ -13,11 +13,6 @@ SHARED: Final = "/srv/shared"
 SCRATCH: Final = "/var/lib/clustermesos/restore-test"
 METRICS: Final = "/var/lib/prometheus/node-exporter"
 """Whose `*.prom` the distributions' node exporter reads."""
-
-
-def secret(reference: str) -> str:
-    """The file of a secret on an agent."""
-    return f"{SECRETS}/{reference}"
 
 
 def volume(contract: str, name: str, kind: str) -> str:
@@ -32,7 +27,10 @@ def mount(source: str, target: str, *, write: bool = False) -> dict[str, str]:
 
 def secret_mounts(secrets: dict[str, str]) -> list[dict[str, str]]:
     """A read-only file for each secret, by its variable's name."""
-    return [mount(secret(reference), f"{IN_CONTAINER}/{name}") for name, reference in sorted(secrets.items())]
+    return [
+        mount(app_secrets.path(reference), f"{IN_CONTAINER}/{name}")
+        for name, reference in sorted(secrets.items())
+    ]
 
 
 def secret_environment(secrets: dict[str, str]) -> dict[str, str]:

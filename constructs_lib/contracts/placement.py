@@ -82,7 +82,7 @@ def refusals(contract: AppContract, spot: Spot, plan: ClusterPlan) -> tuple[str,
     found += [
         f"the secret {reference} is not for this pool"
         for reference in sorted(set(contract.dev.secrets.values()))
-        if pool.name not in plan.terms.app_secrets.get(reference, ())
+        if reference not in plan.terms.app_secrets or pool.name not in plan.terms.app_secrets[reference].pools
     ]
     if pool.max == 0:
         found.append("the pool has no agents")

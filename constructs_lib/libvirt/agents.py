@@ -54,6 +54,7 @@ class AgentPool(Construct):
             members=local_value(place, "members", _members(self._pool)),
             shape=Shape(cpus=spec.cpus, memory_gib=spec.memory_gib, root_gib=root_gib(spec), data={}),
             text=local_value(place, "user_data", user_data(plan, self._pool, late or {})),
+            pool=pool,
         )
 
     def outputs(self) -> dict[str, Any]:

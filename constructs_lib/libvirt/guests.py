@@ -87,7 +87,9 @@ class Guests:
         members: Expr,
         shape: Shape,
         text: Expr,
+        pool: str | None = None,
     ) -> None:
+        self._pool = pool
         self._scope, self._plan, self._role, self._around = scope, plan, role, around
         self._members, self._shape, self._text = members, shape, text
         self.machine = self._machine()
@@ -104,7 +106,7 @@ class Guests:
 
     def _machine(self) -> Resource:
         libvirt, shape = libvirt_of(self._plan), self._shape
-        secrets = self._around.secrets.text(self._role)
+        secrets = self._around.secrets.text(self._role, self._pool)
         made = Resource(
             self._scope,
             "machine",

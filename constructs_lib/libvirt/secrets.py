@@ -74,9 +74,9 @@ class Secrets(Construct):
                 )
             self._values[secret.name] = made[secret.name]
 
-    def text(self, role: Role) -> Expr:
-        """The whole disk of a machine of that role, as an expression; an empty object where it reads none."""
-        named = {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role)}
+    def text(self, role: Role, pool: str | None = None) -> Expr:
+        """The whole disk of a machine of that role or pool, as an expression; an empty object for none."""
+        named = {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role, pool)}
         return Expr(f'format("%-{DISK}s", jsonencode({to_hcl(named)}))')
 
 

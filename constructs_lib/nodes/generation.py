@@ -16,8 +16,8 @@ INCOMING = "/var/lib/clustermesos/incoming"
 DATA_MOUNT = "/srv/data"
 """Where a node's data volume is mounted; components put their `state` below it."""
 MANIFEST_FORMAT = 1
-ONE_WORD = ("password", "gossip_key", "token")
-"""Kinds of secrets that are one word, which whoever reads the file takes as it is."""
+ONE_WORD = ("password", "gossip_key", "token", "supplied")
+"""Kinds of secrets that whoever reads the file takes as they are, such as one word."""
 
 
 @dataclass(frozen=True)

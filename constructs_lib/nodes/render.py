@@ -9,16 +9,19 @@ from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
     Component,
+    Directory,
     File,
     ResolvedSoftware,
     Role,
+    Secret,
 )
 from constructs_lib.errors import RenderError
 from constructs_lib.nodes.health import checks_of
 from constructs_lib.nodes.metrics import scrapes
 from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret, Stage
 from constructs_lib.nodes.templates import holds, render_expression, render_template
-from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
+from constructs_lib.plan import app_secrets
+from constructs_lib.plan.model import NodePlan, PlannedSecret, PoolPlan, SitePlan
 from constructs_lib.spec.model import ConsulSpec, GatewaySpec, MastersSpec
 
 NODE_NAME = "@@node:name@@"
@@ -56,14 +59,17 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
         admin_user=plan.admin.user,
         ssh_keys=plan.admin.ssh_keys,
         users=tuple(user for component in components for user in component.users),
-        directories=tuple(
-            directory
-            for component in components
-            for directory in component.directories
-            if directory.on is None or role in directory.on
+        directories=(
+            *(
+                directory
+                for component in components
+                for directory in component.directories
+                if directory.on is None or role in directory.on
+            ),
+            *([Directory(path=app_secrets.FOLDER, mode=0o700)] if any(_app_secrets(plan, node)) else []),
         ),
         files=files,
-        secrets=_secrets(plan, role, components),
+        secrets=(*_secrets(plan, role, components), *_app_secrets(plan, node)),
         base_packages=_unique(
             render_expression(name, context) for component in components for name in component.packages
         ),
@@ -174,19 +180,32 @@ def _node_file(file: File, content: str, context: dict[str, object]) -> NodeFile
 def _secrets(plan: SitePlan, role: Role, components: tuple[Component, ...]) -> tuple[NodeSecret, ...]:
     wanted = {secret for component in components for secret in component.secrets}
     return tuple(
-        NodeSecret(
-            name=secret.name,
-            kind=declared.kind,
-            path=declared.to.replace("{site}", secret.site or ""),
-            owner=declared.owner,
-            mode=declared.mode,
-            restarts=declared.restarts,
-            reloads=declared.reloads,
-        )
+        _node_secret(secret, declared)
         for secret in plan.secrets_of(role)
         for declared in secret.read_by(role)
         if declared in wanted
     )
+
+
+def _node_secret(secret: PlannedSecret, declared: Secret) -> NodeSecret:
+    return NodeSecret(
+        name=secret.name,
+        kind=declared.kind,
+        path=declared.to.replace("{site}", secret.site or ""),
+        owner=declared.owner,
+        mode=declared.mode,
+        restarts=declared.restarts,
+        reloads=declared.reloads,
+    )
+
+
+def _app_secrets(plan: SitePlan, node: NodePlan | PoolPlan) -> Iterator[NodeSecret]:
+    """Those of applications, which no component declares."""
+    if not isinstance(node, PoolPlan):
+        return
+    for secret in plan.secrets_of(Role.AGENT, node.name):
+        if secret.pools is not None:
+            yield _node_secret(secret, secret.declared)
 
 
 def _packages(plan: SitePlan, component: Component) -> Iterator[NodePackages]:

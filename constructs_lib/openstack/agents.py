@@ -72,7 +72,7 @@ class AgentPool(Construct):
             "Resource",
             "openstack_compute_instance_v2",
             for_each=members,
-            **machine(self, plan, Role.AGENT, around),
+            **machine(self, plan, Role.AGENT, around, pool.name),
             **flavor(self, pool.spec.cpus, pool.spec.memory_gib, pool.spec.flavor),
             availability_zone="${each.value.zone}" if _zone_names(plan, pool) else None,
             network=[{"port": Expr(f"{self.ports.address}[each.key].id")}],

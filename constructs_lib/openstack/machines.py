@@ -232,9 +232,11 @@ def port(plan: SitePlan, role: Role, around: Surroundings, *, address: str) -> d
     }
 
 
-def machine(scope: Scope, plan: SitePlan, role: Role, around: Surroundings) -> dict[str, Any]:
+def machine(
+    scope: Scope, plan: SitePlan, role: Role, around: Surroundings, pool: str | None = None
+) -> dict[str, Any]:
     """The arguments that every machine has."""
-    file = around.secrets.file(role)
+    file = around.secrets.file(role, pool)
     return {
         "name": f"{prefix(plan)}-${{each.key}}",
         "config_drive": True,

@@ -78,9 +78,9 @@ class Secrets(Construct):
                 )
             self._values[secret.name] = made[secret.name]
 
-    def file(self, role: Role) -> dict[str, str] | None:
-        """The `personality` block of a machine of that role, None where it reads no secret."""
-        named = {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role)}
+    def file(self, role: Role, pool: str | None = None) -> dict[str, str] | None:
+        """The `personality` block of a machine of that role or pool, None where it reads no secret."""
+        named = {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role, pool)}
         return {"file": SECRETS_PATH, "content": Expr(f"jsonencode({to_hcl(named)})")} if named else None
 
     def program(self) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from constructs_lib.errors import SpecError
 from constructs_lib.plan.lock import Lock
 from constructs_lib.spec.model import (
     AdminSpec,
+    AppSecretSpec,
     AwsSpec,
     BackupTargetSpec,
     ConsulSpec,
@@ -217,6 +218,8 @@ class PlannedSecret:
     site: str | None
     dns_names: tuple[str, ...] = ()
     """Whom a certificate is for, with the site's name in place."""
+    pools: tuple[str, ...] | None = None
+    """The pools whose agents read it; None where all nodes of its roles do."""
     also: tuple[Secret, ...] = ()
     """The same secret as further components declare it, for their own nodes and files."""
 
@@ -329,9 +332,13 @@ class SitePlan:
         software = self.software.get(component.name)
         return software is None or software.enabled
 
-    def secrets_of(self, role: Role) -> tuple[PlannedSecret, ...]:
-        """The secrets that nodes of `role` read, and no others."""
-        return tuple(secret for secret in self.secrets if role in secret.roles)
+    def secrets_of(self, role: Role, pool: str | None = None) -> tuple[PlannedSecret, ...]:
+        """The secrets that nodes of `role` read, or agents of `pool`, and no others."""
+        return tuple(
+            secret
+            for secret in self.secrets
+            if role in secret.roles and (pool is None or secret.pools is None or pool in secret.pools)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,8 +356,8 @@ class Terms:
 
     policies: Mapping[str, PolicySpec]
     backups: Mapping[str, BackupTargetSpec]
-    app_secrets: Mapping[str, tuple[str, ...]]
-    """Reference → the pools whose agents have the secret."""
+    app_secrets: Mapping[str, AppSecretSpec]
+    """By reference."""
 
 
 @dataclass(frozen=True, kw_only=True)

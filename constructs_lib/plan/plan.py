@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ResolvedSoftware, Role, Secret
 from constructs_lib.plan.addresses import cut, node_address, pool_range, require_room
+from constructs_lib.plan.app_secrets import app_secrets
 from constructs_lib.plan.hosts import require_capacity
 from constructs_lib.plan.link import Ranges, calling_order, link_of, passages, public_address, relays
 from constructs_lib.plan.lock import Lock, SiteLock, complete, wanted_nodes
@@ -53,7 +54,10 @@ def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
     links = _links(spec, nodes)
     if len(spec.sites) == 1:
         wanted = [component for component in wanted if not component.linked]
-    secrets = {name: _secrets(name, roles[name], wanted, links[name]) for name in spec.sites}
+    secrets = {
+        name: (*_secrets(name, roles[name], wanted, links[name]), *app_secrets(spec, name))
+        for name in spec.sites
+    }
     ranges = {name: _ranges(site, roles[name], zones[name]) for name, site in spec.sites.items()}
     tables = {
         name: _traffic(spec, name, zones, ranges, roles[name], links[name], wanted) for name in spec.sites

@@ -118,7 +118,7 @@ def ensure(
     with locked(store):
         held = read_store(store)
         found = {secret.name: _state(secret, held, lock_names, environ) for secret in wanted}
-        missing = [secret.name for secret in wanted if _is_missed(secret, wanted, found)]
+        missing = [secret for secret in wanted if _is_missed(secret, wanted, found)]
         if missing:
             raise SecretsError(_missing(missing, store))
         new = _new(wanted, found, held, environ, make)
@@ -188,10 +188,38 @@ def _state(
         return SecretState.ENVIRONMENT
     if name in held:
         return SecretState.HERE
-    return SecretState.MISSING if name in lock_names else SecretState.NEW
+    never_made = secret.declared.kind == "supplied"
+    return SecretState.MISSING if never_made or name in lock_names else SecretState.NEW
 
 
-def _missing(names: list[str], store: Path) -> str:
+def _missing(secrets: list[PlannedSecret], store: Path) -> str:
+    supplied = [secret.name for secret in secrets if secret.declared.kind == "supplied"]
+    made = [secret.name for secret in secrets if secret.declared.kind != "supplied"]
+    return "\n".join(([_not_supplied(supplied)] if supplied else []) + ([_lost(made, store)] if made else []))
+
+
+def _not_supplied(names: list[str]) -> str:
+    variables = ", ".join(f"{VARIABLE_PREFIX}{name}" for name in names)
+    return (
+        f"secrets of applications that nobody supplied: {', '.join(names)}. Put each into the store, "
+        f"`clustermesos secrets --supply {names[0]} < FILE`, or set {variables}; or let a password be made: "
+        "`made: true` in cluster.yaml's app_secrets"
+    )
+
+
+def supply(secrets: Iterable[PlannedSecret], name: str, value: str, store: Path) -> None:
+    """Put an application's secret into the store, in place of what is there; SecretsError for any other."""
+    known = [secret.name for secret in secrets if secret.pools is not None]
+    if name not in known:
+        allowed = ", ".join(known) or "there is none"
+        raise SecretsError(f"--supply: got {name}, expected a secret of app_secrets: {allowed}")
+    if not value or "\0" in value:
+        raise SecretsError(f"--supply: got nothing for {name}, expected its value on standard input")
+    with locked(store):
+        write_store(store, read_store(store) | {name: value})
+
+
+def _lost(names: list[str], store: Path) -> str:
     variables = ", ".join(f"{VARIABLE_PREFIX}{name}" for name in names)
     return (
         f"missing secrets: {', '.join(names)}. cluster.lock.json lists them as made, so none is made anew, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
+from constructs_lib.spec.terms import app_secret_name
 from constructs_lib.spec.wording import did_you_mean, one_of
 
 
@@ -41,8 +42,16 @@ def _app_secrets(settings: Settings) -> Iterator[Finding]:
     if not settings.intact("app_secrets") or not settings.intact("sites"):
         return
     pools = {pool for site in cluster.sites.values() for pool in site.agents}
-    for reference, named in cluster.app_secrets.items():
-        path: Path = ("app_secrets", reference)
+    names: dict[str, str] = {}
+    for reference, secret in cluster.app_secrets.items():
+        named = secret.pools
+        path: Path = ("app_secrets", reference, "pools")
+        first = names.setdefault(app_secret_name(reference), reference)
+        if first != reference:
+            yield Finding(
+                ("app_secrets", reference),
+                f"is {app_secret_name(reference)} in the store, as {first} is: rename one",
+            )
         if not named:
             yield Finding(path, "is for no pool, expected those whose agents have it: [general]")
         for index, pool in enumerate(named):
@@ -65,7 +74,11 @@ def _backups(settings: Settings) -> Iterator[Finding]:
         for where, reference in named.items():
             if reference not in cluster.app_secrets:
                 near = did_you_mean(reference, cluster.app_secrets)
-                hint = f"did you mean {near}?" if near else f"expected `app_secrets: {{{reference}: [POOL]}}`"
+                hint = (
+                    f"did you mean {near}?"
+                    if near
+                    else f"expected `app_secrets: {{{reference}: {{pools: [POOL]}}}}`"
+                )
                 yield Finding(
                     ("backups", name, *where), f"refers to {reference}, which app_secrets don't have; {hint}"
                 )

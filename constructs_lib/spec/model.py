@@ -36,7 +36,7 @@ from constructs_lib.spec.state import (
     S3State,
     StateSpec,
 )
-from constructs_lib.spec.terms import BackupTargetSpec, PolicySpec
+from constructs_lib.spec.terms import AppSecretSpec, BackupTargetSpec, PolicySpec
 
 
 class MastersSpec(Group):
@@ -336,8 +336,8 @@ class ClusterSpec(Group):
     """Named strategies that contracts are held to."""
     backups: dict[f.TargetName, BackupTargetSpec] = {}
     """Where backups of applications go, by name."""
-    app_secrets: dict[f.SecretReference, tuple[f.PoolName, ...]] = {}
-    """Secrets of applications by reference, and the pools whose agents have them as a file."""
+    app_secrets: dict[f.SecretReference, AppSecretSpec] = {}
+    """Secrets of applications by reference."""
     cloud_config: dict[Role, dict[str, object]] = {}
     """Extra cloud-config per role, merged after ours: the one escape hatch."""
 
@@ -357,6 +357,7 @@ class ClusterSpec(Group):
 
 __all__ = [
     "AdminSpec",
+    "AppSecretSpec",
     "AwsSpec",
     "AzurermState",
     "BackupTargetSpec",

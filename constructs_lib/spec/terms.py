@@ -27,6 +27,15 @@ class PolicySpec(Group):
     """How long until they are started elsewhere."""
 
 
+class AppSecretSpec(Group):
+    """A secret of applications: a file on the agents of some pools."""
+
+    pools: tuple[f.PoolName, ...]
+    """The pools whose agents have it, and whose applications may."""
+    made: f.Switch = False
+    """True makes a random password of 32 characters where nobody supplies another value."""
+
+
 class BackupTargetSpec(Group):
     """A place for backups: restic repositories, one for each contract, below one address."""
 
@@ -38,3 +47,8 @@ class BackupTargetSpec(Group):
     """Variable such as AWS_ACCESS_KEY_ID → reference in app_secrets."""
     image: f.Image = "restic/restic:0.18.0"
     """What the jobs run: restic 0.17 or newer."""
+
+
+def app_secret_name(reference: str) -> str:
+    """What the store and Terraform call a secret of applications: `app_shop_db` for shop/db."""
+    return "app_" + reference.replace("/", "_").replace("-", "_")

@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, str] = {
     "kind": one_of(_STATE_KINDS),
     "repository": "a restic repository: `repository: s3:https://s3.example.org/backups`",
     "password": "a reference of app_secrets: `password: backup/password`",
+    "pools": "the pools whose agents have it: `pools: [general]`",
 }
 """What to write for a required setting that is missing: by its name, or its group's and its name."""
 

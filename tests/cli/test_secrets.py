@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from constructs_lib.cli.main import main
 from constructs_lib.plan.plan import plan
 from constructs_lib.secrets import certificates
 from constructs_lib.secrets.certificates import expires
-from constructs_lib.secrets.store import write_store
+from constructs_lib.secrets.store import read_store, write_store
 from constructs_lib.secrets.values import wireguard_public_key
 from constructs_lib.spec.model import ClusterSpec
 
@@ -234,3 +235,18 @@ def test_a_key_that_the_environment_supplies_is_not_renewed_beside_it(
 
     assert "--renew: wireguard_key_eu: the environment supplies it" in capsys.readouterr().err
     assert stored(folder) == before
+
+
+def test_an_applications_secret_comes_by_standard_input(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = folder / "cluster.yaml"
+    text = cluster.read_text(encoding="utf-8")
+    cluster.write_text(f"{text}app_secrets: {{shop/api-key: {{pools: [general]}}}}\n", encoding="utf-8")
+    assert main(["secrets"]) == 2
+    assert "--supply app_shop_api_key" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.StringIO("hunter2\n"))
+    assert main(["secrets", "--supply", "shop/api-key"]) == 0
+    shown = capsys.readouterr()
+    assert "app_shop_api_key" in shown.out and "hunter2" not in shown.out + shown.err
+    assert read_store(folder / ".clustermesos" / "secrets.json")["app_shop_api_key"] == "hunter2"

@@ -113,7 +113,7 @@ def machine(here: Path, **backup: Any) -> Machine:
     (here / "secrets" / "RESTIC_PASSWORD").write_text("not a secret", encoding="utf-8")
     plan = one_site(
         backups={"folder": {"repository": "/repository", "password": "backup/password"}},
-        app_secrets={"backup/password": ["data"]},
+        app_secrets={"backup/password": {"pools": ["data"]}},
     )
     shop = contract(
         dev={"state": {"volumes": {"data": {"path": "/var/lib/shop"}}}},

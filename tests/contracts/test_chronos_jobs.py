@@ -26,7 +26,7 @@ from tests.contracts.test_golden import compiled
 STATE = {"state": {"volumes": {"data": {"path": "/data"}}}}
 BACKUPS: dict[str, Any] = {
     "backups": {"offsite": {"repository": "s3:https://s3.example.org/b", "password": "backup/password"}},
-    "app_secrets": {"backup/password": ["general", "data"]},
+    "app_secrets": {"backup/password": {"pools": ["general", "data"]}},
 }
 
 

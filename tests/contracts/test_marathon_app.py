@@ -12,7 +12,7 @@ from tests.contracts.clusters import hybrid, one_site
 from tests.contracts.examples import contract
 from tests.contracts.test_golden import compiled
 
-PLAN = one_site(app_secrets={"shop/db": ["general"]})
+PLAN = one_site(app_secrets={"shop/db": {"pools": ["general"]}})
 
 
 def body(dev: dict[str, Any] | None = None, **ops: Any) -> dict[str, Any]:

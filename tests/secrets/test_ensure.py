@@ -12,7 +12,7 @@ import pytest
 from constructs_lib.components.model import Role, Secret
 from constructs_lib.errors import SecretsError
 from constructs_lib.plan.model import PlannedSecret
-from constructs_lib.secrets.ensure import SecretState, ensure, states, write_tfvars
+from constructs_lib.secrets.ensure import SecretState, ensure, states, supply, write_tfvars
 from constructs_lib.secrets.store import read_store, write_store
 
 
@@ -195,3 +195,37 @@ def test_an_authority_may_stay_away_while_it_has_nothing_to_sign(store: Path) ->
     }
     with pytest.raises(SecretsError, match=r"missing secrets: cluster_authority\."):
         ensure([AUTHORITY, CERTIFICATE, PUBLIC], names, store, {})
+
+
+SUPPLIED = PlannedSecret(
+    name="app_shop_api_key",
+    declared=Secret(
+        name="app_shop_api_key",
+        kind="supplied",
+        roles=(Role.AGENT,),
+        to="/etc/clustermesos/app-secrets/shop/api-key",
+    ),
+    site=None,
+    pools=("general",),
+)
+
+
+def test_an_applications_secret_that_nobody_supplied_is_never_made(store: Path) -> None:
+    with pytest.raises(
+        SecretsError, match=r"app_shop_api_key.*clustermesos secrets --supply app_shop_api_key"
+    ):
+        ensure([A, SUPPLIED], [], store, {})
+    assert not store.exists() or read_store(store) == {}
+
+
+def test_what_the_environment_or_the_operator_supplies_is_taken_as_it_is(store: Path) -> None:
+    assert ensure([SUPPLIED], [], store, {"TF_VAR_app_shop_api_key": 'any: "text"\n'}) == {}
+    supply([A, SUPPLIED], "app_shop_api_key", 'any: "text"', store)
+    assert ensure([SUPPLIED], [], store, {}) == {"app_shop_api_key": 'any: "text"'}
+    assert stat.S_IMODE(store.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha", "x"), ("app_shop_api_key", "")])
+def test_the_platforms_own_secrets_and_nothing_are_not_taken(store: Path, name: str, value: str) -> None:
+    with pytest.raises(SecretsError, match=r"--supply: got"):
+        supply([A, SUPPLIED], name, value, store)
