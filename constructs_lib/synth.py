@@ -171,10 +171,13 @@ def _contracts(planned: ClusterPlan, workspace: Workspace) -> Compiled | None:
     """What the contracts compile to; None, and nothing imported, where there are none."""
     if not workspace.contracts_folder.is_dir():
         return None
+    from constructs_lib.contracts.check import demand
     from constructs_lib.contracts.compile import compile_contracts
     from constructs_lib.contracts.load import load_contracts
 
-    compiled = compile_contracts(load_contracts(workspace.contracts_folder), planned)
+    contracts = load_contracts(workspace.contracts_folder)
+    demand(contracts, planned)
+    compiled = compile_contracts(contracts, planned)
     return compiled if compiled.contracts else None
 
 

@@ -84,11 +84,14 @@ class Cluster:
         )
 
     def compiled(self) -> Compiled:
-        """What the contracts beside cluster.yaml compile to; ContractError with every problem of theirs."""
+        """What the contracts beside cluster.yaml compile to; ContractError with all that is wrong."""
+        from constructs_lib.contracts.check import demand
         from constructs_lib.contracts.compile import compile_contracts
         from constructs_lib.contracts.load import load_contracts
 
-        return compile_contracts(load_contracts(self.workspace.contracts_folder), self.plan)
+        contracts = load_contracts(self.workspace.contracts_folder)
+        demand(contracts, self.plan)
+        return compile_contracts(contracts, self.plan)
 
     @contextmanager
     def connected(self) -> Iterator[Platform]:
