@@ -27,7 +27,7 @@ demo-destroy: venv ## destroy what `make demo` built and stop the AWS API
 test: venv system ## everything that CI checks
 	@$(RUN) -m scripts.tools
 	@$(MAKE) lint
-	@$(RUN) -m pytest
+	@$(RUN) -m scripts.whole_test
 
 check: venv ## lint, types, import layers and the fast tests (under two minutes)
 	@$(RUN) -m scripts.tools node

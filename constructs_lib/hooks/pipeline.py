@@ -8,7 +8,7 @@ being made.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
@@ -36,27 +36,12 @@ class Deployer(Protocol):
         """Delete an app that no contract names."""
 
 
-def plan(compiled: Compiled, hooks: Sequence[Hook[Any]], deployer: Deployer | None) -> tuple[Change, ...]:
-    """Everything that a run would change."""
-    before = [change for hook in hooks[:1] for change in hook.diff(hook.read())]
-    apps = list(_apps(compiled, deployer))
-    after = [change for hook in hooks[1:] for change in hook.diff(hook.read())]
-    return (*before, *apps, *after)
-
-
-def _apps(compiled: Compiled, deployer: Deployer | None) -> Iterator[Change]:
-    if deployer is not None:
-        for contract in compiled.contracts:
-            yield from deployer.changes(contract)
-        yield from deployer.left_over()
-
-
-def run_hook(hook: Hook[Any], say: Say) -> Outcome:
-    """One hook from reading to its verdicts; an error is its outcome."""
+def run_hook(hook: Hook[Any], say: Say, state: Any = None) -> Outcome:
+    """One hook from reading to its verdicts; an error is its outcome. `state` is what was just read."""
     began = time.monotonic()
     changes: Sequence[Change] = ()
     try:
-        state = hook.read()
+        state = hook.read() if state is None else state
         changes = hook.diff(state)
         if any(change.action != "keep" for change in changes):
             hook.apply(state, changes, say)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled
@@ -50,29 +50,35 @@ class Run:
 
     def plan(self) -> tuple[Change, ...]:
         """Everything that `apply` would change; nothing is changed."""
-        hooks = [change for hook in self._before for change in hook.diff(hook.read())]
-        apps = [
-            *(change for contract in self._compiled.contracts for change in self._apps.changes(contract)),
-            *self._apps.left_over(),
-        ]
-        jobs = [change for hook in self._after for change in hook.diff(hook.read())]
-        return (*hooks, *apps, *jobs)
+        return self._differences({hook.name: hook.read() for hook in (*self._before, *self._after)})
 
     def apply(self) -> Report:
-        """Do it. HookError only where the platform is not ready, and then nothing was changed."""
+        """Do it. HookError where the platform is not ready or can't be read: nothing was changed then."""
         platform, say = self._platform, self._say
         deadline = platform.deadline
         wanted = expected(platform.plan, platform.tokens)
         ready = wait_until_ready(platform.endpoints, wanted, deadline.within(self._gate_seconds), say)
-        for line in diff_lines(self.plan()):
+        read = {hook.name: hook.read() for hook in (*self._before, *self._after)}
+        for line in diff_lines(self._differences(read)):
             say(line)
-        outcomes: list[Outcome] = [pipeline.run_hook(hook, say) for hook in self._before]
-        outcomes.append(pipeline.run_apps(self._compiled, self._apps, deadline, say))
-        outcomes += [pipeline.run_hook(hook, say) for hook in self._after]
+        outcomes: list[Outcome] = [pipeline.run_hook(hook, say, read[hook.name]) for hook in self._before]
+        apps = pipeline.run_apps(self._compiled, self._apps, deadline, say)
+        # What was read before long deployments may be old.
+        later = {} if apps.changes else read
+        outcomes += [apps, *(pipeline.run_hook(hook, say, later.get(hook.name)) for hook in self._after)]
         outcomes.append(smoke_test(platform, self._compiled, deadline))
         return Report(
             cluster=self._compiled.cluster,
             simulator=platform.endpoints.simulator,
             ready=ready,
             outcomes=tuple(outcomes),
+        )
+
+    def _differences(self, read: Mapping[str, Any]) -> tuple[Change, ...]:
+        """In the order in which they would be made."""
+        return (
+            *(change for hook in self._before for change in hook.diff(read[hook.name])),
+            *(change for contract in self._compiled.contracts for change in self._apps.changes(contract)),
+            *self._apps.left_over(),
+            *(change for hook in self._after for change in hook.diff(read[hook.name])),
         )

@@ -1,0 +1,50 @@
+"""`clustermesos plan`: what `apply` would change on the platform, and nothing is changed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from constructs_lib.cli.platform import Cluster, add_options, say
+
+
+def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "plan",
+        help="show what apply would change in applications, jobs and settings",
+        description="Compares the contracts beside cluster.yaml with what the platform has, and changes "
+        "nothing.",
+        epilog="Exit codes: 0 fine, 1 failed, 2 wrong input, 3 with --exit-code: something would change.",
+    )
+    parser.add_argument(
+        "--prune", action="store_true", help="also show what no contract names any longer as to be deleted"
+    )
+    parser.add_argument(
+        "--exit-code", action="store_true", help="end with 3 where something would change, for scripts"
+    )
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare and print."""
+    from constructs_lib.hooks.report import SIMULATOR_NOTE, diff_lines
+    from constructs_lib.hooks.run import Run
+
+    cluster = Cluster.of(args)
+    compiled = cluster.compiled()
+    with cluster.connected() as platform:
+        changes = Run(platform, compiled, prune=args.prune, say=say).plan()
+        simulator = platform.endpoints.simulator
+    if args.json:
+        answer = {"simulator": simulator, "changes": [asdict(change) for change in changes]}
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        if simulator:
+            print(SIMULATOR_NOTE)
+        print("\n".join(diff_lines(changes)))
+    differs = any(change.action != "keep" for change in changes)
+    return 3 if args.exit_code and differs else 0
