@@ -1,0 +1,175 @@
+"""Jobs are kept as contracts say, and others' are left alone; against the simulator's Chronos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from constructs_lib.errors import HookError
+from constructs_lib.hooks.chronos import Chronos
+from constructs_lib.hooks.hook import Outcome
+from constructs_lib.hooks.jobs import Jobs
+from constructs_lib.hooks.pipeline import run_hook
+from constructs_lib.simulator.cluster import Fault, Profile, SimulatedCluster
+from tests.hooks.simulated import client_of, compiled, contract
+
+HOURLY = {
+    "name": "shop.backup",
+    "schedule": "R//PT1H",
+    "command": "true",
+    "cpus": 0.1,
+    "mem": 64,
+    "retries": 1,
+}
+AFTER: dict[str, Any] = {
+    "name": "shop.after",
+    "parents": ["shop.backup"],
+    "command": "true",
+    "cpus": 0.1,
+    "mem": 64,
+}
+
+
+@pytest.fixture
+def sim() -> Iterator[SimulatedCluster]:
+    with SimulatedCluster(masters=2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def chronos(sim: SimulatedCluster) -> Iterator[Chronos]:
+    with closing(client_of(sim, "chronos", seconds=10**6)) as client:
+        yield Chronos(client)
+
+
+def run(chronos: Chronos, *jobs: dict[str, Any], prune: bool = False) -> Outcome:
+    said: list[str] = []
+    wanted = compiled(contract("shop", jobs=jobs)) if jobs else compiled()
+    return run_hook(Jobs(chronos, wanted, prune=prune), said.append)
+
+
+def test_jobs_are_made_parents_first_and_then_left_alone(chronos: Chronos) -> None:
+    first = run(chronos, AFTER, HOURLY)
+
+    assert [(change.action, change.name) for change in first.changes] == [
+        ("create", "shop.backup"),
+        ("create", "shop.after"),
+    ]
+    assert first.good
+    before = chronos.client.requests
+    again = run(chronos, AFTER, HOURLY)
+    assert (again.changes, again.good) == ((), True)
+    assert chronos.client.requests == before + 1
+
+
+def test_a_schedule_that_chronos_moved_on_is_no_change(sim: SimulatedCluster, chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+    sim.advance(3 * 3600)
+
+    outcome = run(chronos, HOURLY)
+
+    assert outcome.changes == ()
+    (verdict,) = outcome.verdicts
+    assert "last succeeded" in verdict.says
+
+
+def test_another_command_and_another_schedule_are_changes(chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+    (change,) = run(chronos, {**HOURLY, "command": "false"}).changes
+    assert (change.action, change.details) == (
+        "update",
+        ("its contract has changed", "command: 'true' → 'false'"),
+    )
+    (change,) = run(chronos, {**HOURLY, "command": "false", "schedule": "R//PT2H"}).changes
+    assert change.details == ("its contract has changed",)
+
+
+def test_what_somebody_changed_by_hand_is_put_back(chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+    (job,) = chronos.jobs()
+    chronos.put({**job, "command": "rm -rf /srv"})
+
+    (change,) = run(chronos, HOURLY).changes
+
+    assert change.details == ("command: 'rm -rf /srv' → 'true'",)
+    assert chronos.jobs()[0]["command"] == "true"
+
+
+def test_an_environment_is_named_and_not_shown(chronos: Chronos) -> None:
+    run(chronos, {**HOURLY, "environmentVariables": [{"name": "A", "value": "hush"}]})
+    (change,) = run(chronos, {**HOURLY, "environmentVariables": [{"name": "A", "value": "hushed"}]}).changes
+
+    assert "hush" not in str(change)
+    assert "environmentVariables" in change.details
+
+
+def test_a_job_that_no_contract_names_goes_only_with_prune(chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+    kept = run(chronos)
+    assert [change.action for change in kept.changes] == ["keep"]
+    assert len(chronos.jobs()) == 1
+
+    run(chronos, prune=True)
+    assert chronos.jobs() == ()
+
+
+def test_somebody_elses_job_is_neither_replaced_nor_deleted(chronos: Chronos) -> None:
+    chronos.put({**HOURLY, "owner": "alice@example.org"})
+
+    outcome = run(chronos, HOURLY)
+    assert "belongs to alice@example.org, not to clustermesos:demo" in str(outcome.error)
+    assert run(chronos, prune=True).changes == ()
+    assert chronos.jobs()[0]["owner"] == "alice@example.org"
+
+
+def test_a_job_that_failed_is_not_good_and_names_the_command_that_helps(
+    sim: SimulatedCluster, chronos: Chronos
+) -> None:
+    sim.profile("shop.backup*", Profile(fail_rate=1.0))
+    run(chronos, {**HOURLY, "retries": 0})
+    sim.advance(600)
+
+    outcome = run(chronos, {**HOURLY, "retries": 0})
+    (verdict,) = outcome.verdicts
+
+    assert not outcome.good
+    assert "since it last succeeded" in verdict.says
+    assert verdict.try_next == "clustermesos backups shop.backup"
+
+
+def test_a_leader_that_changes_in_the_middle_is_followed(sim: SimulatedCluster, chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+    sim.change_leader("chronos", seconds=4)
+
+    assert run(chronos, HOURLY, AFTER).good
+
+
+@pytest.mark.parametrize("kind", ["half_answer", "html", "no_answer", "lost_answer"])
+def test_a_broken_answer_in_the_middle_ends_in_the_same_jobs(
+    sim: SimulatedCluster, chronos: Chronos, kind: Any
+) -> None:
+    sim.inject(Fault(kind=kind, program="chronos", calls=2))
+
+    assert run(chronos, HOURLY, AFTER).good
+    assert len(chronos.jobs()) == 2
+
+
+def test_a_refusal_of_chronos_is_told_and_a_later_run_goes_on(chronos: Chronos) -> None:
+    bad = {**HOURLY, "name": "shop.zz", "schedule": "whenever"}
+    outcome = run(chronos, HOURLY, bad)
+
+    assert "Cannot parse schedule" in str(outcome.error)
+    assert [job["name"] for job in chronos.jobs()] == ["shop.backup"]
+    assert run(chronos, HOURLY, {**bad, "schedule": "R//PT1H"}).good
+
+
+def test_two_jobs_of_one_name_in_other_clusters_are_a_clear_error(chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+    other = Jobs(chronos, compiled(contract("shop", jobs=(HOURLY,))))
+    other._cluster = "prod"
+
+    with pytest.raises(HookError, match="belongs to clustermesos:demo"):
+        other.diff(other.read())
