@@ -67,18 +67,36 @@ class _Backup:
 
 def jobs(contract: AppContract, plan: ClusterPlan) -> tuple[Job, ...]:
     """All jobs, parents before those that run after them; none without a backup."""
+    found = enumerate(_backups(contract, plan))
+    return tuple(job for number, backup in found for job in _of_node(backup, first=number == 0))
+
+
+def _backups(contract: AppContract, plan: ClusterPlan) -> Iterator[_Backup]:
+    """One for each node that has data of its own."""
     found = target_of(contract, plan)
     if contract.ops.backup is None or found is None:
-        return ()
+        return
     nodes: list[str | None] = [str(each) for each in contract.ops.nodes] or [None]
-    return tuple(
-        job
-        for number, node in enumerate(nodes)
-        for job in _of_node(
-            _Backup(contract=contract, plan=plan, spec=contract.ops.backup, target=found[1], node=node),
-            first=number == 0,
-        )
-    )
+    for node in nodes:
+        yield _Backup(contract=contract, plan=plan, spec=contract.ops.backup, target=found[1], node=node)
+
+
+def restores(contract: AppContract, plan: ClusterPlan) -> tuple[Job, ...]:
+    """What puts a snapshot back, for each node that has data: started by hand, and so without a schedule.
+
+    `SNAPSHOT` in its environment says which one, `latest` as it is. A dump that has a way to be loaded has a
+    second job that does.
+    """
+    return tuple(job for backup in _backups(contract, plan) for job in _restores(backup))
+
+
+def _restores(backup: _Backup) -> Iterator[Job]:
+    source = [paths.mount(backup.folder, _SAVED, write=True)] if _SAVED in backup.saved else []
+    dumped = [paths.mount(f"{backup.folder}.dump", _DUMP, write=True)] if _DUMP in backup.saved else []
+    own = {"SAVED": " ".join(backup.saved), "SNAPSHOT": "latest", **_verification(backup)}
+    yield _restic(backup, "restore", own, [*source, *dumped])
+    if backup.spec.before and backup.spec.before.load:
+        yield _own_image(backup, "load", backup.spec.before.load, write=False)
 
 
 def _of_node(backup: _Backup, *, first: bool) -> Iterator[Job]:
@@ -117,22 +135,28 @@ def _schedule(backup: _Backup, word: str, schedule: str) -> str:
 
 
 def _dump(backup: _Backup) -> Job:
+    assert backup.spec.before is not None
+    return _own_image(backup, "dump", backup.spec.before.command, write=True)
+
+
+def _own_image(backup: _Backup, word: str, command: str, *, write: bool) -> Job:
+    """A job in the application's own image, which has the program that dumps and loads."""
     dev, before = backup.contract.dev, backup.spec.before
     assert before is not None
     environment = {
         **dev.env,
         **paths.secret_environment(dev.secrets),
-        "COMMAND": before.command,
+        "COMMAND": command,
         "DUMP": _DUMP,
         "FILE": before.file,
     }
     volumes = [
-        paths.mount(f"{backup.folder}.dump", _DUMP, write=True),
+        paths.mount(f"{backup.folder}.dump", _DUMP, write=write),
         paths.mount(backup.folder, _SAVED),
         *paths.secret_mounts(dev.secrets),
     ]
     image = before.image or dev.image or ""
-    job = _job(backup, "dump", image, _script("dump.sh"), environment, volumes)
+    job = _job(backup, word, image, _script(f"{word}.sh"), environment, volumes)
     # Whoever the image runs as: the dump is for root alone.
     job["container"]["parameters"] = [{"key": "user", "value": "0"}]
     return job
@@ -159,7 +183,9 @@ def _restic(backup: _Backup, word: str, own: Mapping[str, str], volumes: list[di
     ]
     prefix = backup.plan.sites[_home(backup.plan)].software_mirrors.image_prefix
     image = f"{prefix.rstrip('/')}/{backup.target.image}" if prefix else backup.target.image
-    script = _script("common.sh") + _script(f"{word}.sh")
+    script = (
+        _script("common.sh") + (_script("compare.sh") if "restore" in word else "") + _script(f"{word}.sh")
+    )
     return _job(backup, word, image, script, environment, mounts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from constructs_lib.contracts.chronos_jobs import jobs
+from constructs_lib.contracts.chronos_jobs import jobs, restores
 from constructs_lib.contracts.compiled import (
     CanaryCheck,
     Compiled,
@@ -52,6 +52,7 @@ def compile_contract(contract: AppContract, plan: ClusterPlan) -> CompiledContra
         route=_route(contract),
         service=_service(contract),
         jobs=jobs(contract, plan),
+        restores=restores(contract, plan),
         settings=_settings(contract, app.version),
         rules=rules(contract),
         targets=targets(contract),

@@ -111,6 +111,8 @@ class CompiledContract:
     """The name in Consul, None where nothing is offered."""
     jobs: tuple[Json, ...] = ()
     """Bodies of `POST …/iso8601` (they have `schedule`) and `…/dependency` (they have `parents`)."""
+    restores: tuple[Json, ...] = ()
+    """Jobs without a schedule that put a snapshot back, one for each node with data; then those that load."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Consul key below `clustermesos/settings/` → value, written in every site."""
     rules: tuple[Json, ...] = ()

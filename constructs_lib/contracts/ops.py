@@ -144,6 +144,10 @@ class DumpSpec(Group):
     """Where the command is; the default is the application's own image."""
     file: f.FileName = "dump"
     """The dump's name."""
+    load: f.Command | None = None
+    """Reads the dump on standard input and loads it: what `clustermesos restore` runs once the application is
+    up again.
+    """
 
 
 class BackupSpec(Group):

@@ -42,9 +42,10 @@ class Machine:
     here: Path
     jobs: dict[str, dict[str, Any]]
 
-    def run(self, job: str) -> subprocess.CompletedProcess[str]:
+    def run(self, job: str, **changed: str) -> subprocess.CompletedProcess[str]:
         """One run of a job as Chronos starts it: the command by sh, nothing but the job's own environment."""
         given = {each["name"]: self._here(each["value"]) for each in self.jobs[job]["environmentVariables"]}
+        given |= changed
         return subprocess.run(
             ["/bin/sh", "-c", self.jobs[job]["command"]],
             env={**self._container(), **given},
@@ -109,7 +110,7 @@ def machine(here: Path, **backup: Any) -> Machine:
     """The jobs of a contract with one volume, whose repository is a folder."""
     need_restic()
     for folder in FOLDERS.values():
-        (here / folder).mkdir(parents=True)
+        (here / folder).mkdir(parents=True, exist_ok=True)
     (here / "secrets" / "RESTIC_PASSWORD").write_text("not a secret", encoding="utf-8")
     plan = one_site(
         backups={"folder": {"repository": "/repository", "password": "backup/password"}},
@@ -121,5 +122,6 @@ def machine(here: Path, **backup: Any) -> Machine:
         deploy={"strategy": "recreate"},
         backup={"volume": "data"} | backup,
     )
-    jobs = compile_contract(shop, plan).jobs
+    made = compile_contract(shop, plan)
+    jobs = (*made.jobs, *made.restores)
     return Machine(here, {job["name"].removeprefix("shop."): dict(job) for job in jobs})

@@ -142,6 +142,7 @@ CASES: dict[str, Case] = {
     "ops.backup.before.command": ({}, "other"),
     "ops.backup.before.image": ({}, "other:1"),
     "ops.backup.before.file": ({}, "other"),
+    "ops.backup.before.load": ({}, "load"),
     "ops.backup.schedule": ({}, "hourly"),
     "ops.backup.keep.last": ({}, 1),
     "ops.backup.keep.hourly": ({}, 1),
