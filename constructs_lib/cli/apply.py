@@ -24,9 +24,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "apply",
         help="make applications, backup jobs and settings what the contracts say",
         description="Waits until the platform is ready, shows what differs, deploys applications in the "
-        "order of their dependencies by the strategies of their contracts, makes backup jobs and settings, asks "
-        "routed applications through the edges, and reports. What stops in the middle is gone on with by the "
-        "same command.",
+        "order of their dependencies by the strategies of their contracts, makes backup jobs and settings, "
+        "asks routed applications through the edges, and reports. What stops in the middle is gone on with "
+        "by the same command.",
         epilog="Exit codes: 0 everything is as the contracts say, 1 something is not, 2 wrong input.",
     )
     parser.add_argument(
@@ -40,6 +40,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         default=900.0,
         metavar="SECONDS",
         help="how long the platform may take to be ready (default: %(default).0f)",
+    )
+    parser.add_argument(
+        "--retry", action="store_true", help="try versions again whose deployment turned round before"
     )
     parser.add_argument("--deployed", action="store_true", help=argparse.SUPPRESS)
     add_options(parser)
@@ -55,7 +58,14 @@ def run(args: argparse.Namespace) -> int:
     if args.deployed:
         save_outputs(cluster)
     with cluster.connected() as platform:
-        made = Run(platform, compiled, prune=args.prune, say=say, gate_seconds=args.gate_timeout)
+        made = Run.of(
+            platform,
+            compiled,
+            prune=args.prune,
+            forgive=args.retry,
+            say=say,
+            gate_seconds=args.gate_timeout,
+        )
         report = made.apply()
     keep(report, cluster.workspace.make_private() / LAST_RUN)
     if args.json:

@@ -16,6 +16,8 @@ COMMANDS = {
     "secrets": "make the secrets that are missing, list all by name",
     "synth": "write cdktf.out from cluster.yaml",
     "show": "print what was deployed: nodes, addresses, endpoints, how to log in",
+    "plan": "show what apply would change in applications, jobs and settings",
+    "apply": "make applications, backup jobs and settings what the contracts say",
     "explain": "tell why an application is not served, agent by agent",
     "status": "tell whether the platform is ready",
     "scan": "check the synthesized stacks against policies",

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     cluster = Cluster.of(args)
     compiled = cluster.compiled()
     with cluster.connected() as platform:
-        changes = Run(platform, compiled, prune=args.prune, say=say).plan()
+        changes = Run.of(platform, compiled, prune=args.prune, say=say).plan()
         simulator = platform.endpoints.simulator
     if args.json:
         answer = {"simulator": simulator, "changes": [asdict(change) for change in changes]}

@@ -100,7 +100,7 @@ class Cluster:
         from constructs_lib.hooks.platform import Platform
 
         with self._endpoints() as endpoints:
-            tokens = {} if endpoints.simulator else self._tokens()
+            tokens = self._simulators_tokens() if endpoints.simulator else self._tokens()
             with Platform(self.plan, endpoints, Deadline(self.timeout), tokens) as platform:
                 yield platform
 
@@ -119,6 +119,11 @@ class Cluster:
         folder = write_ssh(self.plan, self.workspace, stacks, os.environ)
         with through_gateways(self.plan, Ssh(folder=folder)) as endpoints:
             yield endpoints
+
+    def _simulators_tokens(self) -> Mapping[str, str]:
+        """Of the real Consul that a simulator may register its tasks at."""
+        token = os.environ.get("CONSUL_HTTP_TOKEN")
+        return dict.fromkeys(self.plan.sites, token) if token else {}
 
     def _tokens(self) -> Mapping[str, str]:
         from constructs_lib.hooks.platform import TOKEN

@@ -14,9 +14,10 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "status",
-        help="tell whether the platform is ready",
+        help="tell whether the platform is ready and its applications serve",
         description="Asks ZooKeeper, Mesos, Marathon, Chronos, each site's Consul and the registry, once and "
-        "at the same time. Nothing is changed.",
+        "at the same time, and tells of each contract's application whether it is as the contract says. "
+        "Nothing is changed.",
         epilog="Exit codes: 0 all is ready, 1 something is not or can't be reached, 2 wrong input.",
     )
     add_options(parser)
@@ -26,20 +27,32 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask and print; 0 when all is ready."""
     from constructs_lib.hooks.report import SIMULATOR_NOTE, table
+    from constructs_lib.hooks.run import applications
 
     cluster = Cluster.of(args)
+    compiled = cluster.compiled()
     with cluster.connected() as platform:
         findings = platform.look()
+        # Without Marathon there is nothing to say of what it runs.
+        runs = any(one.check == "marathon" and one.good for one in findings)
+        apps = applications(platform, compiled) if compiled.contracts and runs else ()
         simulator = platform.endpoints.simulator
-    good = all(one.good for one in findings)
+    good = all(one.good for one in findings) and all(one.good for one in apps)
     if args.json:
-        answer = {"good": good, "simulator": simulator, "checks": [asdict(one) for one in findings]}
+        answer = {
+            "good": good,
+            "simulator": simulator,
+            "checks": [asdict(one) for one in findings],
+            "applications": [asdict(one) for one in apps],
+        }
         print(json.dumps(answer, indent=2, ensure_ascii=False))
         return 0 if good else 1
     if simulator:
         print(SIMULATOR_NOTE)
-    print("\n".join(table([("ok" if one.good else "NOT", one.check, one.says) for one in findings])))
-    for one in findings:
-        if not one.good and one.try_next:
-            print(f"{one.check}: try: {one.try_next}")
+    rows = [(one.check, one.good, one.says, one.try_next) for one in findings]
+    rows += [(f"app {one.name}", one.good, one.says, one.try_next) for one in apps]
+    print("\n".join(table([("ok" if ok else "NOT", name, says) for name, ok, says, _ in rows])))
+    for name, ok, _, helps in rows:
+        if not ok and helps:
+            print(f"{name}: try: {helps}")
     return 0 if good else 1

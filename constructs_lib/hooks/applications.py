@@ -82,6 +82,15 @@ class Applications:
         helps = None if end.good else f"clustermesos explain {contract.name}"
         return Verdict(kind="app", name=contract.name, good=end.good, says=end.why, try_next=helps)
 
+    def verdict(self, contract: CompiledContract) -> Verdict:
+        """How it is, by what was read; what differs from the contract is not good."""
+        if not (changes := self.changes(contract)):
+            return _as_it_is(contract, self.there[contract.name][contract.app.version])
+        says = "; ".join(detail for change in changes for detail in change.details[:2])
+        what = "not deployed yet" if changes[0].action == "create" else "differs"
+        helps = "clustermesos apply"
+        return Verdict(kind="app", name=contract.name, good=False, says=f"{what}: {says}", try_next=helps)
+
     def prune(self, change: Change, say: Say) -> None:
         """Delete an app that is ours; HookError for any other."""
         ours = {str(app["id"]): name for name, versions in self.there.items() for app in versions.values()}

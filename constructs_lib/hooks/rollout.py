@@ -113,6 +113,9 @@ class Rollout:
     def _prepared(self, picture: Picture, contract: CompiledContract) -> Picture:
         """With copies and the place of the route made right, and with what the analysis says."""
         kept = picture.kept
+        if contract.instances.scaling and kept.count is None and not picture.observed.versions:
+            # Once something runs, a number that is not there is one that was lost.
+            self.documents.store_count(contract.name, contract.instances.min)
         if kept.route and kept.behind:
             self.documents.copy_route(kept.route, kept.behind)
         if kept.route and contract.route and not kept.route.leads_to(contract.route):

@@ -2,26 +2,76 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending
+from constructs_lib.hooks.deadline import REAL
+from constructs_lib.hooks.edge import PlannedEdges
 from constructs_lib.hooks.gate import wait_until_ready
-from constructs_lib.hooks.hook import Change, Hook, Outcome
+from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
 from constructs_lib.hooks.jobs import Jobs
 from constructs_lib.hooks.platform import Platform, expected
 from constructs_lib.hooks.report import Report, diff_lines
+from constructs_lib.hooks.rollout import Rollout
 from constructs_lib.hooks.settings import Settings
 from constructs_lib.hooks.smoke import smoke_test
+
+
+def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
+    """What deploys on this platform: its Marathon, its sites' Consuls, its edges."""
+    clock = platform.deadline.clock
+    # What is kept has the time of day, which another process reads; tests' clocks are both.
+    now = time.time if clock is REAL else clock.now
+    return Rollout(
+        marathon=platform.marathon,
+        sites=platform.consuls,
+        home=platform.home,
+        edges=PlannedEdges(platform.endpoints, platform.consuls, platform.deadline),
+        forgive=forgive,
+        now=now,
+    )
+
 
 GATE_SECONDS = 900.0
 """How long a platform that was just deployed may take: machines boot, install and fetch images."""
 
 
+def applications(platform: Platform, compiled: Compiled) -> tuple[Verdict, ...]:
+    """How each contract's application is now, by one request; nothing is changed."""
+    apps = Applications(platform.marathon, compiled, rollout_of(platform).deploy)
+    return tuple(apps.verdict(contract) for contract in compiled.contracts)
+
+
 class Run:
     """What a run needs; `deploy`, `pending` and `forget` are those of a `rollout.Rollout`."""
+
+    @classmethod
+    def of(
+        cls,
+        platform: Platform,
+        compiled: Compiled,
+        *,
+        prune: bool = False,
+        forgive: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+        gate_seconds: float = GATE_SECONDS,
+    ) -> Run:
+        """A run on a platform as it is; `forgive` tries versions again that turned round before."""
+        rollout = rollout_of(platform, forgive=forgive)
+        return cls(
+            platform,
+            compiled,
+            rollout.deploy,
+            pending=rollout.pending,
+            forget=rollout.forget,
+            prune=prune,
+            say=say,
+            gate_seconds=gate_seconds,
+        )
 
     def __init__(
         self,
