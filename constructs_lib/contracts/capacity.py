@@ -6,11 +6,11 @@ operating system sees of the nominal size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from constructs_lib.contracts.model import AppContract
-from constructs_lib.contracts.placement import Spot, per_host_of
+from constructs_lib.contracts.placement import Spot, per_host_of, spread_zones, zones_of
 
 SEEN = 0.95
 """The share of the nominal memory and disk that an operating system sees: the rest is firmware's and the file
@@ -78,18 +78,42 @@ def most_at_once(contract: AppContract) -> int:
 def room(contract: AppContract, allowed: Iterable[Spot], *, versions: int = 1) -> int | None:
     """How many instances the pools hold at their largest, alone; None where a pool's size is not known.
 
-    `versions` beside each other: Marathon counts instances on an agent for each of them apart.
+    `versions` beside each other: Marathon counts instances on an agent and in a zone for each of them apart.
     """
-    limit = per_host_of(contract)
+    spots = tuple(allowed)
+    if any(offered(spot) is None for spot in spots):
+        return None
+    zones = _by_zone(contract, spots, versions)
+    there = sum(zones.values())
+    if contract.ops.nodes:
+        largest = max((_on_one(contract, spot, versions) for spot in spots), default=0)
+        return min(there, len(contract.ops.nodes) * largest)
+    if spread_zones(contract, spots) > 1:
+        return min(there, versions * _evenly(_by_zone(contract, spots, 1)))
+    return there
+
+
+def _by_zone(contract: AppContract, spots: Iterable[Spot], versions: int) -> dict[str, int]:
+    """Zone → how many instances its agents hold."""
+    found: dict[str, int] = {}
+    for spot in spots:
+        zones = zones_of([spot])
+        for number, zone in enumerate(zones):
+            agents = spot.pool.max // len(zones) + (number < spot.pool.max % len(zones))
+            found[zone] = found.get(zone, 0) + agents * _on_one(contract, spot, versions)
+    return found
+
+
+def _on_one(contract: AppContract, spot: Spot, versions: int) -> int:
+    """How many instances one agent of the pool holds."""
+    offer, limit = offered(spot), per_host_of(contract)
     # A fixed port is there once.
     most = 1 if contract.dev.host_ports else limit and limit * versions
-    agents, largest = 0, 0
-    for spot in allowed:
-        offer = offered(spot)
-        if offer is None:
-            return None
-        each = offer.holds(asked(contract))
-        each = each if most is None else min(each, most)
-        agents += spot.pool.max * each
-        largest = max(largest, each)
-    return min(agents, len(contract.ops.nodes) * largest) if contract.ops.nodes else agents
+    each = offer.holds(asked(contract)) if offer else 0
+    return each if most is None else min(each, most)
+
+
+def _evenly(zones: Mapping[str, int]) -> int:
+    """GROUP_BY starts an instance only where the fewest are: a full zone lets others have one more."""
+    counted = [number for number in zones.values() if number]
+    return sum(min(number, min(counted) + 1) for number in counted)

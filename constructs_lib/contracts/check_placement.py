@@ -8,7 +8,15 @@ from constructs_lib.components.mesos_agent import MESOS_AGENT, TASK_PORTS
 from constructs_lib.components.model import Role
 from constructs_lib.contracts.capacity import asked, most_at_once, offered, room
 from constructs_lib.contracts.model import AppContract
-from constructs_lib.contracts.placement import Spot, eligible, placement_of, refusals, spots, zones_of
+from constructs_lib.contracts.placement import (
+    Spot,
+    eligible,
+    placement_of,
+    refusals,
+    spots,
+    spread_zones,
+    zones_of,
+)
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.spec.findings import Finding
 from constructs_lib.spec.wording import did_you_mean, one_of
@@ -100,6 +108,8 @@ def _enough(contract: AppContract, fitting: list[Spot]) -> Iterator[Finding]:
         return
     agents = ", ".join(f"{spot.name} {spot.pool.max}" for spot in fitting)
     fixed = "; a fixed port in host_ports takes an agent for each instance" if contract.dev.host_ports else ""
+    if spread_zones(contract, fitting) > 1:
+        fixed += "; they are spread evenly, so that the smallest zone counts"
     strategy, enough = contract.ops.deploy.strategy, number <= alone
     got = f"{number} and {both - number} more while {strategy} replaces them" if enough else f"{number}"
     way = ", or `strategy: recreate`" if enough else ""
