@@ -58,7 +58,7 @@ class MesosCluster(Construct):
         late: Late | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self._plan, self._own_network = plan, network is None
+        self._plan = plan
         roles = plan.roles
         self.network = network or Network(self, "network", plan=plan)
         self.firewall = Firewall(self, "firewall", plan=plan)
@@ -104,7 +104,7 @@ class MesosCluster(Construct):
             **({"edges": self.edge.addresses} if self.edge else {}),
             **self._way_in(),
             "late_values": late,
-            "quota": quota(plan, own_network=self._own_network),
+            "quota": quota(plan, own_network=self.network.own),
         }
 
     def _way_in(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The edge: nginx machines, each with a floating address where the edge is public."""
+"""The edge: nginx machines, each with a floating address where it is public, or a balancer before all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from constructs import Construct as Scope
 from constructs_lib.components.model import Peer, Role
 from constructs_lib.components.nginx import NGINX
 from constructs_lib.errors import SpecError
+from constructs_lib.openstack.balancer import Balancer
 from constructs_lib.openstack.firewall import Firewall
 from constructs_lib.openstack.floating_ip import floating_ips
 from constructs_lib.openstack.machines import Machines, Surroundings
@@ -20,7 +21,8 @@ from constructs_lib.terraform import Construct
 class Edge(Construct):
     """Where applications' visitors come in. Without `edge.public` only from inside the site.
 
-    No load balancer stands before the machines: names in DNS point to all of their addresses.
+    Without `edge.load_balancer` names in DNS point to the addresses of all machines; with it to one, which
+    was the first machine's where there was none before.
     """
 
     def __init__(
@@ -42,9 +44,13 @@ class Edge(Construct):
         around = Surroundings.of(self, plan, Role.EDGE, network, firewall, secrets, image)
         self.machines = Machines(self, plan, Role.EDGE, plan.edge_spec, around)
         self.addresses: dict[str, str] = {node.name: str(node.address) for node in self.machines.nodes}
-        """Node name → where visitors reach it."""
+        """Node name → where visitors reach it; behind a balancer the first one's name stands for all."""
+        ports = {node.name: self.machines.port_id(node) for node in self.machines.nodes}
+        if plan.edge_spec.load_balancer:
+            balancer = Balancer(self, plan, network, self.ports, self.addresses)
+            first = self.machines.nodes[0].name
+            self.addresses, ports = {first: balancer.address}, {first: balancer.port_id}
         if plan.edge_spec.public:
-            ports = {node.name: self.machines.port_id(node) for node in self.machines.nodes}
             made = floating_ips(self, "address", plan, network, ports)
             self.addresses = {name: made.each(name, "address") for name in ports}
         self.machines.boot(late or {})

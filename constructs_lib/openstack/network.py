@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, ClassVar
 
 from constructs import Construct as Scope
 
@@ -31,6 +31,8 @@ class Network(Construct):
     machine finds its way out.
     """
 
+    own: ClassVar[bool] = True
+    """Whether the site made it, so that its DHCP keeps to the frontend ranges."""
     network_id: str
     subnet_id: str
     road: tuple[TerraformElement, ...]
@@ -136,6 +138,8 @@ class Network(Construct):
 
 class _ExistingNetwork(Network):
     """Holds the ids; makes no resource, and asks for the network's MTU."""
+
+    own = False
 
     def __init__(
         self,

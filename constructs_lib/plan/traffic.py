@@ -131,10 +131,11 @@ def traffic(
     """
     existing = existing_ranges(site)
     here = {*roles_here, *existing}
+    frontends = tuple(zone.frontend for zone in zones)
     peers: Mapping[Peer, tuple[IPv4Network, ...]] = {
         Peer.ADMIN: admin,
-        Peer.FRONTEND: tuple(zone.frontend for zone in zones),
-        Peer.PUBLIC: site.edge.allow if site.edge and site.edge.public else (),
+        Peer.FRONTEND: frontends,
+        Peer.PUBLIC: _visitors(site, frontends),
         Peer.SITES: ANYWHERE if called else (),
     }
 
@@ -156,6 +157,13 @@ def traffic(
         for found in (networks(port, source),)
         if found
     )
+
+
+def _visitors(site: SiteSpec, frontends: tuple[IPv4Network, ...]) -> tuple[IPv4Network, ...]:
+    """Whose packets an edge sees: visitors' own, and those of a balancer that passes on what they say."""
+    if site.edge is None:
+        return ()
+    return (site.edge.allow if site.edge.public else ()) + (frontends if site.edge.load_balancer else ())
 
 
 def existing_ranges(site: SiteSpec) -> Mapping[Role, tuple[IPv4Network, ...]]:

@@ -32,6 +32,7 @@ def quota(plan: SitePlan, *, own_network: bool = True) -> dict[str, Any]:
             flavors[spec.flavor] += count
     instances = sum(count for _, count in machines)
     kept = [(spec, count) for spec, count in machines if isinstance(spec, MastersSpec | ConsulSpec)]
+    balancers = int(bool(plan.edge_spec and plan.edge_spec.load_balancer))
     return {
         "instances": instances,
         "cores": sum(spec.cpus * count for spec, count in sized),
@@ -41,13 +42,20 @@ def quota(plan: SitePlan, *, own_network: bool = True) -> dict[str, Any]:
         "gigabytes": sum(root_gib(spec) * count for spec, count in machines)
         + sum(spec.disk_gib * count for spec, count in kept),
         **({"networks": 1, "subnets": 1, "routers": 1} if own_network else {}),
-        # With a network of the site's own the router's and DHCP's.
-        "ports": instances + (2 if own_network else 0),
-        "floating-ips": 1 + (plan.edge_spec.count if plan.edge_spec and plan.edge_spec.public else 0),
+        # With a network of the site's own the router's and DHCP's; a balancer's is Octavia's in the project.
+        "ports": instances + (2 if own_network else 0) + balancers,
+        "floating-ips": 1 + _public_edges(plan),
         "secgroups": len(plan.roles),
         "secgroup-rules": rule_count(plan, plan.roles),
         "server-groups": len({Role.MASTER, Role.CONSUL} & set(plan.roles)),
+        **({"load-balancers": balancers} if balancers else {}),
     }
+
+
+def _public_edges(plan: SitePlan) -> int:
+    if plan.edge_spec is None or not plan.edge_spec.public:
+        return 0
+    return 1 if plan.edge_spec.load_balancer else plan.edge_spec.count
 
 
 def _machines(plan: SitePlan) -> Iterator[tuple[Sized, int]]:

@@ -164,7 +164,7 @@ class EdgeSpec(Group):
     """Where applications' visitors come in; `public` demands `allow`."""
 
     count: f.EdgeCount = 1
-    """How many edge nodes stand behind the load balancer."""
+    """How many edge nodes there are."""
     cpus: f.Cpus = 2
     """vCPUs of each edge node, at least."""
     memory_gib: f.MemoryGib = 4
@@ -174,9 +174,13 @@ class EdgeSpec(Group):
     flavor: f.Flavor | None = None
     """OpenStack: a flavor by its own name instead of cpus and memory_gib."""
     public: f.Switch = False
-    """True gives the load balancer a public address that the networks in `allow` may reach."""
+    """True gives the load balancer, or each edge node where there is none, a public address that the networks
+    in `allow` may reach.
+    """
     allow: tuple[f.Range, ...] = ()
     """Networks of the visitors; only here may 0.0.0.0/0 stand, and only because you write it."""
+    load_balancer: f.Switch = False
+    """OpenStack: true puts one balancer of Octavia before all edge nodes. AWS always has one."""
 
 
 class ZoneRanges(Group):

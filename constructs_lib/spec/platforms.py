@@ -50,7 +50,10 @@ PLATFORMS: Mapping[str, Platform] = {
         cloud="public",
         time_server="169.254.169.123",
         time_pool="time.aws.com",
-        not_here={"flavor": "instance_type: AWS has no flavors"},
+        not_here={
+            "flavor": "instance_type: AWS has no flavors",
+            "load_balancer": "none: on AWS a load balancer is always there",
+        },
     ),
     "openstack": Platform(
         title="OpenStack",
@@ -88,6 +91,7 @@ PLATFORMS: Mapping[str, Platform] = {
             "instance_type": "cpus and memory_gib: instance types are AWS'",
             "flavor": "cpus and memory_gib: flavors are OpenStack's",
             "spot": "no spot: libvirt has no cheaper machines",
+            "load_balancer": "none: libvirt has no load balancers",
             "min": "count: nothing scales machines on libvirt",
             "max": "count: nothing scales machines on libvirt",
         },

@@ -74,7 +74,7 @@ def test_a_site_on_openstack_tells_what_it_needs_of_the_quota(
     lines = shown.splitlines()
     assert lines[0].split() == ["QUOTA", "dc1", "NEEDED"]
     told = dict(re.split(r"  +", line) for line in lines[1:])
-    assert (told["instances"], told["volumes"], told["floating-ips"]) == ("49", "55", "3")
+    assert (told["instances"], told["volumes"], told["floating-ips"]) == ("49", "55", "2")
     assert int(told["secgroup-rules"]) > 100  # neutron's own default
     if flavors:
         assert told["cores"] == "6, and those of the flavors below"

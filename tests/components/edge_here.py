@@ -20,6 +20,7 @@ from typing import Any
 from constructs_lib.components.model import Role
 from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.nodes.render import render
+from constructs_lib.plan.model import SitePlan
 from scripts.embedded_aws import free_port
 from tests.conftest import need, tool
 from tests.nodes.clusters import site
@@ -32,11 +33,13 @@ LONGEST = 120
 class Edge:
     """Its files lie below `folder`; `consul` is the address that consul-template asks."""
 
-    def __init__(self, folder: Path, consul: str = "", token: str = "") -> None:
+    def __init__(
+        self, folder: Path, consul: str = "", token: str = "", planned: SitePlan | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.http, self.health, self.serial, self.state = (free_port() for _ in range(4))
-        planned = site("whole")
+        planned = planned or site("whole")
         self.files = render(planned, planned.nodes_of(Role.EDGE)[0])
         self.conf = folder / "nginx.conf"
         self.conf.write_text(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import http.client
 import http.server
 import json
 import re
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.components.edge_here import Edge, route
+from tests.nodes.clusters import site
 
 
 @pytest.fixture
@@ -86,6 +89,33 @@ def test_visitors_are_told_that_nothing_is_routed_yet_whatever_they_ask_for(edge
 def test_the_load_balancer_gets_an_answer_and_nothing_else(edge: Edge) -> None:
     assert edge.get(edge.health, "/healthz") == (200, "ok\n")
     assert edge.get(edge.health, "/")[0] == 404
+
+
+def test_behind_a_balancer_that_hides_them_visitors_are_who_it_says(tmp_path: Path) -> None:
+    planned = site("whole")
+    assert planned.edge_spec
+    balanced = planned.edge_spec.model_copy(update={"load_balancer": True})
+    edge = Edge(tmp_path, planned=dataclasses.replace(planned, edge_spec=balanced))
+    text = edge.conf.read_text()
+    for zone in planned.zones:
+        assert f"set_real_ip_from {zone.frontend};" in text
+    edge.conf.write_text(text.replace(str(planned.zones[0].frontend), "127.0.0.1"))
+    edge.start()
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", edge.http, timeout=60)
+        # What a visitor claims stands before what the balancer has seen.
+        connection.request("GET", "/", headers={"X-Forwarded-For": "192.0.2.6, 203.0.113.9"})
+        connection.getresponse().read()
+        connection.close()
+    finally:
+        edge.stop()
+
+    (line,) = (tmp_path / "access.log").read_text().splitlines()
+    assert json.loads(line)["client"] == "203.0.113.9"
+
+
+def test_without_one_nobody_can_say_to_be_somebody_else(tmp_path: Path) -> None:
+    assert "real_ip" not in Edge(tmp_path).conf.read_text()
 
 
 def test_a_route_leads_to_its_instances_by_the_share_of_their_versions(edge: Edge, applications: Any) -> None:

@@ -16,6 +16,7 @@ from tests.openstack.double_glance import Glance
 from tests.openstack.double_keystone import keystone
 from tests.openstack.double_neutron import Neutron
 from tests.openstack.double_nova import Nova
+from tests.openstack.double_octavia import Octavia
 
 
 class OpenstackDouble:
@@ -26,6 +27,7 @@ class OpenstackDouble:
         self.neutron = Neutron(self.kept)
         self.nova = Nova(self.kept)
         self.glance = Glance(self.kept["images"])
+        self.octavia = Octavia(self.kept, self.neutron)
         self.asked: list[str] = []
         self._lock = threading.Lock()
         self.port = 0
@@ -66,6 +68,8 @@ class OpenstackDouble:
             assert isinstance(body, dict)
             if service == "network":
                 return self.neutron.answer(method, rest[1:], query, body)
+            if service == "load-balancer":
+                return self.octavia.answer(method, rest[1:], body)
             if service == "compute":
                 return self.nova.answer(method, rest[1:], body)
             if service == "volume":
