@@ -32,7 +32,7 @@ import python_minifier
 from constructs_lib.nodes.bare_python import PYTHON, short_name
 
 FOLDER = pathlib.Path(__file__).parents[1] / "cloud-init" / "base"
-SOURCES = ("node", "disk", "packages", "volume", "health", "apply")
+SOURCES = ("node", "units", "disk", "packages", "volume", "health", "generations", "apply")
 """Modules in the order in which their names are needed."""
 BUILT = FOLDER / "clustermesos-apply"
 SHORT = FOLDER.parent / "short"

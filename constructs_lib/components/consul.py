@@ -75,6 +75,7 @@ CONSUL = Component(
     files=(
         File("consul.json.j2", to="/etc/consul.d/consul.json", restarts=UNIT),
         File("consul-config.j2", to="/usr/local/libexec/consul-config", mode=0o755, restarts=UNIT),
+        File("cluster-authority", to="/usr/local/libexec/cluster-authority", mode=0o755, restarts=TRUST),
         File(TRUST, to=f"/etc/systemd/system/{TRUST}", restarts=TRUST),
         File("consul.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
         File(

@@ -68,7 +68,7 @@ def test_a_secret_that_is_missing_stops_consul_before_it_starts_without_one(
 def test_a_node_trusts_the_authority_without_keeping_its_own_boot_waiting() -> None:
     for files in (SERVER, CLIENT):
         unit = files.file("/etc/systemd/system/cluster-authority.service").content
-        assert "ExecStart=/usr/sbin/update-ca-certificates\n" in unit
+        assert "ExecStart=/usr/local/libexec/cluster-authority\n" in unit
         assert "Type=exec\n" in unit
 
 

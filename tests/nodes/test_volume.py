@@ -17,10 +17,11 @@ AWS_NAME = "nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0"
 SIZE = 64 * 2**20
 
 SYSTEMCTL_THAT_MOUNTS = """#!/bin/sh
-# Double of systemctl: `enable --now X.mount` mounts the device that the unit names by its UUID.
-if [ "$1 $2" = "enable --now" ]; then
-    uuid=$(sed -n 's|^What=/dev/disk/by-uuid/||p' "$ROOT/etc/systemd/system/$3")
-    where=$ROOT$(sed -n 's|^Where=||p' "$ROOT/etc/systemd/system/$3")
+# Double of systemctl: notes calls; `start X.mount` mounts the device that the unit names by its UUID.
+echo "$*" >>"$DOUBLES/calls"
+if [ "$1 ${2##*.}" = "start mount" ]; then
+    uuid=$(sed -n 's|^What=/dev/disk/by-uuid/||p' "$ROOT/etc/systemd/system/$2")
+    where=$ROOT$(sed -n 's|^Where=||p' "$ROOT/etc/systemd/system/$2")
     [ "$(blkid -p -s UUID -o value "$DEVICE")" = "$uuid" ] || { echo "no device has UUID $uuid" >&2; exit 1; }
     mountpoint -q "$where" || mount "$DEVICE" "$where"
 fi
@@ -99,6 +100,18 @@ def test_an_empty_volume_is_formatted_and_mounted_and_a_second_run_keeps_what_is
 
     assert again.returncode == 0, again.stderr
     assert (machine.root / "srv/data/kept").read_text() == "precious"
+
+
+def test_systemd_reads_its_units_anew_for_a_mount_that_changed_and_not_for_a_new_one(
+    machine: Machine,
+) -> None:
+    machine.attach()
+    assert machine.run().returncode == 0
+    assert machine.node.calls()[:2] == ["enable --no-reload srv-data.mount", "start srv-data.mount"]
+
+    machine.container(True)
+    assert machine.run().returncode == 0
+    assert machine.node.calls()[:2] == ["daemon-reload", "enable --no-reload srv-data.mount"]
 
 
 def test_its_file_system_is_checked_before_it_is_mounted(machine: Machine) -> None:

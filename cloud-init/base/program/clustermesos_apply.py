@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import pwd
 import shlex
 import shutil
@@ -21,10 +20,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clustermesos_disk import Disk, ids, own, placed, read_manifest, sync
+from clustermesos_disk import Disk, ids, own, placed, read_manifest
+from clustermesos_generations import back, take
 from clustermesos_health import is_active, outcomes
 from clustermesos_node import UNHEALTHY, WRONG, Failure, ask, run, say, told, until
 from clustermesos_packages import install_all, other_versions
+from clustermesos_units import enable, exists, systemctl
 from clustermesos_volume import use_volume
 
 if TYPE_CHECKING:
@@ -216,26 +217,6 @@ def healthy(stage: Entry) -> None:
             raise Failure(f"{stage['component']} is not healthy: {result['wrong']}", UNHEALTHY)
 
 
-def enable(unit: str) -> None:
-    """For the next boot. systemd need not read all of its units anew for that, once for each unit."""
-    # Where the package has an init script too, that would be enabled as well, with two reloads.
-    os.environ["SYSTEMCTL_SKIP_SYSV"] = "1"
-    systemctl("enable --no-reload", unit)
-
-
-def systemctl(verb: str, unit: str) -> None:
-    try:
-        run("systemctl", *verb.split(), unit)
-    except Failure:
-        # What systemctl says itself is only where to look.
-        words = ask("journalctl", "-q", "-o", "cat", "-n", "3", "-u", unit).stdout.splitlines()
-        raise Failure(f"systemctl {verb} {unit} failed; its journal ends with: {' | '.join(words)}") from None
-
-
-def exists(unit: str) -> bool:
-    return run("systemctl", "show", "-P", "LoadState", unit).strip() != "not-found"
-
-
 def who_am_i() -> tuple[bytes, bytes]:
     """This node's name, and the address that its default route sends from (no packet is sent)."""
     try:
@@ -244,48 +225,6 @@ def who_am_i() -> tuple[bytes, bytes]:
             return socket.gethostname().encode(), probe.getsockname()[0].encode()
     except OSError as error:
         raise Failure(f"no default route yet: {error.strerror}") from None
-
-
-def take(disk: Disk, *, boot: bool) -> int:
-    """The number of the wanted generation: incoming, where one arrived, else the one wanted before."""
-    incoming, wanted = disk.incoming, disk.pointer("wanted")
-    # A machine that went down while a generation was arriving has to come up with the one it had.
-    half = boot and wanted is not None and not (incoming / "manifest.json").exists()
-    if half or not incoming.exists():
-        if wanted is None:
-            raise Failure(f"nothing to apply: there is no {incoming}", WRONG)
-        return wanted
-    read_manifest(incoming)
-    if wanted in disk.numbers() and same(incoming, disk.folder(wanted)):
-        shutil.rmtree(incoming)
-        return wanted
-    number = max(disk.numbers(), default=0) + 1
-    disk.folder(number).parent.mkdir(exist_ok=True)
-    if disk.pointer("applied") is not None:
-        (incoming / "former").write_text(str(disk.pointer("applied")))
-    # Pointed at first: a crash before the rename leaves incoming, which then becomes this very number.
-    disk.point("wanted", number)
-    incoming.rename(disk.folder(number))
-    sync(disk.folder(number).parent)
-    return number
-
-
-def same(one: Path, other: Path) -> bool:
-    return not ask("diff", "-rq", "--exclude=former", str(one), str(other)).returncode
-
-
-def back(disk: Disk) -> int:
-    """The generation to go back to: the applied one when the wanted one never was, else its former."""
-    wanted, applied = disk.pointer("wanted"), disk.pointer("applied")
-    if wanted and wanted != applied and wanted == disk.noted("back", None):
-        # A way back that did not come to its end is gone on with.
-        return wanted
-    number = applied if applied != wanted else applied and disk.former(applied)
-    if number not in disk.numbers():
-        raise Failure("there is no former generation to go back to", WRONG)
-    disk.note("back", number)
-    disk.point("wanted", number)
-    return number
 
 
 def report(disk: Disk, *, health: bool, brief: bool) -> int:

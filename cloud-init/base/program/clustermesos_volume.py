@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clustermesos_disk import Disk
 from clustermesos_node import WRONG, Failure, ask, run, say, until
+from clustermesos_units import enable, systemctl
 
 LOOK = 2**20
 """Bytes at both ends of a disk that have to be zero before it counts as empty."""
@@ -105,6 +106,10 @@ def mount(disk: Disk, where: str, uuid: str) -> None:
         "[Install]\nWantedBy=multi-user.target\n"
     )
     disk.at(where).mkdir(parents=True, exist_ok=True)
-    if disk.put(f"/etc/systemd/system/{unit}", text.encode()):
+    path = f"/etc/systemd/system/{unit}"
+    known = disk.at(path).exists()
+    # systemd finds a new unit by itself; to read all of them anew is most of its work in a first boot.
+    if disk.put(path, text.encode()) and known:
         run("systemctl", "daemon-reload")
-    run("systemctl", "enable", "--now", unit)
+    enable(unit)
+    systemctl("start", unit)
