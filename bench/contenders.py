@@ -192,7 +192,7 @@ def prepare(work: Path, agents: int) -> Field:
     """
     folder = work / str(agents)
     folder.mkdir(parents=True, exist_ok=True)
-    cluster = yaml.safe_load((BENCH / "cluster.yaml").read_text())
+    cluster = yaml.safe_load((BENCH / "clusters" / "aws.yaml").read_text())
     cluster["sites"]["eu"]["agents"]["general"]["count"] = agents
     (folder / "cluster.yaml").write_text(yaml.safe_dump(cluster, sort_keys=False))
     mine = tuple(ours(folder, engine) for engine in ENGINES)

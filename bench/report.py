@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.contenders import BINDINGS, Contender, Field
 from bench.deploys import APPLY, DEPLOY, INIT
+from bench.platforms import PLATFORMS, PlatformResults, named
 from bench.rounds import Results, Spread, cpu_seconds, mebibytes, seconds
 
 OURS = {engine: f"clustermesos on {engine}" for engine in ("cdktf", "cdktn")}
@@ -21,7 +22,7 @@ FLOOR = {engine: f"empty stack, {engine}" for engine in ("cdktf", "cdktn")}
 
 @dataclass(frozen=True)
 class Target:
-    """What issue 3 wants.
+    """What is promised of speed.
 
     Attributes:
         what: in words.
@@ -59,6 +60,7 @@ class Outcome:
         growth: this library for the smallest and the largest number in the same rounds, named by sized();
             None where there was one number only.
         deploys: None where it was left out.
+        platforms: this library on every platform; None where it was left out.
     """
 
     fields: Sequence[Field]
@@ -66,6 +68,7 @@ class Outcome:
     first: Results
     growth: Results | None
     deploys: Results | None
+    platforms: PlatformResults | None = None
 
     def targets(self) -> list[Target]:
         """Every target that these results can judge."""
@@ -75,6 +78,8 @@ class Outcome:
             found += _beside_the_bindings(self.first, ", first synth on a machine")
         if self.growth is not None:
             found += _growth(self.growth, min(self.synths), max(self.synths))
+        if self.platforms is not None:
+            found += _beside_aws(self.platforms)
         if self.deploys is not None:
             measured = self.deploys.ratio(DEPLOY, APPLY, seconds)
             found.append(Target("`cdktf deploy` / `terraform apply`", measured, 1.3, False))
@@ -106,6 +111,17 @@ def _growth(growth: Results, small: int, large: int) -> Iterator[Target]:
         yield Target(f"{sized(name, large)} / {small:,} agents", measured, 1.5, False)
 
 
+def _beside_aws(platforms: PlatformResults) -> Iterator[Target]:
+    runs, small, large = platforms.runs, platforms.small, platforms.large
+    for cloud in PLATFORMS[1:]:
+        for agents in (small, large):
+            measured = runs.ratio(named(cloud, agents), named("aws", agents), seconds)
+            yield Target(f"time of {named(cloud, agents)} / aws", measured, 1.5, False)
+    for cloud in PLATFORMS:
+        measured = runs.ratio(named(cloud, large), named(cloud, small), seconds)
+        yield Target(f"{named(cloud, large)} / {small:,} agents", measured, 1.5, False)
+
+
 def write(target: Path, outcome: Outcome) -> None:
     """Replace `target`."""
     target.write_text("\n".join(_lines(outcome)) + "\n", encoding="utf-8")
@@ -129,6 +145,9 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     smallest = outcome.fields[0]
     title = f"{smallest.agents:,} agents, first synth on a machine (jsii's cache is empty)"
     yield from _table(title, smallest.newcomers, outcome.first)
+    if outcome.platforms is not None:
+        yield ""
+        yield from _platform_table(outcome.platforms)
     if outcome.deploys is not None:
         yield ""
         yield from _deploy_table(outcome.deploys)
@@ -146,6 +165,20 @@ def _table(title: str, everyone: Sequence[Contender], results: Results) -> Itera
         beside = OURS[contender.engine]
         cells += [ratio(results.ratio(contender.name, beside, value)) for value in (seconds, mebibytes)]
         yield f"| {contender.name} | {' | '.join(cells)} |"
+
+
+def _platform_table(platforms: PlatformResults) -> Iterator[str]:
+    runs = platforms.runs
+    yield f"## clustermesos on cdktf, every platform, {rounds_of(runs)}"
+    yield ""
+    yield "| cluster | wall time, s | processor time, s | peak memory, MiB | time / aws |"
+    yield "|---|---|---|---|---|"
+    for agents in (platforms.small, platforms.large):
+        for cloud in PLATFORMS:
+            name = named(cloud, agents)
+            cells = [spread(runs.spread(name, value)) for value in (seconds, cpu_seconds, mebibytes)]
+            beside = ratio(runs.ratio(name, named("aws", agents), seconds))
+            yield f"| {name} | {' | '.join(cells)} | {beside} |"
 
 
 def _deploy_table(results: Results) -> Iterator[str]:

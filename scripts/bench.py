@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import report
 from bench.contenders import Contender, Field, prepare, write_programs
 from bench.deploys import Deploys
+from bench.platforms import PLATFORMS, PlatformResults, play_platforms
 from bench.report import Outcome, sized
 from bench.rounds import Results, play
 from scripts.progress import ROOT, one_line_errors, state_folder, step
@@ -43,6 +44,7 @@ def main(arguments: list[str]) -> int:
         first=_first(fields[0], max(1, asked.rounds * 2 // 5)),
         growth=_grow(fields, asked.rounds, work) if len(fields) > 1 else None,
         deploys=_deploy(asked.deploys, work) if asked.deploys else None,
+        platforms=_platforms(work, sizes, asked.rounds),
     )
     report.write(asked.report, outcome)
     return _judge(outcome, asked.report)
@@ -70,6 +72,12 @@ def _grow(fields: Sequence[Field], rounds: int, work: Path) -> Results:
 
 def _sized(field: Field) -> list[Contender]:
     return [replace(contender, name=sized(contender.name, field.agents)) for contender in field.ours]
+
+
+def _platforms(work: Path, sizes: Sequence[int], rounds: int) -> PlatformResults:
+    what = f"{', '.join(PLATFORMS)}; {sizes[0]:,} and {sizes[-1]:,} agents in turn, {rounds} rounds"
+    with step(what):
+        return play_platforms(work, sizes[0], sizes[-1], rounds)
 
 
 def _deploy(rounds: int, work: Path) -> Results:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.contenders import BINDINGS, ENGINES, Contender, Field, floor, ours
 from bench.measure import Measured
+from bench.platforms import PLATFORMS, PlatformResults, named
 from bench.report import FLOOR, OURS, Outcome, Target, ratio, sized, spread, write
 from bench.rounds import Results, Spread, mebibytes, play, seconds
 
@@ -33,7 +35,14 @@ def _outcome(folder: Path, *, rival: float = 20, fork: float = 4) -> Outcome:
         growth=growth,
         first=Results(runs),
         deploys=None,
+        platforms=_platforms(hybrid=1.4),
     )
+
+
+def _platforms(*, hybrid: float) -> PlatformResults:
+    runs = {named(p, n): [_run(1), _run(1)] for p in PLATFORMS for n in (10, 1_000)}
+    runs |= {named("hybrid", n): [_run(hybrid), _run(hybrid)] for n in (10, 1_000)}
+    return PlatformResults(small=10, large=1_000, runs=Results(runs))
 
 
 def test_the_report_holds_every_program_of_every_size(tmp_path: Path) -> None:
@@ -52,7 +61,21 @@ def test_the_targets_of_the_issue_are_judged(tmp_path: Path) -> None:
     judged = {target.what: target.met for target in _outcome(tmp_path, fork=2).targets()}
     assert judged["time of cdktf-cdktf-provider-aws / ours"] is True
     assert judged["time of cdktn-provider-aws / ours"] is False
-    assert len(judged) == 14
+    assert len(judged) == 14 + 6 + 4
+
+
+def test_every_platform_is_held_to_aws_and_to_its_own_smallest_size(tmp_path: Path) -> None:
+    outcome = replace(_outcome(tmp_path), platforms=_platforms(hybrid=1.6))
+
+    judged = {target.what: target.met for target in outcome.targets()}
+
+    assert judged["time of openstack, 1,000 agents / aws"] is True
+    assert judged["time of hybrid, 10 agents / aws"] is False
+    assert judged["hybrid, 1,000 agents / 10 agents"] is True
+    write(tmp_path / "performance.md", outcome)
+    text = (tmp_path / "performance.md").read_text()
+    assert "## clustermesos on cdktf, every platform, 2 rounds" in text
+    assert "| hybrid, 1,000 agents | 1.60 (1.60 … 1.60) |" in text
 
 
 def test_a_ratio_is_formed_round_by_round() -> None:
