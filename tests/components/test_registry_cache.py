@@ -18,7 +18,7 @@ from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.certificates import new_authority
 from constructs_lib.spec.model import ClusterSpec
-from tests.components.test_registry import MANIFEST, PASSWORD, Registry
+from tests.components.registry_here import MANIFEST, PASSWORD, Registry
 from tests.conftest import need, tool
 from tests.lab.asking import LONG, until
 from tests.nodes.clusters import HYBRID

@@ -96,6 +96,18 @@ def test_garbage_collection_leaves_the_image_and_a_registry_that_takes_more(push
     _pull(pushed, "master-1")
 
 
+def test_a_full_disk_takes_old_images_and_not_one_that_was_made_today(pushed: KeptLab) -> None:
+    """Images that `docker import` makes, as the lab's stand-ins are, have a date too."""
+    full = "sed 's/-gt [0-9]*/-gt 0/' /usr/local/libexec/docker-image-gc"
+    here = partial(pushed.run, "general-1", "docker", "image", "inspect", IMAGE)
+
+    says(pushed, "general-1", "sh", "-c", f"{full} | sh")
+    assert here().code == 0
+
+    says(pushed, "general-1", "sh", "-c", f"{full} | sed 's/until=[0-9]*h/until=0h/' | sh")
+    assert here().code == 1
+
+
 def test_prometheus_reads_what_answers_on_its_own_node(lab: KeptLab) -> None:
     def up() -> set[str]:
         said = lab.run("consul-1", "curl", "-s", "http://127.0.0.1:9090/api/v1/targets").out

@@ -11,7 +11,7 @@ import pytest
 
 from constructs_lib.components.consul import AUTHORITY_PATH
 from constructs_lib.components.registry import HOME
-from tests.components.test_registry import MANIFEST, Registry
+from tests.components.registry_here import MANIFEST, Registry
 from tests.conftest import need
 from tests.lab.asking import LONG as LONGEST
 from tests.lab.asking import seen, until
