@@ -1,19 +1,26 @@
-"""The contracts' settings in Consul's key/value store, written in every site: it is replicated to none.
+"""What contracts leave in Consul's key/value store, written in every site: it is replicated to none.
 
-Below `clustermesos/` only. What running deployments keep there (routes, their own documents) is not this
-hook's: it looks at `clustermesos/settings/` alone.
+Settings, alert rules and scrape targets lie below `clustermesos/settings/`, so that one request reads them.
+What running deployments keep in `clustermesos/` (routes, their own documents) is not this hook's. Rules and
+targets reach Prometheus on the Consul nodes by consul-template there.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from constructs_lib.contracts.compiled import KV_PREFIX, Compiled
+from constructs_lib.contracts.compiled import KV_PREFIX, Compiled, CompiledContract
+from constructs_lib.hooks.alert_diff import differences
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
 
 FOLDER: Final = f"{KV_PREFIX}settings/"
+RULES: Final = f"{FOLDER}rules/"
+"""Below: a contract's groups of alert rules, a JSON list; the key's end is the contract's name."""
+TARGETS: Final = f"{FOLDER}targets/"
+"""Below: where a contract's metrics are, a JSON list in the form of `file_sd_configs`."""
 State = Mapping[str, Mapping[str, bytes]]
 """Site → key → value."""
 
@@ -26,9 +33,7 @@ class Settings:
     def __init__(self, sites: Mapping[str, Consul], compiled: Compiled, *, prune: bool = False) -> None:
         self._sites = sites
         self._wanted: dict[str, tuple[str, bytes]] = {
-            FOLDER + key: (contract.name, value.encode())
-            for contract in compiled.contracts
-            for key, value in contract.settings.items()
+            key: (contract.name, value) for contract in compiled.contracts for key, value in _values(contract)
         }
         self._prune = prune
 
@@ -42,22 +47,24 @@ class Settings:
         return {str(entry["Key"]): entry["Value"] or b"" for entry in entries or ()}
 
     def diff(self, state: State) -> Sequence[Change]:
-        """By site and key; values are configuration and are shown as their length alone."""
+        """By site and key; rules by the names of their alerts, other values by their length alone."""
         return tuple(change for site, there in state.items() for change in self._of(site, there))
 
     def _of(self, site: str, there: Mapping[str, bytes]) -> Iterator[Change]:
         for key, (contract, value) in sorted(self._wanted.items()):
-            name = f"{site}:{key}"
+            name, kind = f"{site}:{key}", _kind(key)
             if key not in there:
-                yield Change(kind="setting", name=name, action="create", contract=contract)
+                details = differences(b"", value) if kind == "rules" else ()
+                yield Change(kind=kind, name=name, action="create", contract=contract, details=details)
             elif there[key] != value:
-                details = (f"{len(there[key])} → {len(value)} bytes",)
-                yield Change(kind="setting", name=name, action="update", contract=contract, details=details)
+                length = (f"{len(there[key])} → {len(value)} bytes",)
+                details = differences(there[key], value) if kind == "rules" else length
+                yield Change(kind=kind, name=name, action="update", contract=contract, details=details)
         for key in sorted(there.keys() - self._wanted.keys()):
             if self._prune:
-                yield Change(kind="setting", name=f"{site}:{key}", action="delete")
+                yield Change(kind=_kind(key), name=f"{site}:{key}", action="delete")
             else:
-                yield Change(kind="setting", name=f"{site}:{key}", action="keep", details=(NOT_PRUNED,))
+                yield Change(kind=_kind(key), name=f"{site}:{key}", action="keep", details=(NOT_PRUNED,))
 
     def apply(self, state: State, changes: Sequence[Change], say: Callable[[str], None]) -> None:
         """Put and delete, one by one."""
@@ -68,7 +75,7 @@ class Settings:
             elif change.action in ("create", "update"):
                 self._sites[site].kv.put(key, self._wanted[key][1])
             if change.action != "keep":
-                say(f"setting {change.name}: {change.action}d")
+                say(f"{change.kind} {change.name}: {change.action}d")
 
     def verify(self, state: State) -> Sequence[Verdict]:
         """Every site has all of them."""
@@ -82,3 +89,16 @@ class Settings:
             )
             for site, there in state.items()
         )
+
+
+def _values(contract: CompiledContract) -> Iterator[tuple[str, bytes]]:
+    """Whole keys; a contract without rules or targets has no key for them."""
+    for key, value in contract.settings.items():
+        yield FOLDER + key, value.encode()
+    for folder, found in ((RULES, contract.rules), (TARGETS, contract.targets)):
+        if found:
+            yield folder + contract.name, json.dumps(found, sort_keys=True).encode()
+
+
+def _kind(key: str) -> str:
+    return "rules" if key.startswith(RULES) else "targets" if key.startswith(TARGETS) else "setting"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,7 +12,7 @@ from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.pipeline import run_hook
-from constructs_lib.hooks.settings import FOLDER, Settings
+from constructs_lib.hooks.settings import FOLDER, RULES, TARGETS, Settings
 from tests.hooks.consul_server import ConsulServer
 
 
@@ -24,6 +27,13 @@ def compiled(**settings: str) -> Compiled:
         settings={key.replace("__", "/"): value for key, value in settings.items()},
     )
     return Compiled(cluster="demo", contracts=(contract,))
+
+
+def alerting(*rules: dict[str, Any]) -> Compiled:
+    (contract,) = compiled(contracts__shop="{}").contracts
+    targets = ({"targets": ["shop.service.consul"], "labels": {"contract": "shop"}},)
+    groups = ({"name": "shop", "rules": list(rules)},) if rules else ()
+    return Compiled(cluster="demo", contracts=(replace(contract, rules=groups, targets=targets),))
 
 
 @pytest.fixture
@@ -93,3 +103,53 @@ def test_an_unreachable_consul_is_the_outcomes_error_and_nothing_is_claimed(kept
     assert not outcome.good
     assert "connection refused" in str(outcome.error)
     assert outcome.changes == ()
+
+
+def test_rules_and_targets_are_written_beside_the_settings_by_one_read(kept: Consul) -> None:
+    wanted = alerting({"alert": "AppDown", "expr": "up < 1"})
+    before = kept._client.requests
+
+    run_hook(Settings({"eu": kept}, wanted), lambda _: None)
+
+    assert kept._client.requests - before == 2 + 3, "read, three values, read"
+    groups = [{"name": "shop", "rules": [{"alert": "AppDown", "expr": "up < 1"}]}]
+    assert json.loads(kept.kv.get(f"{RULES}shop")[1]["Value"]) == groups
+    (target,) = json.loads(kept.kv.get(f"{TARGETS}shop")[1]["Value"])
+    assert target["targets"] == ["shop.service.consul"]
+    again = run_hook(Settings({"eu": kept}, wanted), lambda _: None)
+    assert again.good and not again.changes
+
+
+def test_a_diff_of_rules_names_the_alerts(kept: Consul) -> None:
+    run_hook(
+        Settings({"eu": kept}, alerting({"alert": "A", "expr": "a"}, {"alert": "B", "expr": "b"})),
+        lambda _: None,
+    )
+    (change,) = run_hook(
+        Settings({"eu": kept}, alerting({"alert": "B", "expr": "b > 1"}, {"alert": "C", "expr": "c"})),
+        lambda _: None,
+    ).changes
+
+    assert (change.kind, change.action, change.name) == ("rules", "update", f"eu:{RULES}shop")
+    assert change.details == ("alert added: C", "alert removed: A", "alert changed: B")
+
+
+def test_rules_that_a_contract_gave_up_are_pruned_like_everything_else(kept: Consul) -> None:
+    run_hook(Settings({"eu": kept}, alerting({"alert": "A", "expr": "a"})), lambda _: None)
+
+    (left,) = run_hook(Settings({"eu": kept}, alerting()), lambda _: None).changes
+    assert (left.kind, left.action) == ("rules", "keep")
+    (gone,) = run_hook(Settings({"eu": kept}, alerting(), prune=True), lambda _: None).changes
+    assert (gone.kind, gone.action) == ("rules", "delete")
+    assert kept.kv.get(f"{RULES}shop")[1] is None
+
+
+@pytest.mark.parametrize("there", [b"{", b"null", b"[1]", b'[{"rules": [{}]}]', b'[{"rules": [7]}]'])
+def test_rules_that_cannot_be_read_are_replaced(kept: Consul, there: bytes) -> None:
+    wanted = alerting({"alert": "A", "expr": "a"})
+    run_hook(Settings({"eu": kept}, wanted), lambda _: None)
+    kept.kv.put(f"{RULES}shop", there)
+
+    (change,) = run_hook(Settings({"eu": kept}, wanted), lambda _: None).changes
+
+    assert change.details == ("alert added: A",)
