@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from constructs_lib.cli.main import main
 from constructs_lib.contracts.check import demand, unkept
 from constructs_lib.contracts.load import load_contracts, parse_contract, read_contracts
 from constructs_lib.errors import ContractError
@@ -15,6 +16,7 @@ from tests.contracts.test_golden import EXAMPLES
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").iterdir())
 FOLDERS = sorted((HERE / "bad_folders").iterdir())
+CLUSTERS = sorted((HERE / "bad_clusters").iterdir())
 PLAN = hybrid()
 
 
@@ -41,6 +43,16 @@ def test_every_problem_of_a_bad_contract_is_told_in_these_words(path: Path, tmp_
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_every_problem_between_contracts_is_told_in_these_words(folder: Path) -> None:
     assert said(folder) == (folder / "expected.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("folder", CLUSTERS, ids=lambda folder: folder.name)
+def test_what_a_cluster_cant_keep_is_told_by_check_in_these_words(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(folder / "cluster.yaml")]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.replace(f"{folder}/", "") == (folder / "expected.txt").read_text(encoding="utf-8")
+    assert shown.out.startswith(f"{folder}/cluster.yaml: ok")
 
 
 def test_there_are_many_bad_contracts() -> None:
