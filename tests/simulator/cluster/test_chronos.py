@@ -104,6 +104,41 @@ def test_a_failed_run_is_tried_again_and_then_counts_as_one_error(sim: Simulated
     assert states(sim)["bad"] == ("failure", "idle")
 
 
+def test_a_job_that_failed_last_time_is_not_tried_again_the_next(sim: SimulatedCluster) -> None:
+    sim.profile("bad", Profile(fails_after=1))
+    put(sim, "bad", "R//PT1H", retries=1)
+    sim.advance(HOUR - 60)
+    assert len(sim.runs("bad")) == 2
+    sim.advance(HOUR)
+
+    assert len(sim.runs("bad")) == 3
+    assert job(sim, "bad")["errorsSinceLastSuccess"] == 2
+
+
+@pytest.mark.parametrize(("concurrent", "most"), [(False, 1), (True, 3)])
+def test_a_job_runs_beside_itself_only_if_it_may(sim: SimulatedCluster, concurrent: bool, most: int) -> None:
+    sim.profile("long", Profile(runs_seconds=150))
+    put(sim, "long", "R//PT1M", concurrent=concurrent)
+    seen = 0
+    for _ in range(60):
+        sim.advance(10)
+        seen = max(seen, len(sim.tasks("long")))
+
+    assert seen == most
+
+
+def test_a_job_with_parents_waits_for_all_of_them_each_time(sim: SimulatedCluster) -> None:
+    put(sim, "hourly", "R//PT1H")
+    put(sim, "daily", "R//PT24H")
+    body = {"name": "both", "parents": ["hourly", "daily"], "command": "true"}
+    ask(f"{sim.chronos_url}/v1/scheduler/dependency", "POST", body)
+    sim.advance(10 * HOUR)
+    assert len(sim.runs("both")) == 1
+    sim.advance(15 * HOUR)
+
+    assert len(sim.runs("both")) == 2
+
+
 def test_a_job_starts_by_hand_besides_its_schedule(sim: SimulatedCluster) -> None:
     put(sim, "backup", "R/2027-01-01T00:00:00Z/P1D")
     assert ask(f"{sim.chronos_url}/v1/scheduler/job/backup", "PUT")[0] == 204

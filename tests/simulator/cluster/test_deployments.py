@@ -205,3 +205,49 @@ def test_killing_the_tasks_of_one_host_leaves_the_others(marathon: Marathon) -> 
 
     assert marathon.app("/web")["instances"] == 2
     assert host not in {task.agent.hostname for task in marathon.sim.tasks("/web")}
+
+
+def test_an_upgrade_keeps_within_its_floor_and_its_ceiling(marathon: Marathon) -> None:
+    marathon.deployed("/web", instances=4, healthChecks=CHECK)
+    quarter = {"minimumHealthCapacity": 1, "maximumOverCapacity": 0.25}
+    marathon.put("/web", instances=4, healthChecks=CHECK, cpus=0.2, upgradeStrategy=quarter)
+    for _ in range(300):
+        marathon.sim.advance(0.1)
+        tasks = marathon.sim.tasks("/web")
+        assert marathon.sim.healthy("/web") >= 4
+        assert len(tasks) <= 5
+
+    assert marathon.get("/deployments") == []
+    assert {task.cpus for task in marathon.sim.tasks("/web")} == {0.2}
+
+
+def test_scaling_down_lasts_until_the_surplus_has_ended(marathon: Marathon) -> None:
+    marathon.sim.profile("/web", Profile(stop_seconds=5))
+    marathon.deployed("/web", instances=3, taskKillGracePeriodSeconds=10)
+    marathon.put("/web", instances=1, taskKillGracePeriodSeconds=10)
+    marathon.sim.advance(3)
+    assert len(marathon.get("/deployments")) == 1
+    marathon.sim.advance(3)
+
+    assert marathon.get("/deployments") == []
+
+
+def test_versions_of_one_moment_differ(marathon: Marathon) -> None:
+    first, second = (marathon.put(id)["version"] for id in ("/a", "/b"))
+
+    assert first < second
+
+
+def test_another_configuration_begins_without_the_back_off_of_the_last(marathon: Marathon) -> None:
+    marathon.sim.profile("/web", Profile(start_seconds=0.1, fails_after=0.1))
+    marathon.put("/web")
+    marathon.sim.advance(3600)
+    (before,) = marathon.get("/queue")["queue"]
+    marathon.sim.profile("/web", Profile())
+    marathon.put("/web", cpus=0.2)
+    marathon.sim.advance(1)
+    after = marathon.get("/queue")["queue"]
+    marathon.sim.advance(5)
+
+    assert marathon.running("/web") == 1
+    assert all(one["since"] > before["since"] for one in after)

@@ -44,7 +44,9 @@ def test_a_fault_hits_what_fits_it_alone_and_waits_for_its_turn(marathon: Marath
     marathon.sim.inject(Fault(kind="status", method="PUT", path="/v2/apps/*", after=1))
 
     assert marathon.ask("GET", "/apps")[0] == 200
+    assert marathon.ask("PUT", "/apps", [])[0] == 200
     assert marathon.ask("PUT", "/apps/a", {"cmd": "a"})[0] == 201
+    assert marathon.ask("PUT", "/apps", [])[0] == 200
     assert marathon.ask("PUT", "/apps/b", {"cmd": "a"})[0] == 503
     assert marathon.ask("GET", "/apps/b")[0] == 404
 
@@ -81,6 +83,17 @@ def test_a_closed_port_refuses_and_comes_back(three: SimulatedCluster) -> None:
     three.advance(61)
 
     assert Marathon(three, 0).get("/leader")["leader"] == three.instances["marathon"].addresses[1]
+
+
+def test_a_closed_port_ends_connections_that_were_open(three: SimulatedCluster) -> None:
+    connection = http.client.HTTPConnection(three.instances["marathon"].addresses[0], timeout=5)
+    connection.request("GET", "/ping")
+    assert connection.getresponse().read() == b"pong"
+    three.inject(Fault(kind="refused", program="marathon", instance=0, seconds=60))
+    connection.request("GET", "/ping")
+    with pytest.raises((http.client.HTTPException, OSError)):
+        connection.getresponse()
+    connection.close()
 
 
 def ask_plainly(url: str) -> None:
@@ -139,6 +152,7 @@ def test_a_leader_change_in_the_middle_loses_health_not_apps_or_deployments(thre
     app = marathon.app("/web")
 
     assert (app["tasksRunning"], app["tasksHealthy"], app["tasksUnhealthy"]) == (2, 0, 0)
+    assert all("healthCheckResults" not in task for task in app["tasks"])
     assert len(marathon.get("/deployments")) == 1
     three.advance(31)
     assert marathon.app("/web")["tasksHealthy"] == 2

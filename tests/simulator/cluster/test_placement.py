@@ -75,6 +75,34 @@ def test_maintenance_hides_behind_the_constraint_in_the_summary() -> None:
     assert declined(waiting, "rejectSummaryLastOffers") == {"UnfulfilledConstraint": 1}
 
 
+def test_a_port_is_free_again_once_its_task_has_ended() -> None:
+    with SimulatedCluster([agent()]) as sim:
+        marathon = Marathon(sim)
+        marathon.deployed("/web", **BUSY)
+        (first,) = sim.tasks("/web")
+        marathon.ask("POST", "/tasks/delete", {"ids": [first.id]})
+        sim.advance(10)
+        (second,) = sim.tasks("/web")
+
+    assert (first.id != second.id, second.ports) == (True, (31000,))
+
+
+def test_the_funnel_shows_each_reason_what_those_before_let_through() -> None:
+    with SimulatedCluster([agent("10.0.0.1", cpus=1), agent("10.0.0.2", attributes={})]) as sim:
+        marathon = Marathon(sim)
+        marathon.put("/web", cpus=2, constraints=[["pool", "IS", "general"]])
+        sim.advance(10.5)
+        (waiting,) = marathon.get("/queue")["queue"]
+
+    summary = waiting["processedOffersSummary"]
+    steps = {one["reason"]: one for one in summary["rejectSummaryLaunchAttempt"]}
+    assert summary["processedOffersCount"] == summary["unusedOffersCount"] == 20
+    assert steps["UnfulfilledRole"]["processed"] == 20
+    assert steps["UnfulfilledConstraint"]["declined"] == 10
+    assert (steps["InsufficientCpus"]["processed"], steps["InsufficientCpus"]["declined"]) == (10, 10)
+    assert steps["InsufficientPorts"]["processed"] == 0
+
+
 def test_all_reasons_of_an_offer_are_told_the_summary_counts_the_first() -> None:
     with SimulatedCluster([agent(cpus=1, mem=64)]) as sim:
         marathon = Marathon(sim)

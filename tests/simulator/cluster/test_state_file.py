@@ -23,6 +23,7 @@ def test_apps_and_their_tasks_are_the_same_afterwards(tmp_path: Path) -> None:
         marathon = Marathon(sim)
         marathon.deployed("/web", instances=2, healthChecks=CHECK, labels={"team": "a"})
         before, info = marathon.app("/web"), marathon.get("/info")
+        ids = {marathon.put(f"/other/{number}")["deploymentId"] for number in range(20)}
     with SimulatedCluster(state=state) as sim:
         marathon = Marathon(sim)
         sim.advance(5)
@@ -35,6 +36,7 @@ def test_apps_and_their_tasks_are_the_same_afterwards(tmp_path: Path) -> None:
             2,
         )
         assert marathon.get("/info")["frameworkId"] == info["frameworkId"]
+        assert not ids & {marathon.put(f"/more/{number}")["deploymentId"] for number in range(20)}
         marathon.deployed("/web", instances=3, healthChecks=CHECK, labels={"team": "a"})
         assert len({task["id"] for task in marathon.app("/web")["tasks"]}) == 3
         assert marathon.app("/web")["version"] > before["version"]
