@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending
-from constructs_lib.hooks.deadline import REAL
-from constructs_lib.hooks.edge import PlannedEdges
+from constructs_lib.hooks.deploying import rollout_of
 from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
 from constructs_lib.hooks.jobs import Jobs
 from constructs_lib.hooks.platform import Platform, expected
 from constructs_lib.hooks.report import Report, diff_lines
-from constructs_lib.hooks.rollout import Rollout
 from constructs_lib.hooks.settings import Settings
 from constructs_lib.hooks.smoke import smoke_test
-
-
-def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
-    """What deploys on this platform: its Marathon, its sites' Consuls, its edges."""
-    clock = platform.deadline.clock
-    # What is kept has the time of day, which another process reads; tests' clocks are both.
-    now = time.time if clock is REAL else clock.now
-    return Rollout(
-        marathon=platform.marathon,
-        sites=platform.consuls,
-        home=platform.home,
-        edges=PlannedEdges(platform.endpoints, platform.consuls, platform.deadline),
-        forgive=forgive,
-        now=now,
-    )
-
 
 GATE_SECONDS = 900.0
 """How long a platform that was just deployed may take: machines boot, install and fetch images."""

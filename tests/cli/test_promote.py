@@ -1,0 +1,116 @@
+"""`clustermesos promote`, `pause` and `resume` over a simulated Marathon and a real Consul."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.cli.main import main
+from constructs_lib.plan.plan import plan
+from constructs_lib.simulator.cluster import SimulatedCluster
+from constructs_lib.simulator.cluster.agents import from_plan
+from constructs_lib.simulator.cluster.profiles import Profile
+from constructs_lib.simulator.cluster.timeline import RunningClock
+from constructs_lib.spec.load import load
+from scripts.progress import ROOT
+from tests.hooks.consul_server import ConsulServer, consul_server
+from tests.hooks.served_tasks import Served
+
+CONTRACT = """
+name: shop
+owner: shop@example.org
+dev:
+  image: registry.service.consul:5000/shop:{version}
+  ports: {{http: 8080}}
+  health: {{path: /}}
+ops:
+  cpus: 0.1
+  memory_mib: 32
+  instances: 2
+  route: {{host: shop.example.org}}
+  deploy:
+    strategy: canary
+    min_healthy_seconds: 0
+    canary: {{instances: 1, promote: manual}}
+"""
+
+
+@dataclass
+class Clustered:
+    folder: Path
+    simulated: SimulatedCluster
+
+    def command(self, *words: str) -> int:
+        return main([*words, "--file", str(self.folder / "cluster.yaml"), "--timeout", "60"])
+
+    def contract(self, version: str) -> None:
+        (self.folder / "contracts" / "shop.yaml").write_text(CONTRACT.format(version=version))
+
+    def apply(self) -> None:
+        assert self.command("apply", "--gate-timeout", "20") == 0
+
+    def running(self) -> set[str]:
+        images = (task.spec["container"]["docker"]["image"] for task in self.simulated.tasks())
+        return {str(image).rpartition(":")[2] for image in images}
+
+
+@pytest.fixture(scope="module")
+def server(consul: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulServer]:
+    with consul_server(consul, tmp_path_factory.mktemp("consul")) as server:
+        yield server
+
+
+@pytest.fixture
+def cluster(server: ConsulServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clustered]:
+    (tmp_path / "cluster.yaml").write_text((ROOT / "cluster.yaml").read_text())
+    (tmp_path / "contracts").mkdir()
+    agents = from_plan(plan(load(ROOT / "cluster.yaml")))
+    for number, agent in enumerate(agents, 2):
+        agent.hostname = f"127.0.0.{number}"
+    with SimulatedCluster(agents, clock=RunningClock()) as simulated, Served(simulated, server, "shop"):
+        simulated.profile("*", Profile(start_seconds=0.05, healthy_after=0.05, stop_seconds=0.05))
+        instances = {program: one.addresses for program, one in simulated.instances.items()}
+        endpoints = {"simulator": True, "instances": {**instances, "consul/eu": [f"127.0.0.1:{server.port}"]}}
+        (tmp_path / "endpoints.json").write_text(json.dumps(endpoints))
+        monkeypatch.setenv("CLUSTERMESOS_SIMULATOR", str(tmp_path / "endpoints.json"))
+        monkeypatch.setenv("CONSUL_HTTP_TOKEN", server.token)
+        yield Clustered(tmp_path, simulated)
+
+
+@pytest.mark.slow
+def test_a_canary_that_waits_is_paused_promoted_and_resumed(
+    cluster: Clustered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version in ("one", "two"):
+        cluster.contract(version)
+        cluster.apply()
+    assert "waits for promotion of canary" in capsys.readouterr().out
+    assert cluster.running() == {"one", "two"}
+
+    assert cluster.command("pause", "shop") == 0
+    assert cluster.command("promote", "shop", "--only-say") == 0
+    assert cluster.running() == {"one", "two"}
+    assert cluster.command("promote", "shop") == 1
+    assert "no canary of version" in capsys.readouterr().err
+
+    assert cluster.command("resume", "shop", "--json") == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert told["contract"] == "shop" and told["good"] and told["says"] == f"version {told['version']} runs"
+    assert cluster.running() == {"two"}
+    assert cluster.command("pause", "shop") == 1
+    assert "nothing of it is being deployed" in capsys.readouterr().err
+
+
+def test_a_name_that_no_contract_has_is_told_with_those_that_there_are(
+    cluster: Clustered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.contract("one")
+
+    assert cluster.command("promote", "shp") == 1
+
+    assert capsys.readouterr().err == "shp: no contract has this name; there are shop\n"
