@@ -3,6 +3,7 @@
     MesosCluster   a whole site
     Network        its network, subnet and router, or `Network.existing(...)`
     Masters, ConsulNode, Gateway, Edge, AgentPool   each alone
+    BackupBucket   a container for backups
     site_provider  the provider of the site's stack
 
 Every construct takes `(scope, id, *, plan, …)`; the plan comes from `constructs_lib.plan`.
@@ -11,6 +12,7 @@ Every construct takes `(scope, id, *, plan, …)`; the plan comes from `construc
 from __future__ import annotations
 
 from constructs_lib.openstack.agents import AgentPool
+from constructs_lib.openstack.backup import BackupBucket
 from constructs_lib.openstack.cluster import MesosCluster
 from constructs_lib.openstack.consul_node import ConsulNode
 from constructs_lib.openstack.edge import Edge
@@ -23,6 +25,7 @@ from constructs_lib.openstack.secrets import Secrets
 
 __all__ = [
     "AgentPool",
+    "BackupBucket",
     "ConsulNode",
     "Edge",
     "Firewall",

@@ -9,6 +9,7 @@ from constructs import Construct as Scope
 
 from constructs_lib.components.model import Role
 from constructs_lib.openstack.agents import AgentPool
+from constructs_lib.openstack.backup import BackupBucket
 from constructs_lib.openstack.consul_node import ConsulNode
 from constructs_lib.openstack.edge import Edge
 from constructs_lib.openstack.firewall import Firewall
@@ -36,6 +37,7 @@ class MesosCluster(Construct):
 
         cluster, site, platform ("openstack"), region, network (CIDR), network_id, subnet_id
         network_mtu   of the largest packet in bytes; containers may have been told less
+        backup_bucket the container for backups, where there is one
         nodes         name → {role, zone, address, instance_id}; agents are not listed, see pools
         pools         name → {min, max, agents: name → {id, address}}
         gateway       {name, address, public_address}
@@ -77,6 +79,8 @@ class MesosCluster(Construct):
             pool.name: AgentPool(self, f"agents-{pool.name}", pool=pool.name, **shared) for pool in plan.pools
         }
         self.edge = Edge(self, "edge", **shared) if Role.EDGE in roles else None
+        wanted = openstack_of(plan).backup_container
+        self.backup = BackupBucket(self, "backup", plan=plan) if wanted else None
         description = self._describe()
         self.described = as_json(description)
         Output(self, output, description, description=f"The cluster {plan.cluster}, site {plan.name}.")
@@ -96,6 +100,7 @@ class MesosCluster(Construct):
             "network_id": self.network.network_id,
             "subnet_id": self.network.subnet_id,
             "network_mtu": self.network.mtu,
+            **({"backup_bucket": self.backup.name} if self.backup else {}),
             "nodes": {name: node for machines in groups for name, node in machines.outputs().items()},
             "pools": {name: pool.outputs() for name, pool in self.pools.items()},
             "endpoints": {f"edge_{name}": url for name, url in self.edge.endpoints.items()}

@@ -61,6 +61,8 @@ class OpenstackSpec(Group):
     """hard: no two masters on one host, or no machine at all; soft: where hosts allow it."""
     dns: tuple[f.HostAddress, ...] = ()
     """Resolvers of the site's network; the default is the cloud's own."""
+    backup_container: f.Switch = False
+    """True makes a container for backups in the cloud's object store, where it has one."""
     key_pair: f.KeyPair | None = None
     """A key pair that exists, for the image's own user; administrators' keys need none."""
     provider_version: f.VersionConstraint = "~> 3.4"

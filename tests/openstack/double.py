@@ -17,13 +17,14 @@ from tests.openstack.double_keystone import keystone
 from tests.openstack.double_neutron import Neutron
 from tests.openstack.double_nova import Nova
 from tests.openstack.double_octavia import Octavia
+from tests.openstack.double_swift import swift
 
 
 class OpenstackDouble:
     """One project in memory. `asked` has a word for each request that changed something, in order."""
 
     def __init__(self) -> None:
-        self.kept: Kept = {"volumes": {}, "images": {}}
+        self.kept: Kept = {"volumes": {}, "images": {}, "containers": {}}
         self.neutron = Neutron(self.kept)
         self.nova = Nova(self.kept)
         self.glance = Glance(self.kept["images"])
@@ -68,6 +69,8 @@ class OpenstackDouble:
             assert isinstance(body, dict)
             if service == "network":
                 return self.neutron.answer(method, rest[1:], query, body)
+            if service == "object-store":
+                return swift(self.kept["containers"], method, rest[2:])
             if service == "load-balancer":
                 return self.octavia.answer(method, rest[1:], body)
             if service == "compute":

@@ -45,7 +45,7 @@ def running() -> Iterator[OpenstackDouble]:
             self.rfile.readline()
             return b"".join(parts)
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _do  # noqa: N815 - the standard library names
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _do  # noqa: N815 - the standard library names
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: what was asked is in the double."""

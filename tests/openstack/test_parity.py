@@ -108,7 +108,7 @@ def test_nodes_have_the_same_files_attributes_among_them(case: str) -> None:
 
 
 def test_the_public_names_are_the_same_where_both_have_the_thing() -> None:
-    only_aws = {"BackupBucket", "NodeAccess", "Subnet", "ZoneSubnets"}
+    only_aws = {"NodeAccess", "Subnet", "ZoneSubnets"}
 
     assert set(aws.__all__) - set(openstack.__all__) == only_aws
     assert set(openstack.__all__) <= set(aws.__all__)
