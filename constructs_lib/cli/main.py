@@ -21,6 +21,7 @@ COMMANDS = {
     "promote": "let a canary through, and go on with its deployment",
     "pause": "halt a contract's deployment where it is",
     "resume": "go on with a deployment that was paused",
+    "scale": "let the number of instances follow load",
     "explain": "tell why an application is not served, agent by agent",
     "status": "tell whether the platform is ready",
     "scan": "check the synthesized stacks against policies",

@@ -45,6 +45,16 @@ class Marathon:
         """Every app with its tasks, deployments, counts and last failure: one request."""
         return tuple(_object(self.client.get("/v2/apps", _EVERYTHING).body).get("apps") or ())
 
+    def below(self, group: str) -> tuple[App, ...]:
+        """The apps of a group as in `apps`, none where there is no such group."""
+        try:
+            found = _object(self.client.get(f"/v2/apps{_path(group)}/*", _EVERYTHING).body)
+        except ApiError as error:
+            if error.kind == "missing":
+                return ()
+            raise
+        return tuple(found.get("*") or ())
+
     def app(self, id: str) -> App | None:
         """One app as in `apps`, None where there is none."""
         try:

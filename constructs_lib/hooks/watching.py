@@ -79,7 +79,7 @@ class Watch:
     def look(self) -> Picture:
         """Ask everybody once. The documents come first: what edges say can only be newer."""
         kept = self.documents.of(self.contract.name)
-        apps = owned(self.contract, self.marathon.apps())
+        apps = owned(self.contract, self.marathon.below(f"/{self.contract.name}"))
         registered = self._registered()
         reports = self.edges.look() if self.contract.route else ()
         look = _Look(now=self.now(), first=self._first, kept=kept, registered=registered, reports=reports)

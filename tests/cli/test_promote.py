@@ -114,3 +114,19 @@ def test_a_name_that_no_contract_has_is_told_with_those_that_there_are(
     assert cluster.command("promote", "shp") == 1
 
     assert capsys.readouterr().err == "shp: no contract has this name; there are shop\n"
+
+
+def test_scale_says_which_contracts_follow_a_load(
+    cluster: Clustered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.contract("one")
+
+    assert cluster.command("scale") == 0
+    assert capsys.readouterr().out == "no contract follows a load\n"
+    assert cluster.command("scale", "shop") == 1
+    assert capsys.readouterr().err == "shop: no contract of this name has `follow`; there are none\n"
+    path = cluster.folder / "contracts" / "shop.yaml"
+    path.write_text(path.read_text().replace("instances: 2", "instances: {min: 2, max: 4, follow: cpu}", 1))
+    assert cluster.command("scale", "--dry-run", "--json") == 0
+    told = json.loads(capsys.readouterr().out)["shop"]
+    assert told["good"] and told["count"] is None and told["says"].endswith("does not run")

@@ -141,3 +141,13 @@ def test_what_waits_for_offers_is_in_the_queue_with_what_was_turned_down(
     assert entry["lastUnusedOffers"]
     marathon.reset_delay("/big/1")
     marathon.cancel(marathon.deployments()[0]["id"])
+
+
+def test_a_group_shows_its_own_apps_alone(sim: SimulatedCluster, marathon: Marathon) -> None:
+    id = up(sim, marathon)
+    marathon.put("/shopping/1", {**SHOP.app.body, "instances": 1})
+
+    (app,) = marathon.below("/shop")
+
+    assert app["id"] == id and len(tasks_of(app)) == 2
+    assert marathon.below("/nowhere") == ()

@@ -29,6 +29,7 @@ from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.observed import Judgement, Progress
 from constructs_lib.hooks.rollout import Rollout, wanted
+from constructs_lib.hooks.scaler import Scaler
 from constructs_lib.simulator.cluster.agents import Agent
 from constructs_lib.simulator.cluster.cluster import SimulatedCluster
 from constructs_lib.simulator.cluster.profiles import Profile
@@ -137,6 +138,48 @@ def test_a_contract_is_deployed_changed_and_then_left_alone(platform: Platform) 
     assert applications.changes(second) == ()
     assert applications.deploy(second, platform.deadline(), platform.told.append).good
     assert len(platform.told) == before
+
+
+def test_the_number_follows_load_outlives_a_deployment_and_is_the_most_where_it_was_lost(
+    platform: Platform,
+) -> None:
+    scaled = Instances(min=2, max=6, scaling=Scaling(signal="load", target=0.8))
+    first, second = (replace(platform.contract(version), instances=scaled) for version in ("v1", "v2"))
+
+    class Measures:
+        values_now: tuple[float, ...] = (1.0, 1.0)
+
+        def values(self, query: str, at: float) -> tuple[float, ...]:
+            assert query == "load"
+            return self.values_now
+
+    measures: Any = Measures()
+    rollout = platform.rollout()
+    scaler = Scaler(rollout=rollout, sites={"eu": measures})
+    assert scaler.decide(first).why == "version v1 does not run"
+    assert platform.deploy(first).good
+    assert platform.running() == {"v1": 2}
+
+    measures.values_now = (1.0, 1.0)
+    end = scaler.scale(first, platform.deadline(), platform.told.append)
+
+    assert end is None and "near enough" not in platform.told[-1], "2 x 1.0 / 0.8 is 2.5, and rounds to 2"
+    measures.values_now = (1.0, 1.0, 1.0, 1.0)
+    end = scaler.scale(first, platform.deadline(), platform.told.append)
+    assert end is not None and end.good and platform.running() == {"v1": 5}
+    assert any("load 1.00 of 4 happy instances, target 0.8" in line for line in platform.told)
+    assert platform.deploy(second).good
+    assert platform.running() == {"v2": 5}
+
+    measures.values_now = (0.1,) * 5
+    assert scaler.decide(second).count == 4
+    platform.consul_client().kv.delete(f"clustermesos/counts/{platform.name}")
+    assert scaler.decide(second).count == 6
+    measures.values_now = ()
+    rollout.documents.store_count(platform.name, 5)
+    assert scaler.decide(second).why == "no instance is measured: stays at 5"
+    on_cpu = replace(second, instances=replace(scaled, scaling=Scaling(signal="cpu", target=0.8)))
+    assert scaler.decide(on_cpu).why == "nothing measures cpu: follow a PromQL expression"
 
 
 @pytest.mark.parametrize("lines", range(1, 7))
