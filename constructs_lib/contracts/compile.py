@@ -20,7 +20,7 @@ from constructs_lib.contracts.marathon_app import app_version
 from constructs_lib.contracts.model import AppContract
 from constructs_lib.contracts.ops import CanarySpec, DeploySpec, InstancesSpec
 from constructs_lib.contracts.order import started_first
-from constructs_lib.contracts.prometheus_rules import rules, targets
+from constructs_lib.contracts.prometheus_rules import groups, targets
 from constructs_lib.plan.model import ClusterPlan
 
 
@@ -40,7 +40,7 @@ def compile_contracts(contracts: Mapping[str, Loaded] | Iterable[AppContract], p
 
 def compile_contract(contract: AppContract, plan: ClusterPlan) -> CompiledContract:
     """One contract."""
-    app = app_version(contract, plan)
+    app, rules = app_version(contract, plan), groups(contract, plan)
     return CompiledContract(
         name=contract.name,
         cluster=plan.name,
@@ -54,7 +54,8 @@ def compile_contract(contract: AppContract, plan: ClusterPlan) -> CompiledContra
         jobs=jobs(contract, plan),
         restores=restores(contract, plan),
         settings=_settings(contract, app.version),
-        rules=rules(contract),
+        rules=tuple({"name": group.name, "rules": list(group.rules)} for group in rules),
+        rule_sites={group.name: group.sites for group in rules},
         targets=targets(contract),
     )
 

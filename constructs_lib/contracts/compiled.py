@@ -117,8 +117,16 @@ class CompiledContract:
     """Consul key below `clustermesos/settings/` → value, written in every site."""
     rules: tuple[Json, ...] = ()
     """Groups of a Prometheus rule file."""
+    rule_sites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Group's name → the sites whose Prometheus has what it asks for; every site where it is not named."""
     targets: tuple[Json, ...] = ()
     """Scrape targets in the form of `file_sd_configs`."""
+
+    def rules_at(self, site: str) -> tuple[Json, ...]:
+        """The groups that a site's Prometheus reads: what is elsewhere would look as if it were down."""
+        return tuple(
+            group for group in self.rules if site in self.rule_sites.get(str(group["name"]), (site,))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,17 @@ Every rule stands on a metric that something of the platform tells: `up` of the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypedDict
 
+from constructs_lib.components.model import Role
 from constructs_lib.contracts.marathon_app import service_name
 from constructs_lib.contracts.model import AppContract
 from constructs_lib.contracts.ops import AlertsSpec, BackupSpec
+from constructs_lib.contracts.placement import eligible
 from constructs_lib.contracts.schedule import interval
+from constructs_lib.plan.model import ClusterPlan
 
 Rule = dict[str, Any]
 
@@ -40,21 +44,51 @@ def targets(contract: AppContract) -> tuple[dict[str, Any], ...]:
     return ({"targets": [f"{service_name(contract, port)}.service.consul"], "labels": labels},)
 
 
-def rules(contract: AppContract) -> tuple[dict[str, Any], ...]:
-    """The groups of a rule file; empty where nothing is promised."""
-    found = [*_of_app(contract), *_of_backup(contract)]
-    return ({"name": contract.name, "rules": found},) if found else ()
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """A group of rules, and the sites whose Prometheus has what they ask for."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    sites: tuple[str, ...]
 
 
-def _of_app(contract: AppContract) -> Iterator[Rule]:
+def groups(contract: AppContract, plan: ClusterPlan) -> tuple[Group, ...]:
+    """All groups that have a rule. A Prometheus sees its own site alone."""
+    home = next(iter(plan.sites.values())).home
+    running = tuple(sorted({spot.site.name for spot in eligible(contract, plan)}))
+    edges = tuple(name for name, site in plan.sites.items() if site.nodes_of(Role.EDGE))
+    found = (
+        Group(name=contract.name, rules=tuple(_of_app(contract, running)), sites=running),
+        Group(name=f"{contract.name}-route", rules=tuple(_of_route(contract)), sites=edges),
+        Group(name=f"{contract.name}-backup", rules=tuple(_of_backup(contract)), sites=(home,)),
+    )
+    return tuple(group for group in found if group.rules)
+
+
+def _of_app(contract: AppContract, running: tuple[str, ...]) -> Iterator[Rule]:
     alerts = contract.ops.alerts
-    if alerts is None:
-        return
-    if contract.dev.metrics:
-        yield _down(contract, alerts)
+    if alerts and contract.dev.metrics:
+        yield _down(contract, alerts) if len(running) == 1 else _gone(contract, alerts)
         yield _restarts(contract, alerts)
-    if contract.ops.route:
-        yield _errors(contract, alerts)
+
+
+def _of_route(contract: AppContract) -> Iterator[Rule]:
+    if contract.ops.alerts and contract.ops.route:
+        yield _errors(contract, contract.ops.alerts)
+
+
+def _gone(contract: AppContract, alerts: AlertsSpec) -> Rule:
+    """Of what may run at several sites a site knows only its own: none answers, and some did within a day."""
+    mine = f'up{{contract="{contract.name}"}}'
+    return _rule(
+        contract,
+        "AppDown",
+        f"(sum({mine}) or vector(0)) < 1 and on () count(count_over_time({mine}[1d])) > 0",
+        wait=timedelta(seconds=alerts.down_seconds),
+        summary=f"{contract.name}: no instance answers at this site",
+        description=f"Some did within the day. Next: clustermesos explain {contract.name}",
+    )
 
 
 def _down(contract: AppContract, alerts: AlertsSpec) -> Rule:

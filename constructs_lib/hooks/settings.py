@@ -32,8 +32,13 @@ class Settings:
 
     def __init__(self, sites: Mapping[str, Consul], compiled: Compiled, *, prune: bool = False) -> None:
         self._sites = sites
-        self._wanted: dict[str, tuple[str, bytes]] = {
-            key: (contract.name, value) for contract in compiled.contracts for key, value in _values(contract)
+        self._wanted: dict[str, dict[str, tuple[str, bytes]]] = {
+            site: {
+                key: (contract.name, value)
+                for contract in compiled.contracts
+                for key, value in _values(contract, site)
+            }
+            for site in sites
         }
         self._prune = prune
 
@@ -51,7 +56,8 @@ class Settings:
         return tuple(change for site, there in state.items() for change in self._of(site, there))
 
     def _of(self, site: str, there: Mapping[str, bytes]) -> Iterator[Change]:
-        for key, (contract, value) in sorted(self._wanted.items()):
+        wanted = self._wanted[site]
+        for key, (contract, value) in sorted(wanted.items()):
             name, kind = f"{site}:{key}", _kind(key)
             if key not in there:
                 details = differences(b"", value) if kind == "rules" else ()
@@ -60,7 +66,7 @@ class Settings:
                 length = (f"{len(there[key])} → {len(value)} bytes",)
                 details = differences(there[key], value) if kind == "rules" else length
                 yield Change(kind=kind, name=name, action="update", contract=contract, details=details)
-        for key in sorted(there.keys() - self._wanted.keys()):
+        for key in sorted(there.keys() - wanted.keys()):
             if self._prune:
                 yield Change(kind=_kind(key), name=f"{site}:{key}", action="delete")
             else:
@@ -73,7 +79,7 @@ class Settings:
             if change.action == "delete":
                 self._sites[site].kv.delete(key)
             elif change.action in ("create", "update"):
-                self._sites[site].kv.put(key, self._wanted[key][1])
+                self._sites[site].kv.put(key, self._wanted[site][key][1])
             if change.action != "keep":
                 say(f"{change.kind} {change.name}: {change.action}d")
 
@@ -83,19 +89,19 @@ class Settings:
             Verdict(
                 kind="setting",
                 name=site,
-                good=not (missing := [key for key, (_, v) in self._wanted.items() if there.get(key) != v]),
-                says=f"{len(missing)} of {len(self._wanted)} are missing" if missing else "all there",
+                good=not (missing := [k for k, (_, v) in self._wanted[site].items() if there.get(k) != v]),
+                says=f"{len(missing)} of {len(self._wanted[site])} are missing" if missing else "all there",
                 try_next="clustermesos apply" if missing else None,
             )
             for site, there in state.items()
         )
 
 
-def _values(contract: CompiledContract) -> Iterator[tuple[str, bytes]]:
-    """Whole keys; a contract without rules or targets has no key for them."""
+def _values(contract: CompiledContract, site: str) -> Iterator[tuple[str, bytes]]:
+    """Whole keys; a contract without rules for the site, or without targets, has no key for them."""
     for key, value in contract.settings.items():
         yield FOLDER + key, value.encode()
-    for folder, found in ((RULES, contract.rules), (TARGETS, contract.targets)):
+    for folder, found in ((RULES, contract.rules_at(site)), (TARGETS, contract.targets)):
         if found:
             yield folder + contract.name, json.dumps(found, sort_keys=True).encode()
 

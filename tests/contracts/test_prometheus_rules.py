@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from constructs_lib.contracts.compile import compile_contract
+from constructs_lib.contracts.model import AppContract
 from tests.conftest import need
 from tests.contracts.clusters import hybrid
 from tests.contracts.examples import contract
@@ -28,7 +29,7 @@ def promtool(*arguments: str, cwd: Path) -> None:
 
 def write_rules(folder: Path) -> None:
     """One rule file for each example that has rules, as Prometheus reads them: JSON is YAML."""
-    for one in compiled().contracts:
+    for one in (*compiled().contracts, compile_contract(everywhere(), hybrid())):
         if one.rules:
             text = json.dumps({"groups": list(one.rules)})
             (folder / f"{one.name}.yml").write_text(text, encoding="utf-8")
@@ -37,7 +38,7 @@ def write_rules(folder: Path) -> None:
 def test_promtool_takes_the_rules_of_every_example(tmp_path: Path) -> None:
     write_rules(tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["checkout.yml", "db.yml", "search.yml", "web.yml"]
+    assert names == ["checkout.yml", "db.yml", "everywhere.yml", "search.yml", "web.yml"]
     promtool("check", "rules", *names, cwd=tmp_path)
 
 
@@ -67,8 +68,23 @@ def test_every_alert_of_the_examples_has_a_case() -> None:
 
 def rules_of(**ops: Any) -> dict[str, dict[str, Any]]:
     dev: dict[str, Any] = {"metrics": {}}
-    found = compile_contract(contract(dev=dev, policy="hybrid", **ops), hybrid()).rules
+    found = compile_contract(contract(dev=dev, **ops), hybrid()).rules
     return {rule["alert"]: rule for group in found for rule in group["rules"]}
+
+
+def test_a_site_reads_only_rules_about_what_its_prometheus_sees() -> None:
+    (db,) = (one for one in compiled().contracts if one.name == "db")
+    (web,) = (one for one in compiled().contracts if one.name == "web")
+    assert [group["name"] for group in db.rules_at("home")] == ["db-backup"]
+    assert [group["name"] for group in web.rules_at("home")] == ["web", "web-route"]
+    assert db.rules_at("cloud") == web.rules_at("cloud") == ()
+    anywhere = compile_contract(everywhere(), hybrid())
+    assert anywhere.rules_at("cloud") == anywhere.rules_at("home") != ()
+
+
+def everywhere() -> AppContract:
+    """One that may run at both sites."""
+    return contract("everywhere", dev={"metrics": {}}, policy="hybrid", alerts={})
 
 
 def test_without_alerts_and_backup_there_is_no_rule() -> None:

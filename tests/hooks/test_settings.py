@@ -120,6 +120,17 @@ def test_rules_and_targets_are_written_beside_the_settings_by_one_read(kept: Con
     assert again.good and not again.changes
 
 
+def test_a_site_gets_no_rules_about_what_runs_elsewhere(kept: Consul) -> None:
+    (contract,) = alerting({"alert": "AppDown", "expr": "up < 1"}).contracts
+    home_only = Compiled(cluster="demo", contracts=(replace(contract, rule_sites={"shop": ("home",)}),))
+
+    there = run_hook(Settings({"cloud": kept}, home_only), lambda _: None)
+
+    assert there.good and not [one for one in there.changes if one.kind == "rules"]
+    assert kept.kv.get(f"{RULES}shop")[1] is None
+    assert [one.kind for one in Settings({"home": kept}, home_only).diff({"home": {}})].count("rules") == 1
+
+
 def test_a_diff_of_rules_names_the_alerts(kept: Consul) -> None:
     run_hook(
         Settings({"eu": kept}, alerting({"alert": "A", "expr": "a"}, {"alert": "B", "expr": "b"})),
