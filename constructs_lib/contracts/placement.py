@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from constructs_lib.contracts.model import AppContract
-from constructs_lib.plan.model import ClusterPlan, PoolPlan, SitePlan, ZonePlan
+from constructs_lib.plan.model import ClusterPlan, PoolPlan, SitePlan
 from constructs_lib.spec.terms import PolicySpec
 
 REGION, ZONE, HOST, POOL = "@region", "@zone", "hostname", "pool"
@@ -137,12 +137,13 @@ def _one_of(field: str, values: list[str]) -> Constraint:
 
 def zones_of(allowed: Iterable[Spot]) -> tuple[str, ...]:
     """The letters of the zones where agents are."""
-    return tuple(sorted({zone.name for spot in allowed for zone in _zones(spot)}))
+    return tuple(sorted({zone for spot in allowed for zone in _zones(spot)}))
 
 
-def _zones(spot: Spot) -> list[ZonePlan]:
-    names = set(spot.pool.ranges)
-    return [zone for zone in spot.site.zones if not names or zone.name in names]
+def _zones(spot: Spot) -> list[str]:
+    """In the order in which agents are spread; a pool has no more zones than agents."""
+    names = list(spot.pool.ranges) or [zone.name for zone in spot.site.zones]
+    return names[: spot.pool.max]
 
 
 def spread_zones(contract: AppContract, allowed: Iterable[Spot]) -> int:
@@ -153,7 +154,8 @@ def spread_zones(contract: AppContract, allowed: Iterable[Spot]) -> int:
     """
     if contract.ops.spread.zones is not None:
         return contract.ops.spread.zones
-    if contract.ops.instances.max < 2 or contract.ops.nodes:
+    # Whatever the number of instances: another one must not make another version.
+    if contract.ops.nodes:
         return 1
     return max(1, len(zones_of(allowed)) - 1)
 
@@ -164,4 +166,4 @@ def per_host_of(contract: AppContract) -> int | None:
     Two instances never share a folder on an agent's own disk.
     """
     local = any(volume.kind == "local" and not volume.read_only for volume in contract.dev.volumes.values())
-    return 1 if local and contract.ops.instances.max > 1 else contract.ops.spread.per_host
+    return 1 if local else contract.ops.spread.per_host

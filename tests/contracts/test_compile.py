@@ -49,6 +49,20 @@ def test_compiling_twice_gives_the_same_bytes(env: dict[str, str], instances: in
     assert as_bytes(compile_contract(one, PLAN)) == as_bytes(compile_contract(again, PLAN))
 
 
+@given(
+    st.integers(0, 50),
+    st.integers(0, 50),
+    st.sampled_from([{}, {"pools": ["data"]}, {"policy": "hybrid"}, {"spread": {"zones": 2}}]),
+    st.booleans(),
+)
+def test_another_number_of_instances_is_never_another_version(
+    first: int, second: int, ops: dict[str, Any], keeps: bool
+) -> None:
+    dev = {"state": {"volumes": {"data": {"path": "/data"}}}} if keeps else {}
+    one, other = (contract(dev=dev, instances=number, **ops) for number in (first, second))
+    assert compile_contract(one, PLAN).app == compile_contract(other, PLAN).app
+
+
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_another_process_compiles_the_same_bytes(seed: str) -> None:
     program = (

@@ -54,8 +54,7 @@ def test_an_app_is_named_after_its_contract_and_version_and_says_whose_it_is() -
     ids=["instances", "scaling", "alerts", "route", "strategy"],
 )
 def test_what_no_task_is_made_of_leaves_the_version_as_it_is(ops: dict[str, Any]) -> None:
-    spread = {"spread": {"zones": 1}}
-    assert version(**spread, **ops) == version(**spread)
+    assert version(**ops) == version()
 
 
 def test_a_backup_leaves_the_version_as_it_is() -> None:
@@ -96,7 +95,7 @@ def test_there_always_is_a_constraint_on_the_region(ops: dict[str, Any]) -> None
 
 def test_any_cloud_names_every_site() -> None:
     worker = contract(placement="any", policy="hybrid")
-    assert compile_contract(worker, hybrid()).app.body["constraints"] == [["@region", "LIKE", "cloud|home"]]
+    assert ["@region", "LIKE", "cloud|home"] in compile_contract(worker, hybrid()).app.body["constraints"]
 
 
 def test_pools_attributes_and_hosts_become_constraints() -> None:
@@ -108,7 +107,7 @@ def test_pools_attributes_and_hosts_become_constraints() -> None:
 def test_instances_are_spread_over_all_zones_but_one_unless_the_contract_says_more() -> None:
     assert ["@zone", "GROUP_BY", "2"] in body(instances=2, pools=["general"])["constraints"]
     assert ["@zone", "GROUP_BY", "3"] in body(instances=3, spread={"zones": 3})["constraints"]
-    assert not [each for each in body()["constraints"] if each[0] == "@zone"]
+    assert not [each for each in body(pools=["data"])["constraints"] if each[0] == "@zone"], "one agent"
 
 
 def test_a_secret_is_a_file_that_only_its_path_is_told_of() -> None:
