@@ -16,6 +16,7 @@ import sys
 from urllib.parse import urlsplit
 
 from constructs_lib.errors import ClusterMesosError
+from constructs_lib.hooks.simulated import VARIABLE
 from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
@@ -23,6 +24,8 @@ from scripts import cdktf
 from scripts.embedded_aws import HOST, WHAT, EmbeddedAws
 from scripts.environment import VENV
 from scripts.progress import StepError, already, one_line_errors, step
+from scripts.simulated_platform import WHAT as SIMULATOR
+from scripts.simulated_platform import SimulatedPlatform
 
 
 def embedded_port(spec: ClusterSpec) -> int:
@@ -63,11 +66,20 @@ def deploy(workspace: Workspace) -> None:
         with step(where):
             double.start(port)
         _set_state_aside(workspace)
+    platform = SimulatedPlatform()
+    with step(f"{SIMULATOR}, for the applications"):
+        platform.start()
+    # Hooks and commands ask it instead of machines that never boot.
+    os.environ[VARIABLE] = str(platform.endpoints)
     with step("cdktf deploy"):
         cdktf.run("deploy", verbose=_verbose())
     with step("clustermesos show"):
-        _show()
-    print("The API is a double that starts no machine: nothing answers at these addresses.")
+        _show("show")
+    with step("clustermesos status"):
+        _show("status")
+    print("The API is a double that starts no machine: nothing answers at these addresses, and the")
+    print("applications run in a SIMULATOR. Ask it further, and change contracts/ and `make demo` again:")
+    print(f"  {VARIABLE}={os.path.relpath(platform.endpoints)} .venv/bin/clustermesos explain shop")
     print("Destroy it with: make demo-destroy", flush=True)
 
 
@@ -87,6 +99,8 @@ def destroy(workspace: Workspace) -> None:
         cdktf.run("destroy", verbose=_verbose())
     double.stop()
     already(WHAT, "stopped")
+    SimulatedPlatform().stop()
+    already(SIMULATOR, "stopped")
 
 
 def _set_state_aside(workspace: Workspace) -> None:
@@ -98,10 +112,10 @@ def _set_state_aside(workspace: Workspace) -> None:
         already(f"state {state.name}", "set aside, the double that it describes has ended")
 
 
-def _show() -> None:
-    shown = subprocess.run([VENV / "bin" / "clustermesos", "show"], env=cdktf.environment(), check=False)
+def _show(command: str) -> None:
+    shown = subprocess.run([VENV / "bin" / "clustermesos", command], env=cdktf.environment(), check=False)
     if shown.returncode != 0:
-        raise StepError(f"clustermesos show ended with {shown.returncode}")
+        raise StepError(f"clustermesos {command} ended with {shown.returncode}")
 
 
 def _verbose() -> bool:

@@ -18,11 +18,11 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from scripts.background import Process, gone, start_time
 from scripts.progress import ROOT, STATE, StepError, already, one_line_errors, step
 
 HOST = "127.0.0.1"
@@ -39,25 +39,6 @@ _IMAGES = ROOT / "scripts" / "embedded_images.json"
 
 _ports = iter(random.sample(PORTS, len(PORTS)))
 """Another order in each process: several run side by side."""
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that can't be confused with a later one of the same id.
-
-    Attributes:
-        pid: its process id.
-        started: when it started, in clock ticks since boot (field 22 of /proc/PID/stat).
-        port: where it listens.
-    """
-
-    pid: int
-    started: int
-    port: int
-
-    def alive(self) -> bool:
-        """Whether this very process runs."""
-        return _start_time(self.pid) == self.started
 
 
 class EmbeddedAws:
@@ -103,7 +84,7 @@ class EmbeddedAws:
                 env={**os.environ, "MOTO_AMIS_PATH": str(_IMAGES)},
                 start_new_session=True,  # a Ctrl-C in the shell that started it must not end it
             )
-        started = _start_time(server.pid) or 0
+        started = start_time(server.pid) or 0
         self._pid_file.write_text(json.dumps({"pid": server.pid, "started": started, "port": port}))
         self._wait(server, port)
         return True
@@ -120,7 +101,7 @@ class EmbeddedAws:
             return False
         for sign in (signal.SIGTERM, signal.SIGKILL):
             os.kill(process.pid, sign)
-            if _gone(process, _STOPPED_WITHIN):
+            if gone(process, _STOPPED_WITHIN):
                 self._pid_file.unlink(missing_ok=True)
                 if self._child is not None:
                     self._child.wait()
@@ -177,25 +158,6 @@ def free_port() -> int:
                 continue
             return port
     raise RuntimeError(f"no free port among {PORTS.start} to {PORTS.stop - 1}")
-
-
-def _start_time(pid: int) -> int | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The command's name, in parentheses, may hold spaces; what follows it does not. A zombie is not running.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else int(fields[19])
-
-
-def _gone(process: Process, within: float) -> bool:
-    give_up = time.monotonic() + within
-    while time.monotonic() < give_up:
-        if not process.alive():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def _last_line(log: Path) -> str:

@@ -79,7 +79,7 @@ def test_its_agents_are_those_of_cluster_yaml(tmp_path: Path) -> None:
         pools = [slave["attributes"]["pool"] for slave in slaves]
 
     assert len(found["instances"]["marathon"]) == 3
-    assert sorted(pools) == ["batch", "batch", "general", "general", "general"]
+    assert sorted(pools) == ["batch", "batch", "data", "general", "general", "general"]
     assert {slave["domain"]["fault_domain"]["region"]["name"] for slave in slaves} == {"eu"}
 
 
@@ -118,7 +118,7 @@ def test_a_taken_port_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (("--faults", "bad.yaml"), "bad.yaml: fault: kind: got 'x', expected one of"),
         (("--faults", "lost.yaml"), "lost.yaml: no agent is called '10.9.9.9'"),
         (("--state", "bad.yaml"), "bad.yaml: "),
-        (("--agents", "nope=1"), "got pool 'nope', expected one of batch, general"),
+        (("--agents", "nope=1"), "got pool 'nope', expected one of batch, data, general"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_traceback(
