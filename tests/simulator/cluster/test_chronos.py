@@ -58,6 +58,12 @@ def test_what_is_past_is_skipped_by_whole_periods(sim: SimulatedCluster) -> None
     assert job(sim, "backup")["schedule"] == "R/2026-11-24T03:30:00.000Z/P1D"
 
 
+def test_skipped_runs_are_not_made_up_for(sim: SimulatedCluster) -> None:
+    put(sim, "few", "R5/2026-11-20T03:30:00Z/P1D")
+
+    assert job(sim, "few")["schedule"] == "R1/2026-11-24T03:30:00.000Z/P1D"
+
+
 def test_months_are_as_long_as_they_are(sim: SimulatedCluster) -> None:
     put(sim, "report", "R/2026-11-30T00:00:00Z/P1M")
     sim.advance(7 * 24 * HOUR)

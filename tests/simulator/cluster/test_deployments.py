@@ -244,10 +244,12 @@ def test_another_configuration_begins_without_the_back_off_of_the_last(marathon:
     marathon.sim.advance(3600)
     (before,) = marathon.get("/queue")["queue"]
     marathon.sim.profile("/web", Profile())
+    marathon.sim.inject(Fault(kind="no_offers", seconds=2))
     marathon.put("/web", cpus=0.2)
     marathon.sim.advance(1)
-    after = marathon.get("/queue")["queue"]
+    (after,) = marathon.get("/queue")["queue"]
+    assert after["since"] > before["since"]
+    assert after["delay"]["overdue"] is True
     marathon.sim.advance(5)
 
     assert marathon.running("/web") == 1
-    assert all(one["since"] > before["since"] for one in after)

@@ -71,6 +71,22 @@ def test_a_partial_update_keeps_what_a_full_one_drops(marathon: Marathon) -> Non
     assert (marathon.app("/web")["env"], marathon.app("/web")["labels"]) == ({}, {})
 
 
+def test_what_is_not_said_is_filled_in(marathon: Marathon) -> None:
+    marathon.ask("PUT", "/apps/web", {"cmd": "a", "healthChecks": [{}, {"protocol": "TCP"}]})
+    app = marathon.app("/web")
+
+    assert (app["cpus"], app["mem"], app["disk"], app["instances"]) == (1, 128, 0, 1)
+    assert app["upgradeStrategy"] == {"minimumHealthCapacity": 1, "maximumOverCapacity": 1}
+    http, tcp = app["healthChecks"]
+    assert (http["protocol"], http["path"], http["portIndex"], http["gracePeriodSeconds"]) == (
+        "HTTP",
+        "/",
+        0,
+        300,
+    )
+    assert "path" not in tcp
+
+
 def test_older_versions_are_kept_and_can_be_had_back(marathon: Marathon) -> None:
     marathon.deployed("/web", cpus=0.1)
     marathon.deployed("/web", cpus=0.2)
