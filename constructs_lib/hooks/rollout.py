@@ -11,6 +11,7 @@ from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.errors import HookError
 from constructs_lib.hooks import strategies
 from constructs_lib.hooks.acting import Acting, Say, routed
+from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import ConflictError, Documents, Kept, LocalStore
@@ -24,6 +25,7 @@ from constructs_lib.hooks.watching import Picture, Watch
 PAUSE = 1.0
 """Seconds between two looks."""
 _ROUTE_GONE_SECONDS = 60.0
+_LOST = ("unreachable", "unreadable")
 
 
 class Analyst(Protocol):
@@ -95,6 +97,11 @@ class Rollout:
                 acting.do(step, picture)
             except ConflictError as conflict:
                 told = _tell(say, f"{contract.name}: looks again, {conflict}", told)
+            except ApiError as error:
+                # An answer that was lost: whether it was done is what the next look shows.
+                if error.kind not in _LOST or deadline.over:
+                    raise
+                told = _tell(say, f"{contract.name}: looks again, {error}", told)
             else:
                 if step.end is not None:
                     return step.end
