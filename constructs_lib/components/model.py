@@ -273,6 +273,8 @@ class Component:
     """Units that are enabled and started, in this order."""
     boot_units: tuple[str, ...] = ()
     """Units that are enabled only: the next boot starts them."""
+    interface: str | None = None
+    """The network interface that it makes; the node's firewall names it."""
     restart_ends: tuple[tuple[str, str], ...] = ()
     """Units whose restart ends more than themselves, each with what: ("docker.service", "all containers …").
 

@@ -35,6 +35,7 @@ SITE_LINK = Component(
     ),
     directories=(Directory(path="/etc/wireguard/keys", mode=0o700),),
     units=(UNIT, WATCH),
+    interface=INTERFACE,
     secrets=(
         Secret(
             name=KEY,

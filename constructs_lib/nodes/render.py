@@ -29,6 +29,7 @@ NODE_ADDRESS = "@@node:address@@"
 """What agents fill in for themselves, in every file, when the files are put in place."""
 
 _PORTS = {component.name: {p.name: p.number for p in component.ports} for component in COMPONENTS}
+_INTERFACES = {component.name: component.interface for component in COMPONENTS}
 
 __all__ = ["NODE_ADDRESS", "NODE_NAME", "NodeFile", "NodeFiles", "render"]
 
@@ -131,6 +132,7 @@ def _context(
         "ports": [port for component in components for port in component.ports],
         "traffic": plan.traffic_to(role),
         "port_of": _PORTS,
+        "interface_of": _INTERFACES,
         "zookeeper_hosts": ",".join(f"{master}:{_PORTS['zookeeper']['client']}" for master in plan.masters),
         "scrapes": scrapes(plan, {component.name for component in components}),
     }

@@ -90,7 +90,9 @@ def _ends(change: Change) -> str:
     """What goes down besides: a changed package restarts its component's units as well."""
     if change.kind == "package":
         return _ENDED_BY_PACKAGES.get(change.name, "") if change.action != "remove" else ""
-    units = (change.restarts, *(change.detail.split(": ")[-1].split(", ") if change.kind == "apply" else ()))
+    stopped = change.name if (change.kind, change.action) == ("unit", "remove") else None
+    left = change.detail.split(": ")[-1].split(", ") if change.kind == "apply" else ()
+    units = (change.restarts, stopped, *left)
     return next((_ENDED_BY_UNITS[unit] for unit in units if unit in _ENDED_BY_UNITS), "")
 
 
@@ -128,7 +130,7 @@ def _files(generation: Generation, seen: Seen) -> Iterator[Change]:
             yield Change(kind="file", action="change", name=path, detail=what)
     for path, entry in old.items():
         if path not in entries:
-            stops = path.startswith(UNIT_FOLDER)
+            stops = path.startswith(UNIT_FOLDER) and "/" not in path.removeprefix(UNIT_FOLDER)
             yield Change(
                 kind="file",
                 action="remove",
@@ -237,7 +239,7 @@ def _units(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Change]:
             yield Change(kind="unit", action="add", name=unit, detail="enabled and started")
     for unit in before:
         if unit not in after:
-            yield Change(kind="unit", action="remove", name=unit)
+            yield Change(kind="unit", action="remove", name=unit, detail="stopped and disabled")
 
 
 def _settings(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Change]:

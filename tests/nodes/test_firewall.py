@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,12 @@ def test_a_rule_lets_in_nobody_but_those_of_the_traffic_table() -> None:
 
 def test_ports_that_docker_publishes_are_filtered_where_they_are_forwarded() -> None:
     assert "chain forward" in firewall("whole", "general")
-    assert "chain forward" not in firewall("whole", "gateway-1")
+
+
+def test_a_gateway_of_a_site_that_is_alone_passes_nothing_on() -> None:
+    for case in CASES:
+        [chain] = re.findall(r"chain forward \{\n(.*?)\n  \}", firewall(case, "gateway-1"), re.DOTALL)
+        assert chain.strip() == "type filter hook forward priority filter; policy drop;"
 
 
 def test_the_ruleset_is_never_flushed() -> None:

@@ -133,6 +133,20 @@ def test_a_file_that_is_no_longer_wanted_restarts_its_unit_and_a_unit_is_stopped
     assert (stopped.name, stopped.detail, stopped.restarts) == (unit, "stopped and disabled", None)
 
 
+def test_a_unit_that_is_no_longer_started_is_told_with_what_ends_with_it() -> None:
+    stages = [{"component": "x", "units": ["docker.service", "x@y.service"], "seconds": 5, "checks": []}]
+    drop_in = "/etc/systemd/system/x@y.service.d/ours.conf"
+    old = generation({CONF: "one\n", drop_in: "[Service]\n"}, stages=[*ONE.manifest_data["stages"], *stages])
+
+    found = [c for c in changes(ONE, seen(old, differs={drop_in: ""})) if c.action == "remove"]
+
+    assert [(c.name, c.detail, c.ends) for c in found] == [
+        (drop_in, "", ""),
+        ("docker.service", "stopped and disabled", ENDS),
+        ("x@y.service", "stopped and disabled", ""),
+    ]
+
+
 DAEMON = "/etc/docker/daemon.json"
 ENDS = "all containers on this node"
 

@@ -147,7 +147,7 @@ class Site:
             self.gateway.run(*command)
 
     def link_down(self) -> None:
-        for command in self.unit("ExecStop"):
+        for command in self.unit("ExecStop", "ExecStopPost"):
             self.gateway.run(*command)
 
     def end(self) -> None:

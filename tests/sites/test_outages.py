@@ -93,6 +93,16 @@ def test_show_says_when_each_site_was_heard(hybrid: Network) -> None:
     assert said.endswith(" s ago, 10.20.0.0/16\n")
 
 
+def test_a_tunnel_that_ended_leaves_no_key_and_a_gateway_that_passes_nothing_on(hybrid: Network) -> None:
+    gateway = hybrid.sites["dc1"].gateway
+    assert gateway.run("sysctl", "-n", "net.ipv4.ip_forward").strip() == "1"
+
+    hybrid.sites["dc1"].link_down()
+
+    assert gateway.run("sysctl", "-n", "net.ipv4.ip_forward").strip() == "0"
+    assert [path.name for path in gateway.at("/etc/wireguard").iterdir()] == ["keys"]
+
+
 def test_show_without_a_link_is_one_line(hybrid: Network) -> None:
     hybrid.sites["dc1"].link_down()
 

@@ -65,6 +65,7 @@ class Apply:
         self.contents(first=True)
         self.secrets()
         self.contents(first=False)
+        self.retire()
         self.stale()
         self.start()
         if other and self.disk.pointer("applied") != self.number:
@@ -146,6 +147,18 @@ class Apply:
                 units.append(entry[kind])
         self.disk.note("pending", self.pending)
 
+    def retire(self) -> None:
+        """Ends what generations since the applied start and this one does not; its files are still here."""
+        kept, since = {*units(self.manifest)}, self.disk.pointer("applied") or 0
+        for number in self.disk.numbers():
+            if number >= since:
+                for unit in reversed(units(read_manifest(self.disk.folder(number)))):
+                    # Its file may be a package's, which stays, as that of a template's instance.
+                    if unit not in kept and exists(unit):
+                        kept.add(unit)
+                        run("systemctl", "disable", "--now", unit)
+                        say(f"ended {unit}: no longer wanted")
+
     def stale(self) -> None:
         here = {entry["path"] for entry in placed(self.manifest)}
         for path, entry in self.others.items():
@@ -196,6 +209,11 @@ def softened(entry: Entry, here: Path, content: bytes) -> Entry:
     changed = [key for key in {*old, *new} if old.get(key) != new.get(key)]
     live = all(key in entry["live"] and key in new for key in changed)
     return {"reloads": entry["restarts"]} if live else entry
+
+
+def units(manifest: Entry) -> list[str]:
+    """All that the generation starts, in that order."""
+    return [unit for stage in manifest["stages"] for unit in stage["units"]] + [*manifest["boot_units"]]
 
 
 def add_user(name: str, uid: int) -> None:
