@@ -7,6 +7,7 @@ from typing import Any
 from constructs import Construct as Scope
 
 from constructs_lib.components.model import Role
+from constructs_lib.openstack.elastic import elastic_number, pool_tags
 from constructs_lib.openstack.firewall import Firewall
 from constructs_lib.openstack.machines import ADDRESS, Surroundings, machine, port, root_disk
 from constructs_lib.openstack.network import Network
@@ -28,6 +29,7 @@ class AgentPool(Construct):
 
     Name, zone and address are functions of an index in one Terraform expression, so that the stack is the
     same size for one agent and for thousands; one more adds one port and one machine and touches no other.
+    Between `min` and `max` a variable says how many there are: `constructs_lib.openstack.elastic`.
     Changed sizes, images and texts concern machines that are made from then on. `firewall`, `secrets` and
     `image` are made here unless given, so that a pool alone can join the masters that its plan names.
     """
@@ -48,13 +50,15 @@ class AgentPool(Construct):
         super().__init__(scope, id)
         self._plan, self._pool = plan, plan.pool(pool)
         around = Surroundings.of(self, plan, Role.AGENT, network, firewall, secrets, image)
-        members = local_value(place_of(self), "members", _members(plan, self._pool))
+        number = elastic_number(self, plan, self._pool) if self._pool.elastic else self._pool.max
+        members = local_value(place_of(self), "members", _members(plan, self._pool, number))
+        own = port(plan, Role.AGENT, around, address="${each.value.address}")
         self.ports = Resource(
             self,
             "port",
             "openstack_networking_port_v2",
             for_each=members,
-            **port(plan, Role.AGENT, around, address="${each.value.address}"),
+            **own | {"tags": pool_tags(plan, self._pool)},
         )
         self.instance = self._instances(members, around, late or {})
 
@@ -92,8 +96,8 @@ class AgentPool(Construct):
         }
 
 
-def _members(plan: SitePlan, pool: PoolPlan) -> Expr:
-    """Agent's name → address, and zone where nova is told one.
+def _members(plan: SitePlan, pool: PoolPlan, number: int | str) -> Expr:
+    """Agent's name → address, and zone where nova is told one, for as many as `number` says.
 
     Agent number i + 1 stands in zone i mod n, at the place i / n of the pool's part of that zone.
     """
@@ -102,7 +106,7 @@ def _members(plan: SitePlan, pool: PoolPlan) -> Expr:
     zones = _zone_names(plan, pool)
     zone = f", zone = element({to_hcl(zones)}, i)" if zones else ""
     member = f'"{pool.name}-${{i + 1}}" => {{ address = {address}{zone} }}'
-    return Expr(f"{{ for i in range({pool.max}) : {member} }}")
+    return Expr(f"{{ for i in range({number}) : {member} }}")
 
 
 def _zone_names(plan: SitePlan, pool: PoolPlan) -> list[str]:

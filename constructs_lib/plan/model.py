@@ -103,6 +103,11 @@ class PoolPlan:
     chooses their addresses.
     """
 
+    @property
+    def elastic(self) -> bool:
+        """Whether its number is not fixed."""
+        return self.min != self.max
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrafficRule:

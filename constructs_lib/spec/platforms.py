@@ -71,8 +71,6 @@ PLATFORMS: Mapping[str, Platform] = {
         not_here={
             "instance_type": "flavor: instance types are AWS'",
             "spot": "no spot: OpenStack has no cheaper machines",
-            "min": "count: nothing scales machines on OpenStack",
-            "max": "count: nothing scales machines on OpenStack",
         },
     ),
     "libvirt": Platform(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from urllib.parse import parse_qs
 
 from tests.openstack.double_catalog import Answer, Json, Kept
 
@@ -55,7 +56,12 @@ class Neutron:
             if method == "POST":
                 return self.made(kind, word, body[word])
             wanted = dict(re.findall(r"(name|id|network_id|port_id)=([^&]*)", query))
-            found = [one for one in kept.values() if all(one.get(k) == v for k, v in wanted.items())]
+            tags = [tag for text in parse_qs(query).get("tags", []) for tag in text.split(",")]
+            found = [
+                one
+                for one in kept.values()
+                if all(one.get(k) == v for k, v in wanted.items()) and set(tags) <= set(one["tags"])
+            ]
             return 200, {kind.replace("-", "_"): found}
         one = kept.get(more[0])
         if one is None:
