@@ -55,7 +55,7 @@ class Edge:
     older: int = 0
     """Workers with an older generation of the route that still finish their connections."""
     connections: int = 0
-    """Which those workers have."""
+    """Which those workers have with the route's instances."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,7 +100,7 @@ class Edge:
     def start(self) -> None:
         """nginx and edge-state, both answering."""
         self.run("nginx", *self.command("-g", "daemon off;"))
-        ports = (str(self.state), str(self.http), str(self.serial))
+        ports = (str(self.state), str(self.serial))
         self.run("edge-state", sys.executable, str(self.folder / "edge-state"), *ports)
         self.wait("nginx", lambda: self.get(self.health, "/healthz")[0] == 200)
         self.wait("edge-state", lambda: self.get(self.state, "/state")[0] == 200)

@@ -71,7 +71,7 @@ def test_what_consul_has_is_what_the_edge_does(server: Agent, edge: Edge, port: 
     edge.wait("the route", lambda: edge.get(edge.http, "/", "shop.example.org") == (200, "hello"))
 
     told = edge.says()
-    assert told["routes"]["shop"]["instances"] == ["host:one:1"], "only what passes"
+    assert told["routes"]["shop"]["instances"] == {"host:one:1": f"127.0.0.1:{port}"}, "only what passes"
     assert set(told["problems"]) == {"broken", "empty"}
 
     write(server, "shop", route("shop", 2, {"v1": 100}, drain=["host:one:1"])["document"])

@@ -132,7 +132,7 @@ def test_a_route_leads_to_its_instances_by_the_share_of_their_versions(edge: Edg
     assert told["ok"] and told["problems"] == {}
     assert told["routes"]["shop"] == {
         "generation": 3,
-        "instances": ["a", "b", "c"],
+        "instances": {"a": f"127.0.0.1:{old}", "b": f"127.0.0.1:{also_old}", "c": f"127.0.0.1:{new}"},
         "older": 0,
         "connections": 0,
     }
@@ -239,17 +239,20 @@ def test_a_worker_that_still_answers_from_before_is_told_until_it_is_done(
     port, handler = applications("slow")
     instances = [("a", "v1", port)]
     other = route("other", 1, {"v1": 1}, instances)
-    edge.apply(route("shop", 1, {"v1": 1}, instances), other)
+    elsewhere = [("b", "v1", applications("idle")[0])]
+    edge.apply(route("shop", 1, {"v1": 1}, instances), other, route("idle", 1, {"v1": 1}, elsewhere))
     with socket.create_connection(("127.0.0.1", edge.http)) as visitor:
         visitor.sendall(b"GET /slow HTTP/1.1\r\nHost: shop.example.org\r\nConnection: close\r\n\r\n")
         assert handler.asked.wait(60)
 
-        edge.apply(route("shop", 2, {"v1": 1}, instances, drain=["a"]), other, settled=False)
+        drained = route("shop", 2, {"v1": 1}, instances, drain=["a"])
+        edge.apply(drained, other, route("idle", 2, {"v1": 1}, elsewhere), settled=False)
 
         edge.wait("the older worker", lambda: edge.says()["routes"]["shop"]["older"] >= 1)
         told = edge.says()["routes"]
         assert told["shop"]["generation"] == 2 and told["shop"]["connections"] == 1
         assert told["other"]["older"] == 0, "its generation is what that worker has"
+        assert told["idle"]["older"] >= 1 and told["idle"]["connections"] == 0, "nobody is at its instance"
         handler.go.set()
         assert b"200 OK" in visitor.recv(4096)
     edge.wait("its end", lambda: edge.says()["routes"]["shop"]["older"] == 0)
