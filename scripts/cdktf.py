@@ -165,6 +165,10 @@ _APP_SAYS = re.compile(r"\[ERROR\] default - (.+)")
 _VERBS = {"Creation": "created", "Modifications": "changed", "Destruction": "destroyed"}
 
 
+_HOOKS_SAY = re.compile(r"\(local-exec\): (?!Executing:)(.*)")
+"""What `clustermesos apply` says as a part of the last stack."""
+
+
 @dataclass
 class Progress:
     """Turns Terraform's lines into ``[ 12/64] aws_vpc.x created (10s)`` lines.
@@ -196,7 +200,7 @@ class Progress:
         """What to print for one line, without indent, or None."""
         # From the first error on, everything is printed: the cause may stand in any of the following lines.
         self._failing = self._failing or _ERROR.search(text) is not None
-        if found := _APP_SAYS.search(text):
+        if found := _APP_SAYS.search(text) or _HOOKS_SAY.search(text):
             return found[1]
         if found := _PLAN.search(text):
             self.total += sum(int(number) for number in found.groups())

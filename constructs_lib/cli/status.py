@@ -16,7 +16,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "status",
         help="tell whether the platform is ready and its applications serve",
         description="Asks ZooKeeper, Mesos, Marathon, Chronos, each site's Consul and the registry, once and "
-        "at the same time, and tells of each contract's application whether it is as the contract says. "
+        "at the same time, and tells of each contract's application and jobs whether they are as it says. "
         "Nothing is changed.",
         epilog="Exit codes: 0 all is ready, 1 something is not or can't be reached, 2 wrong input.",
     )
@@ -26,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask and print; 0 when all is ready."""
+    from constructs_lib.hooks.jobs import Jobs
     from constructs_lib.hooks.report import SIMULATOR_NOTE, table
     from constructs_lib.hooks.run import applications
 
@@ -36,21 +37,24 @@ def run(args: argparse.Namespace) -> int:
         # Without Marathon there is nothing to say of what it runs.
         runs = any(one.check == "marathon" and one.good for one in findings)
         apps = applications(platform, compiled) if compiled.contracts and runs else ()
+        saves = any(one.check == "chronos" and one.good for one in findings)
+        jobs = Jobs(platform.chronos, compiled) if compiled.contracts and saves else None
+        found = (*apps, *(jobs.verify(jobs.read()) if jobs else ()))
         simulator = platform.endpoints.simulator
-    good = all(one.good for one in findings) and all(one.good for one in apps)
+    good = all(one.good for one in findings) and all(one.good for one in found)
     if args.json:
         answer = {
             "good": good,
             "simulator": simulator,
             "checks": [asdict(one) for one in findings],
-            "applications": [asdict(one) for one in apps],
+            "contracts": [asdict(one) for one in found],
         }
         print(json.dumps(answer, indent=2, ensure_ascii=False))
         return 0 if good else 1
     if simulator:
         print(SIMULATOR_NOTE)
     rows = [(one.check, one.good, one.says, one.try_next) for one in findings]
-    rows += [(f"app {one.name}", one.good, one.says, one.try_next) for one in apps]
+    rows += [(f"{one.kind} {one.name}", one.good, one.says, one.try_next) for one in found]
     print("\n".join(table([("ok" if ok else "NOT", name, says) for name, ok, says, _ in rows])))
     for name, ok, _, helps in rows:
         if not ok and helps:

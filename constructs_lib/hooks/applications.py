@@ -75,9 +75,11 @@ class Applications:
                         yield Change(kind="app", name=str(app["id"]), action="keep", details=(NOT_PRUNED,))
 
     def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> Verdict:
-        """Deploy what differs; what does not is judged by what was read, without another request."""
+        """Deploy what differs or does not serve; what does is known by what was read, without a request."""
         if not self.changes(contract):
-            return _as_it_is(contract, self.there[contract.name][contract.app.version])
+            found = _as_it_is(contract, self.there[contract.name][contract.app.version])
+            if found.good:
+                return found
         end = self._deploy(contract, deadline, say)
         helps = None if end.good else f"clustermesos explain {contract.name}"
         return Verdict(kind="app", name=contract.name, good=end.good, says=end.why, try_next=helps)

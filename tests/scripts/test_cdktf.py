@@ -117,3 +117,13 @@ def test_terraform_is_found_below_cdktf_and_no_other_process_is(tmp_path: Path) 
         for process in (cdktf, stranger):
             process.kill()
             process.communicate()
+
+
+def test_what_the_hooks_say_is_shown_and_their_command_is_not() -> None:
+    progress = Progress()
+
+    assert progress.line('terraform_data.hooks (local-exec): Executing: ["/bin/sh" "-c" "x"]') is None
+    assert (
+        progress.line("demo-platform  terraform_data.hooks (hooks) (local-exec):   + app shop")
+        == "  + app shop"
+    )
