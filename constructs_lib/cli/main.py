@@ -23,6 +23,8 @@ COMMANDS = {
     "resume": "go on with a deployment that was paused",
     "scale": "let the number of instances follow load",
     "explain": "tell why an application is not served, agent by agent",
+    "backups": "list backup jobs and how they ended last",
+    "restore": "put a backup of an application's data back",
     "status": "tell whether the platform is ready",
     "scan": "check the synthesized stacks against policies",
     "nodes": "plan and apply changed files, units, packages and secrets on nodes that run",

@@ -1,0 +1,51 @@
+"""`clustermesos restore APP`: puts a backup back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from constructs_lib.cli.platform import Cluster, add_options, say
+from constructs_lib.errors import HookError
+
+
+def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "restore",
+        help="put a backup of an application's data back",
+        description="Stops the application where its volume is restored, restores a snapshot beside what is "
+        "there, compares it with what was saved, puts it in its place, starts the application again, and "
+        "loads a dump where the contract says how. What stops in the middle is undone by the next run.",
+        epilog="Exit codes: 0 restored, 1 not restored, 2 wrong input.",
+    )
+    parser.add_argument("contract", metavar="APP", help="the contract's name")
+    parser.add_argument("--snapshot", default="latest", metavar="ID", help="restic's id (default: latest)")
+    parser.add_argument("--node", metavar="ADDRESS", help="the agent, where several have data of their own")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restore; 0 when it is back."""
+    from constructs_lib.hooks.restoring import contract_of, restore
+
+    cluster = Cluster.of(args)
+    compiled = cluster.compiled()
+    contract_of(compiled, args.contract)
+    if not args.yes and not _confirmed(f"Replace {args.contract}'s data by the snapshot {args.snapshot}?"):
+        raise HookError("not confirmed; nothing was changed (--yes where nobody can be asked)")
+    with cluster.connected() as platform:
+        done = restore(platform, compiled, args.contract, snapshot=args.snapshot, node=args.node, say=say)
+    print(json.dumps({"restored": args.contract, "snapshot": args.snapshot}) if args.json else done)
+    return 0
+
+
+def _confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

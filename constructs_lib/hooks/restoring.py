@@ -1,0 +1,137 @@
+"""Puts a snapshot back: the application stops, a job restores, the application starts, a dump is loaded.
+
+A run that is stopped anywhere leaves the data whole (contracts/scripts/restore.sh), and the application at
+none of its instances at worst: restore again, or `clustermesos apply` starts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from constructs_lib.contracts.compiled import Compiled, CompiledContract
+from constructs_lib.errors import HookError
+from constructs_lib.hooks.chronos import Job
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.jobs import marked
+from constructs_lib.hooks.ours import by_contract
+from constructs_lib.hooks.platform import Platform
+
+Say = Callable[[str], None]
+_PAUSE = 2.0
+_STOP_SECONDS = 300.0
+_RESERVE_SECONDS = 60.0
+"""What is left of the run's time for cleaning up, whatever a job did with the rest."""
+_VOLUME = "/data"
+
+
+def contract_of(compiled: Compiled, name: str) -> CompiledContract:
+    """The contract called `name`; HookError with those that there are."""
+    found = compiled.contract(name)
+    if found is None:
+        known = ", ".join(one.name for one in compiled.contracts) or "none"
+        raise HookError(f"contract {name!r}: there is none, expected one of: {known}")
+    return found
+
+
+def restore(
+    platform: Platform, compiled: Compiled, name: str, *, snapshot: str, node: str | None, say: Say
+) -> str:
+    """Restore the contract's data, and say what was done; HookError where it was not.
+
+    `snapshot` is an id of restic's or latest; `node` the agent's address where several have data of their
+    own.
+    """
+    contract = contract_of(compiled, name)
+    jobs = list(_jobs(contract, node))
+    first, *loads = jobs
+    stopped = (
+        _stop(platform, compiled, contract, say) if _VOLUME in _environment(first)["SAVED"].split() else {}
+    )
+    try:
+        run_job(platform, compiled.cluster, with_snapshot(first, snapshot), say)
+    finally:
+        for id, number in stopped.items():
+            platform.marathon.scale(id, number, force=True)
+            say(f"{id}: {number} instances again")
+    for job in loads:
+        run_job(platform, compiled.cluster, job, say)
+    return f"{name}: snapshot {snapshot} is back" + (", and loaded" if loads else "")
+
+
+def _jobs(contract: CompiledContract, node: str | None) -> Iterator[Job]:
+    """The restore of one node, then its load."""
+    if not contract.restores:
+        raise HookError(
+            f"{contract.name}: its contract has no backup (ops.backup), so there is nothing to restore"
+        )
+    words = node.replace(".", "-") if node else None
+    mine = [job for job in contract.restores if words is None or str(job["name"]).endswith(f".{words}")]
+    found = [job for job in mine if str(job["name"]).split(".")[1] == "restore"]
+    if len(found) != 1:
+        names = [str(job["name"]).split(".", 2) for job in contract.restores]
+        nodes = sorted({parts[2].replace("-", ".") for parts in names if len(parts) > 2})
+        raise HookError(
+            f"{contract.name}: --node: got {node}, expected one of {', '.join(nodes) or 'none at all'}"
+        )
+    yield found[0]
+    yield from (job for job in mine if job is not found[0])
+
+
+def _environment(job: Job) -> Mapping[str, str]:
+    return {str(one["name"]): str(one["value"]) for one in job["environmentVariables"]}
+
+
+def with_snapshot(job: Job, snapshot: str) -> dict[str, Any]:
+    """The job that restores this one."""
+    environment = {**_environment(job), "SNAPSHOT": snapshot}
+    return {**job, "environmentVariables": [{"name": k, "value": v} for k, v in sorted(environment.items())]}
+
+
+def _stop(platform: Platform, compiled: Compiled, contract: CompiledContract, say: Say) -> dict[str, int]:
+    """Stop every version: two programs must not write the same files. App → how many instances it had."""
+    there = by_contract(platform.marathon.apps(), compiled.cluster).get(contract.name, {})
+    running = {str(app["id"]): int(app["instances"]) for app in there.values() if app.get("instances")}
+    for id in running:
+        platform.marathon.scale(id, 0, force=True)
+        say(f"{id}: stopped while its data is restored")
+    bounded = platform.deadline.within(_STOP_SECONDS)
+    while any((platform.marathon.app(id) or {}).get("tasks") for id in running):
+        if bounded.over:
+            for id, number in running.items():
+                platform.marathon.scale(id, number, force=True)
+            raise HookError(
+                f"{contract.name}: still has tasks after {_STOP_SECONDS:g} s; nothing was restored"
+            )
+        bounded.sleep(_PAUSE)
+    return running
+
+
+def run_job(platform: Platform, cluster: str, job: Job, say: Say) -> None:
+    """Start a job once, wait for its end, and take it away; HookError where it fails or takes too long."""
+    name = str(job["name"])
+    platform.chronos.delete(name)
+    platform.chronos.put(marked(cluster, {**job, "schedule": "R1//PT1H", "retries": 0}))
+    say(f"{name}: started")
+    try:
+        _wait(platform, name, platform.deadline.within(platform.deadline.left - _RESERVE_SECONDS))
+    finally:
+        platform.chronos.delete(name)
+    say(f"{name}: done")
+
+
+def _wait(platform: Platform, name: str, deadline: Deadline) -> None:
+    while True:
+        job = next((one for one in platform.chronos.jobs() if one.get("name") == name), None)
+        if job is None:
+            raise HookError(f"{name}: somebody deleted the job while it ran")
+        if int(job.get("errorCount") or 0):
+            raise HookError(
+                f"{name}: failed, and what was there before is there again; its words are in its sandbox "
+                "(the Mesos master's page of the task)"
+            )
+        if int(job.get("successCount") or 0):
+            return
+        if deadline.over:
+            raise HookError(f"{name}: has not ended in time; is there an agent for it? clustermesos status")
+        deadline.sleep(_PAUSE)
