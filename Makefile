@@ -41,10 +41,11 @@ lint:
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: venv ## measure synth and memory against the prebuilt bindings, and boots; writes docs/performance.md, docs/boot-times.md
-	@$(RUN) -m scripts.tools node terraform aws-plugin cdktf
+bench: venv ## measure synth and memory against the prebuilt bindings, and boots; writes docs/performance.md, docs/boot-times.md, docs/reconcile.md
+	@$(RUN) -m scripts.tools node terraform aws-plugin cdktf consul
 	@$(RUN) -m scripts.bench
 	@$(RUN) -m scripts.bench_boots
+	@$(RUN) -m scripts.bench_reconcile
 
 drills: venv system ## boot the lab's cluster as root, break it in every drill; writes docs/drills.md
 	@$(RUN) -m scripts.tools

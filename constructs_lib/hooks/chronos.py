@@ -31,18 +31,18 @@ class Chronos:
     def prefix(self) -> str:
         """Where its scheduler's paths begin."""
         if self._prefix is None:
-            self._prefix = self._probe()
-        return self._prefix
+            self._get("leader")
+        return self._prefix or PREFIXES[0]
 
     def leader(self) -> str | None:
         """`host:port` of the leading instance, None while there is none."""
-        found = self.client.get(f"{self.prefix}leader").body
+        found = self._get("leader")
         leader = found.get("leader") if isinstance(found, dict) else None
         return str(leader) if leader else None
 
     def jobs(self) -> tuple[Job, ...]:
         """All jobs."""
-        found = self.client.get(f"{self.prefix}jobs").body
+        found = self._get("jobs")
         if not isinstance(found, list):
             raise ApiError(
                 "unreadable", "Chronos", f"got {type(found).__name__} where a list of jobs is expected"
@@ -72,11 +72,16 @@ class Chronos:
             if error.status not in (400, 404):
                 raise
 
-    def _probe(self) -> str:
+    def _get(self, what: str) -> Any:
+        """The first question finds out which prefix it is."""
+        if self._prefix is not None:
+            return self.client.get(f"{self._prefix}{what}").body
         try:
-            self.client.get(f"{PREFIXES[0]}leader")
+            body = self.client.get(f"{PREFIXES[0]}{what}").body
         except ApiError as error:
             if error.kind != "missing":
                 raise
-            return PREFIXES[1]
-        return PREFIXES[0]
+            self._prefix = PREFIXES[1]
+            return self._get(what)
+        self._prefix = PREFIXES[0]
+        return body

@@ -79,6 +79,11 @@ class Run:
         chronos = platform.endpoints.has("chronos")
         self._after: Sequence[Hook[Any]] = (Jobs(platform.chronos, compiled, prune=prune),) if chronos else ()
 
+    @property
+    def applications(self) -> Applications:
+        """The contracts' applications, as this run reads them."""
+        return self._apps
+
     def plan(self) -> tuple[Change, ...]:
         """Everything that `apply` would change; nothing is changed."""
         return self._differences({hook.name: hook.read() for hook in (*self._before, *self._after)})
