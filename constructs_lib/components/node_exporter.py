@@ -1,8 +1,11 @@
-"""node_exporter: the machine's own numbers, for Prometheus on the Consul nodes."""
+"""node_exporter: the machine's own numbers, for Prometheus on the Consul nodes.
+
+Scripts and jobs of the node leave theirs as NAME.prom in its folder, each written whole and then renamed.
+"""
 
 from __future__ import annotations
 
-from constructs_lib.components.model import AptPackages, Component, File, HttpOk, Port, Role
+from constructs_lib.components.model import AptPackages, Component, Directory, File, HttpOk, Port, Role
 
 UNIT = "prometheus-node-exporter.service"
 
@@ -15,6 +18,7 @@ NODE_EXPORTER = Component(
     ports=(
         Port("metrics", 9100, (Role.CONSUL,), "Prometheus reads the machine's numbers", metrics="/metrics"),
     ),
+    directories=(Directory(path="/var/lib/prometheus/node-exporter"),),
     files=(File("arguments", to="/etc/default/prometheus-node-exporter", restarts=UNIT),),
     units=(UNIT,),
     # Not /metrics: who hangs up before its end has it log a line for each number.

@@ -1,7 +1,8 @@
 """Prometheus on the Consul nodes: reads every port that a component declares with `metrics`.
 
 Planned nodes are listed by address, so that one that is down shows as down; agents, whose addresses are in no
-plan, are found in Consul.
+plan, are found in Consul. So are applications: consul-template on the same node has `prometheus-contracts`
+install what contracts say of alerts and metrics.
 """
 
 from __future__ import annotations
@@ -29,9 +30,14 @@ PROMETHEUS = Component(
     ports=(Port("http", 9090, (), "queries, from this node only", metrics="/metrics"),),
     files=(
         File("prometheus.yml.j2", to="/etc/prometheus/prometheus.yml", reloads=UNIT),
+        File("prometheus-contracts", to="/usr/local/libexec/prometheus-contracts", mode=0o755),
         File("prometheus.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
     ),
-    directories=(Directory(path="/srv/data/prometheus", mode=0o750, owner="prometheus", group="prometheus"),),
+    directories=(
+        Directory(path="/srv/data/prometheus", mode=0o750, owner="prometheus", group="prometheus"),
+        Directory(path="/etc/prometheus/contracts/rules"),
+        Directory(path="/etc/prometheus/contracts/targets"),
+    ),
     users=(SystemUser(name="prometheus", uid=9090),),
     units=(UNIT,),
     secrets=(

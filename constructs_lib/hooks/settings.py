@@ -17,9 +17,9 @@ from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
 
 FOLDER: Final = f"{KV_PREFIX}settings/"
-RULES: Final = f"{FOLDER}rules/"
+RULES: Final = f"{FOLDER}prometheus/rules/"
 """Below: a contract's groups of alert rules, a JSON list; the key's end is the contract's name."""
-TARGETS: Final = f"{FOLDER}targets/"
+TARGETS: Final = f"{FOLDER}prometheus/targets/"
 """Below: where a contract's metrics are, a JSON list in the form of `file_sd_configs`."""
 State = Mapping[str, Mapping[str, bytes]]
 """Site → key → value."""

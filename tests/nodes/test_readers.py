@@ -200,6 +200,7 @@ READERS: tuple[tuple[str, Reader], ...] = (
     (r"/etc/nginx/nginx\.conf", "test_nginx.py"),
     (r"/etc/consul-template/consul-template\.json", "test_consul_template.py"),
     (r"/etc/consul-template/routes\.ctmpl", "test_consul_template.py"),
+    (r"/etc/consul-template/contracts\.ctmpl", "test_prometheus_contracts.py"),
     (r"/etc/prometheus/prometheus\.yml", "test_prometheus.py"),
     (r"/etc/registry/registry\.yml", "test_registry.py"),
     (r"/etc/registry/cache\.yml", "test_registry.py"),
