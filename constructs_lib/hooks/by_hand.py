@@ -6,6 +6,7 @@ Each is one write of the contract's document, so it reaches whichever process go
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from constructs_lib.errors import HookError
 from constructs_lib.hooks import progress as changed
@@ -40,6 +41,19 @@ def resume(documents: Documents, name: str, now: float) -> str:
         return changed.resumed(progress, now)
 
     return _changed(documents, name, change)
+
+
+def refuse(documents: Documents, name: str, version: str, why: str) -> None:
+    """Hold it against a version that it was rolled back: `apply` does not deploy it again by itself."""
+    for _ in range(_TRIES):
+        kept = documents.of(name)
+        progress = replace(kept.progress, refused={**kept.progress.refused, version: why})
+        try:
+            documents.store_progress(name, progress, kept.progress_index)
+        except ConflictError:
+            continue
+        return
+    raise HookError(f"{name}: its deployment is changed all the time by somebody else; try again")
 
 
 def _changed(documents: Documents, name: str, change: Callable[[Progress], Progress]) -> str:

@@ -20,6 +20,7 @@ from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.observed import Judgement, Progress, Wanted
 from constructs_lib.hooks.progress import forgiven
 from constructs_lib.hooks.steps import End
+from constructs_lib.hooks.versions import remember
 from constructs_lib.hooks.watching import Picture, Watch
 
 PAUSE = 1.0
@@ -49,10 +50,14 @@ class Rollout:
     pause: float = PAUSE
     now: Callable[[], float] = time.time
     documents: Documents = field(init=False)
+    store: Consul | LocalStore = field(init=False)
+    """The home site's: where versions that were good are kept."""
     _kept: Mapping[str, Kept] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.documents = Documents(self.sites or {self.home: LocalStore()}, self.home)
+        stores: Mapping[str, Consul | LocalStore] = self.sites or {self.home: LocalStore()}
+        self.documents = Documents(stores, self.home)
+        self.store = stores[self.home]
 
     def pending(self, contract: CompiledContract) -> tuple[str, ...]:
         """What has to be done although version and number are right: one request, for all contracts."""
@@ -76,6 +81,7 @@ class Rollout:
             self._kept = None
 
     def _loop(self, contract: CompiledContract, deadline: Deadline, say: Say) -> End:
+        asked = contract
         if not self.sites:
             contract = replace(contract, route=None, service=None)
         watch = Watch(
@@ -104,6 +110,8 @@ class Rollout:
                 told = _tell(say, f"{contract.name}: looks again, {error}", told)
             else:
                 if step.end is not None:
+                    if step.end.good and step.progress.settled == contract.app.version:
+                        remember(self.store, asked)
                     return step.end
                 if step.wait is not None:
                     why = "".join(f"; {edge}: {problem}" for edge, problem in picture.problems.items())

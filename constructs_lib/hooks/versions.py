@@ -1,0 +1,72 @@
+"""The bodies of versions that were deployed and found good: what `clustermesos rollback` can go back to.
+
+One document per contract in the home site's Consul, `clustermesos/versions/NAME`, newest first. A version
+that never was good is in none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+from constructs_lib.contracts.compiled import KV_PREFIX, AppVersion, CompiledContract
+from constructs_lib.errors import HookError
+
+VERSIONS: Final = f"{KV_PREFIX}versions/"
+KEPT = 5
+
+
+class Store(Protocol):
+    """The part of py-consul's key/value store that is used."""
+
+    kv: Any
+
+
+def remember(store: Store, contract: CompiledContract) -> None:
+    """Keep the contract's version as the newest good one; writes nothing where it is that already."""
+    kept = stored(store, contract.name)
+    newest = next(iter(kept), None)
+    if newest == contract.app.version:
+        return
+    others = {name: body for name, body in kept.items() if name != contract.app.version}
+    versions = [(contract.app.version, contract.app.body), *others.items()][:KEPT]
+    document = [{"version": name, "body": dict(body)} for name, body in versions]
+    store.kv.put(f"{VERSIONS}{contract.name}", json.dumps(document, sort_keys=True))
+
+
+def stored(store: Store, name: str) -> dict[str, Mapping[str, Any]]:
+    """Version → body, newest first; empty where nothing was kept, or somebody broke it by hand."""
+    _, entry = store.kv.get(f"{VERSIONS}{name}")
+    try:
+        found = json.loads((entry or {}).get("Value") or b"[]")
+        return {str(one["version"]): one["body"] for one in found}
+    except (ValueError, LookupError, TypeError):
+        return {}
+
+
+def former(
+    store: Store, contract: CompiledContract, running: str | None, wanted: str | None
+) -> CompiledContract:
+    """The contract with the version to go back to: `wanted`, else the newest good one that is not `running`.
+
+    HookError with those that there are.
+    """
+    kept = stored(store, contract.name)
+    candidates = [name for name in kept if name != running]
+    chosen = wanted or next(iter(candidates), None)
+    if chosen is None or chosen not in kept:
+        known = ", ".join(candidates) or "none"
+        raise HookError(
+            f"{contract.name}: no version {chosen or ''} to go back to".replace("  ", " ")
+            + f"; found good before: {known}"
+        )
+    body = kept[chosen]
+    app = AppVersion(
+        id=str(body.get("id", f"/{contract.name}/{chosen}")),
+        version=chosen,
+        body=body,
+        checked=bool(body.get("healthChecks")),
+    )
+    return replace(contract, app=app)
