@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import HTTPErrorProcessor, ProxyHandler, Request, build_opener
@@ -17,8 +20,6 @@ from constructs_lib.simulator.credentials import is_known
 from constructs_lib.simulator.double import RefusedError, server_header
 
 _LARGEST_BODY = 16 * 2**20
-_POLL_SECONDS = 0.02
-"""How long it takes at most to stop."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,7 @@ class Web:
         except OSError as error:
             raise RefusedError(f"Failed to bind on {host}:{port}: {error.strerror}", code) from None
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="web", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -133,9 +132,19 @@ class Web:
 
     def stop(self) -> None:
         """Answer no more and close the port."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
+        end_serving(self._server, self._thread)
+
+
+def end_serving(server: TCPServer, thread: threading.Thread) -> None:
+    """End a server whose `serve_forever` runs in `thread`, without waiting for its poll."""
+    if thread.is_alive():
+        ending = threading.Thread(target=server.shutdown, daemon=True)
+        ending.start()
+        # Wakes it up, where the system lets a listening socket be shut down.
+        with contextlib.suppress(OSError):
+            server.socket.shutdown(socket.SHUT_RDWR)
+        ending.join()
+    server.server_close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from constructs_lib.simulator.cluster.agents import Agent
 from constructs_lib.simulator.cluster.world import Task, World
+from constructs_lib.simulator.web import end_serving
 
-_POLL_SECONDS = 0.02
 _LONGEST_SLOW = 300.0
 _CUT = struct.pack("ii", 1, 0)
 """SO_LINGER: closing resets the connection, as the end of a process does."""
@@ -107,9 +107,7 @@ class _Server(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
         super().__init__(address, _Handler)
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(_POLL_SECONDS,), name=task.id, daemon=True
-        )
+        self._thread = threading.Thread(target=self.serve_forever, name=task.id, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -134,12 +132,8 @@ class _Server(ThreadingHTTPServer):
             self.deaf.set()
             with contextlib.suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)
-            threading.Thread(target=self._close, name=f"end of {self.task.id}", daemon=True).start()
-
-    def _close(self) -> None:
-        if self._thread.is_alive():
-            self.shutdown()
-        self.server_close()
+            end = threading.Thread(target=end_serving, args=(self, self._thread), daemon=True)
+            end.start()
 
     def end(self) -> None:
         """Be gone, with every connection that is open."""

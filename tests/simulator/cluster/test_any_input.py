@@ -73,7 +73,7 @@ ANYTHING = st.recursive(
 )
 APPS = st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=4)
 QUICKLY = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
