@@ -50,8 +50,6 @@ class Deployment:
     original: Mapping[str, App | None]
     steps: Sequence[Sequence[Action]]
     step: int = 0
-    stuck: bool = False
-    """A fault: it does nothing any more."""
 
     @property
     def affected(self) -> list[str]:
@@ -79,13 +77,13 @@ class Deployment:
 
 def drive(marathon: Marathon, deployment: Deployment) -> bool:
     """Bring a deployment as far as it can get now; whether it is over."""
-    while not deployment.stuck and deployment.step < len(deployment.steps):
+    while deployment.step < len(deployment.steps):
         # All of them, not only up to the first that has to wait.
         done = [_DRIVERS[action.kind](marathon, action) for action in deployment.actions]
         if not all(done):
             return False
         deployment.step += 1
-    return not deployment.stuck
+    return True
 
 
 def _start(_marathon: Marathon, _action: Action) -> bool:

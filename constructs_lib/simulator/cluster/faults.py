@@ -60,7 +60,7 @@ class Fault:
     agent_partitioned   the agent `target` can't be reached for `seconds`, its tasks live on
     agent_maintenance   the agent `target` is to be maintained for `seconds`: nothing new starts there
     no_offers           nothing is offered for `seconds`
-    deployment_stuck    deployments that hold `target` do nothing any more
+    deployment_stuck    deployments that hold `target` do nothing for `seconds`
     framework_inactive  Mesos calls `program` inactive, for `seconds`: it gets no offers
     ==================  =====================================================================================
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from constructs_lib.simulator.app_shape import App, complete, sent
@@ -47,6 +48,8 @@ class Marathon:
         self.queue: dict[str, Item] = {}
         self.most_deployments = most_deployments
         self.frozen = False
+        self.stuck: set[str] = set()
+        """A fault: patterns of apps whose deployments do nothing."""
         self._say = say
         self._health = Health(world, self.apps, say, self.touch)
         self._by_app: dict[str, dict[str, Task]] = {}
@@ -155,6 +158,8 @@ class Marathon:
         self._say("deployment_failed", {"id": deployment.id, "plan": deployment.shown()})
 
     def _drive(self, deployment: Deployment) -> None:
+        if any(fnmatchcase(app, pattern) for pattern in self.stuck for app in deployment.original):
+            return
         if deployment.id in self.deployments and drive(self, deployment):
             del self.deployments[deployment.id]
             self._say("deployment_success", {"id": deployment.id, "plan": deployment.shown()})

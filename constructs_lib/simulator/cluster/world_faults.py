@@ -56,10 +56,8 @@ class WorldFaults:
         for pattern in self._profiles:
             self._world.profiles.set(pattern, Profile())
         self._profiles.clear()
-        for deployment in self._cluster.marathon.deployments.values():
-            deployment.stuck = False
-            for app in deployment.affected:
-                self._cluster.marathon.touch(app)
+        for pattern in tuple(self._cluster.marathon.stuck):
+            self._unstick(pattern)
         for framework in self._world.frameworks:
             framework.frozen = False
         self._offer_again()
@@ -120,9 +118,14 @@ class WorldFaults:
         self._world.changed()
 
     def _stick(self, fault: Fault) -> None:
+        self._cluster.marathon.stuck.add(fault.target)
+        self._later(fault, lambda: self._unstick(fault.target))
+
+    def _unstick(self, pattern: str) -> None:
+        self._cluster.marathon.stuck.discard(pattern)
         for deployment in self._cluster.marathon.deployments.values():
-            if any(fnmatchcase(app, fault.target) for app in deployment.affected):
-                deployment.stuck = True
+            for app in deployment.affected:
+                self._cluster.marathon.touch(app)
 
     def _freeze(self, fault: Fault) -> None:
         for framework in self._world.frameworks:

@@ -173,10 +173,13 @@ def test_more_deployments_than_allowed_are_refused() -> None:
 
 
 def test_a_stuck_deployment_goes_on_once_it_is_healed(marathon: Marathon) -> None:
-    marathon.put("/web")
-    marathon.sim.inject(Fault(kind="deployment_stuck", target="/web"))
+    marathon.put("/web/first")
+    marathon.sim.inject(Fault(kind="deployment_stuck", target="/web/*"))
+    marathon.put("/web/second")
+    marathon.put("/other")
     marathon.sim.advance(600)
-    assert len(marathon.get("/deployments")) == 1
+    stuck = [one["affectedApps"] for one in marathon.get("/deployments")]
+    assert stuck == [["/web/first"], ["/web/second"]]
     marathon.sim.heal()
     marathon.sim.advance(30)
 
