@@ -10,6 +10,7 @@ Zones are no networks of their own on OpenStack; every role still has its range 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
@@ -69,12 +70,14 @@ class Network(Construct):
         subnet_id: str,
         range: IPv4Network,
         router_id: str | None = None,
+        road: Sequence[TerraformElement] = (),
     ) -> Network:
         """A network that something else made: ids *and* range are given, its MTU alone is looked up.
 
         `router_id` is needed where the cluster has other sites: that router gets the routes to them.
         SpecError when it is missing, or the site's network does not lie inside the subnet's `range`. Its DHCP
-        must not give away the plan's addresses: an allocation pool apart from them.
+        must not give away the plan's addresses: an allocation pool apart from them. `road` is what leads
+        outside where the same stack makes it: the router's interface, which floating addresses need first.
         """
         return _ExistingNetwork(
             scope,
@@ -84,6 +87,7 @@ class Network(Construct):
             subnet_id=subnet_id,
             range=range,
             router_id=router_id,
+            road=road,
         )
 
     @cached_property
@@ -151,6 +155,7 @@ class _ExistingNetwork(Network):
         subnet_id: str,
         range: IPv4Network,
         router_id: str | None,
+        road: Sequence[TerraformElement],
     ) -> None:
         Construct.__init__(self, scope, id)
         TerraformStack.of(self)  # fails here and not later where `scope` is in no stack
@@ -170,7 +175,7 @@ class _ExistingNetwork(Network):
         self.router_id = router_id
         self.network_id = network_id
         self.subnet_id = subnet_id
-        self.road = ()
+        self.road = tuple(road)
         found = DataSource(
             self,
             "network",
@@ -185,8 +190,10 @@ def _wide_enough(plan: SitePlan) -> dict[str, str]:
     """Nodes get their text before anything is made, and containers have to know what passes: a bound that the
     network is held to, before any machine is made.
     """
+    known = "${coalesce(self.mtu, 0)}"
     return {
-        "condition": f"${{self.mtu >= {plan.mtu}}}",
-        "error_message": "The network takes packets of ${self.mtu} bytes at most, and containers would send "
-        f"{plan.mtu}: set sites.{plan.name}.mtu to ${{self.mtu}} in cluster.yaml and synthesize again.",
+        # While a network of the same stack is still to be made, the plugin's data source has null for it.
+        "condition": f"${{self.mtu == null ? true : self.mtu >= {plan.mtu}}}",
+        "error_message": f"The network takes packets of {known} bytes at most, and containers would send "
+        f"{plan.mtu}: set sites.{plan.name}.mtu to {known} in cluster.yaml and synthesize again.",
     }

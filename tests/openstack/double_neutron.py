@@ -93,6 +93,8 @@ class Neutron:
         """Make one of a kind, as neutron would: with what it adds, or refused."""
         own = {"id": str(uuid.uuid4()), "description": ""} | ({"mtu": self.mtu} if kind == "networks" else {})
         made: Json = {**json.loads(json.dumps(_OWN | _DEFAULTS[kind])), **own, **given}
+        if kind == "floatingips" and not self._leads_out(made["port_id"]):
+            return 404, _neutron_error("ExternalGatewayForFloatingIPNotFound")
         refused = self._refused(kind, made)
         if refused:
             return 409, _neutron_error(refused)
@@ -109,6 +111,12 @@ class Neutron:
         if kind == "routers":
             made["external_gateway_info"] |= {"enable_snat": True, "external_fixed_ips": []}
         return 201, {word: made}
+
+    def _leads_out(self, port_id: str) -> bool:
+        """Whether a router has an interface in the port's subnet."""
+        subnet = self.kept["ports"][port_id]["fixed_ips"][0]["subnet_id"]
+        routed = (p for p in self.kept["ports"].values() if p["device_owner"] == "network:router_interface")
+        return any(subnet == fixed["subnet_id"] for port in routed for fixed in port["fixed_ips"])
 
     def _refused(self, kind: str, made: Json) -> str:
         """The error's type, where neutron would not make it."""

@@ -50,8 +50,11 @@ def test_a_network_that_takes_less_than_containers_send_stops_the_deploy_with_th
 
     (condition,) = created(cluster_stack(site))["lifecycle"]["postcondition"]
 
-    assert condition["condition"] == f"${{self.mtu >= {site.mtu}}}"
-    assert f"set sites.{site.name}.mtu to ${{self.mtu}} in cluster.yaml" in condition["error_message"]
+    assert condition["condition"] == f"${{self.mtu == null ? true : self.mtu >= {site.mtu}}}"
+    assert (
+        f"set sites.{site.name}.mtu to ${{coalesce(self.mtu, 0)}} in cluster.yaml"
+        in condition["error_message"]
+    )
 
 
 def test_every_machine_waits_for_the_network_that_is_wide_enough() -> None:
@@ -75,7 +78,9 @@ def test_a_network_that_is_there_already_is_asked_for_its_mtu() -> None:
 
     found = stack["data"][NETWORK]["net_network"]
     assert found["network_id"] == "n-1"
-    assert found["lifecycle"]["postcondition"][0]["condition"] == "${self.mtu >= 1400}"
+    assert (
+        found["lifecycle"]["postcondition"][0]["condition"] == "${self.mtu == null ? true : self.mtu >= 1400}"
+    )
 
 
 def test_the_output_tells_the_networks_own() -> None:
