@@ -18,6 +18,7 @@ import pytest
 from constructs_lib.cli.main import main
 from constructs_lib.hooks.simulated import read_endpoints
 from constructs_lib.simulator.web import ask
+from tests.hooks.consul_server import consul_server
 
 ROOT = Path(__file__).parents[2]
 FILE = str(ROOT / "cluster.yaml")
@@ -25,7 +26,9 @@ ENOUGH = 60
 
 
 @contextmanager
-def simulator(folder: Path, *arguments: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+def simulator(
+    folder: Path, *arguments: str, **environ: str
+) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
     """Where it answers, and the process."""
     file = folder / "endpoints.json"
     command = [sys.executable, "-m", "constructs_lib.cli.main", "simulate", "--endpoints", str(file)]
@@ -35,7 +38,7 @@ def simulator(folder: Path, *arguments: str) -> Iterator[tuple[dict[str, Any], s
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", **environ},
     )
     try:
         ends = time.monotonic() + ENOUGH
@@ -81,6 +84,31 @@ def test_its_agents_are_those_of_cluster_yaml(tmp_path: Path) -> None:
     assert len(found["instances"]["marathon"]) == 3
     assert sorted(pools) == ["batch", "batch", "data", "general", "general", "general"]
     assert {slave["domain"]["fault_domain"]["region"]["name"] for slave in slaves} == {"eu"}
+
+
+def test_tasks_are_servers_that_a_real_consul_knows(tmp_path: Path, consul: Path) -> None:
+    app = {
+        "container": {"docker": {"image": "web"}, "portMappings": [{"containerPort": 80}]},
+        "networks": [{"mode": "container/bridge"}],
+        "env": {"SERVICE_NAME": "web"},
+    }
+    (tmp_path / "consul").mkdir()
+    with consul_server(consul, tmp_path / "consul") as server:
+        arguments = ("--speed", "20", "--consul", f"eu={server.url}")
+        with simulator(tmp_path, *arguments, CONSUL_HTTP_TOKEN=server.token) as (found, process):
+            assert ask(f"http://{found['instances']['marathon'][0]}/v2/apps/web", "PUT", app)[0] == 201
+            headers = {"X-Consul-Token": server.token}
+            limit = time.monotonic() + ENOUGH
+            while not (services := ask(f"{server.url}/v1/agent/services", headers=headers)[1]):
+                assert time.monotonic() < limit
+                time.sleep(0.05)
+            (service,) = services.values()
+            assert ask(f"http://{service['Address']}:{service['Port']}/")[1]["app"] == "/web"
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=ENOUGH)
+        assert ask(f"{server.url}/v1/agent/services", headers=headers)[1] == {}
+
+    assert found["instances"]["consul/eu"] == [server.url.removeprefix("http://")]
 
 
 def test_state_faults_and_lives_come_from_files(tmp_path: Path) -> None:

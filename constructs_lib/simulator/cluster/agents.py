@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from constructs_lib.plan.model import ClusterPlan, PoolPlan, SitePlan
@@ -43,6 +43,12 @@ class Agent:
     used_disk: float = 0.0
     used_gpus: float = 0.0
     used_ports: set[int] = field(default_factory=set)
+
+    def unused(self) -> Agent:
+        """The agent as it is before anything runs on it: who makes one may have several clusters with it."""
+        return replace(
+            self, id="", used_cpus=0.0, used_mem=0.0, used_disk=0.0, used_gpus=0.0, used_ports=set()
+        )
 
     @property
     def offers(self) -> bool:

@@ -86,7 +86,7 @@ class SimulatedCluster:
             seed: what ids and failing tasks are drawn from.
         """
         self.timeline = Timeline(clock or HandClock())
-        there = default_agents() if agents is None else list(agents)
+        there = [agent.unused() for agent in (default_agents() if agents is None else agents)]
         if serve or consul:
             on_loopback(there)
         self.world = World(self.timeline, there, region=region, seed=seed)
@@ -178,7 +178,12 @@ class SimulatedCluster:
             one.stop()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._close()
+            self.timeline.stop()
+            raise
         return self
 
     def __exit__(

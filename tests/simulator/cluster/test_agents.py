@@ -51,6 +51,15 @@ def test_a_cluster_of_a_plan_has_its_masters_and_region() -> None:
         assert sim.world.region == "home"
 
 
+def test_a_list_of_agents_serves_several_clusters() -> None:
+    agents = [Agent(hostname="a", cpus=1)]
+    for _ in range(2):
+        with SimulatedCluster(agents) as sim:
+            marathon = Marathon(sim)
+            marathon.deployed("/web", cpus=1)
+            assert marathon.running("/web") == 1
+
+
 def test_two_agents_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="there is one of this name"):
         SimulatedCluster([Agent(hostname="a"), Agent(hostname="a")])

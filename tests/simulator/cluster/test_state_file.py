@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -118,7 +117,9 @@ def test_a_file_that_is_none_is_refused_and_kept(tmp_path: Path, text: str) -> N
 
 
 def test_a_file_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
-    sim: Any = SimulatedCluster(state=tmp_path / "no" / "state.json")
-    with pytest.raises(SimulatorError, match="can't be written"):
-        sim.start()
-    sim.stop()
+    sim = SimulatedCluster(state=tmp_path / "no" / "state.json")
+    with pytest.raises(SimulatorError, match="can't be written"), sim:
+        pass
+
+    with pytest.raises(OSError, match="refused"):
+        ask(f"{sim.marathon_url}/ping")
