@@ -53,7 +53,7 @@ def trouble_of(text: str) -> str:
     """What an ssh that did not get through has said, in one line, with what to do where that is known."""
     said = _lines(text)
     hint = next((hint for sign, hint in _HINTS.items() if sign in text.lower()), None)
-    words = said[-1] if said else "ssh failed without a word"
+    words = said[-1].removeprefix("ssh: ") if said else "ssh failed without a word"
     return f"ssh: {words} ({hint})" if hint else f"ssh: {words}"
 
 

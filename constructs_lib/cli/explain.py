@@ -29,9 +29,11 @@ def run(args: argparse.Namespace) -> int:
     """Explain; 0 where nothing is wrong."""
     from constructs_lib.hooks.explaining import explain_contract
     from constructs_lib.hooks.report import SIMULATOR_NOTE
+    from constructs_lib.hooks.restoring import contract_of
 
     cluster = Cluster.of(args)
     compiled = cluster.compiled()
+    contract_of(compiled, args.contract)
     with cluster.connected() as platform:
         found = explain_contract(platform, compiled, args.contract)
         simulator = platform.endpoints.simulator

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from constructs_lib.errors import HookError
 from constructs_lib.spec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -111,10 +112,17 @@ class Cluster:
         if self.simulator is not None:
             yield read_endpoints(self.simulator)
             return
+        from constructs_lib.access.deployed import read_saved
         from constructs_lib.access.ssh import Ssh
         from constructs_lib.hooks.endpoints import through_gateways
         from constructs_lib.roll.site import stack_folders, write_ssh
 
+        for site in self.plan.sites:
+            if read_saved(self.workspace.outputs_folder, site) is None:
+                raise HookError(
+                    f"{site}: nothing of it is known here: cdktf deploy '*', or, where it was deployed from "
+                    "elsewhere, clustermesos synth and clustermesos show"
+                )
         stacks = stack_folders(self.plan, self.outdir)
         folder = write_ssh(self.plan, self.workspace, stacks, os.environ)
         with through_gateways(self.plan, Ssh(folder=folder)) as endpoints:

@@ -152,3 +152,12 @@ def test_a_file_of_no_simulator_is_one_line(
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+def test_what_was_never_deployed_is_told_before_ssh_is_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cluster.yaml").write_text((ROOT / "cluster.yaml").read_text())
+
+    assert main(["status", "--file", str(tmp_path / "cluster.yaml")]) == 1
+    assert capsys.readouterr().err.startswith("eu: nothing of it is known here: cdktf deploy '*'")
