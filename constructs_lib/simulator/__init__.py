@@ -13,4 +13,6 @@ registrator               none            registers published ports of Docker's 
 ``python -m constructs_lib.simulator.build OUT`` makes what a lab node needs (:mod:`.build` says what lies
 where). ``CLUSTERMESOS_REAL=DIR`` names a folder with real binaries; :func:`.programs.programs` says which
 program is real and which a double. docs/doubles.md says what the doubles can't prove.
+
+:mod:`.cluster` is the simulator, which is no double: the APIs alone, over tasks that live (docs/simulator.md).
 """
