@@ -14,5 +14,5 @@ registrator               none            registers published ports of Docker's 
 where). ``CLUSTERMESOS_REAL=DIR`` names a folder with real binaries; :func:`.programs.programs` says which
 program is real and which a double. docs/doubles.md says what the doubles can't prove.
 
-:mod:`.cluster` is the simulator, which is no double: the APIs alone, over tasks that live (docs/simulator.md).
+:mod:`.cluster` is the simulator, which is no double: APIs over tasks that live (docs/simulator.md).
 """
