@@ -99,10 +99,11 @@ class Cluster:
 
 
 def settings_for(endpoint: str) -> dict[str, Any]:
-    """The repository's own cluster.yaml, at another endpoint."""
+    """The repository's own cluster.yaml, at another endpoint, and without what only its contracts need."""
     settings: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text())
     settings = copy.deepcopy(settings)
     settings["sites"]["eu"]["aws"]["endpoint"] = endpoint
+    del settings["app_secrets"], settings["backups"], settings["sites"]["eu"]["agents"]["data"]
     return settings
 
 
