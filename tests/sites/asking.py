@@ -5,7 +5,7 @@ that nothing answers on is left out. send PORT BYTES: sends so many, reads them 
 segment that the other end would send; exit code 1 if other bytes came back. pretend PORT SOURCE: a datagram
 that says it comes from that address, which the machine must have. datagram PORT BYTES: one of that size; exit
 code 1 if nothing came back. name PORT NAME: the addresses of a name, asked of a DNS server by UDP, each on
-its line; exit code 1 where it has none.
+its line; exit code 1 where it has none. ping: exit code 1 if an echo request was not answered.
 """
 
 from __future__ import annotations
@@ -72,6 +72,19 @@ def pretend(address: str, port: int, source: str) -> None:
         liar.sendto(b"?", (address, port))
 
 
+def ping(address: str) -> bool:
+    # Echo request, its checksum, number 1 of an asker 1.
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as asker:
+        asker.settimeout(PATIENCE)
+        asker.connect((address, 0))
+        asker.send(struct.pack(">BBHHH", 8, 0, 0xFFFF - 0x0802, 1, 1))
+        try:
+            answer = asker.recv(100)
+        except TimeoutError:
+            return False
+    return answer[(answer[0] & 15) * 4] == 0
+
+
 def name(address: str, port: int, asked: str) -> list[str]:
     question = b"".join(bytes([len(label)]) + label.encode() for label in asked.split(".")) + b"\0\0\1\0\1"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
@@ -95,6 +108,8 @@ def main() -> int:
         sys.stdout.write(json.dumps(reach(address, [int(number) for number in numbers])))
     elif word == "pretend":
         pretend(address, int(numbers[0]), numbers[1])
+    elif word == "ping":
+        return 0 if ping(address) else 1
     elif word == "datagram":
         return 0 if udp(address, int(numbers[0]), int(numbers[1])) else 1
     elif word == "name":

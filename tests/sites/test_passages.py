@@ -106,3 +106,17 @@ def test_a_source_that_is_not_the_sites_own_never_arrives(hybrid: Network) -> No
     until("an honest one arrives", LONG, lambda: "udp/8302" in hybrid.ask(*servers, 8302))
 
     assert set(asked(target)) - {"listens"} == {hybrid.address("dc1", "consul-1")}
+
+
+def test_a_gateway_answers_other_sites_no_more_than_a_ping(hybrid: Network) -> None:
+    target = hybrid.sites["eu"].gateway
+    # Whatever the table says: from anywhere, as for the port of WireGuard itself.
+    target.run("nft", "add", "rule", "inet", "clustermesos", "allowed", "tcp", "dport", "22", "accept")
+    target.starts(PYTHON, ANSWERING, "22", into=ASKED)
+    until("it listens", LONG, lambda: asked(target))
+
+    for source in (GATEWAY, AGENT):
+        assert hybrid.ask(("dc1", source), ("eu", GATEWAY), 22) == {}
+    ping = (PYTHON, ASKING, hybrid.address("eu", GATEWAY), "ping")
+    until("a ping is answered", LONG, lambda: hybrid.sites["dc1"].gateway.does(*ping).returncode == 0)
+    assert asked(target) == ["listens"]
