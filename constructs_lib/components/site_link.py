@@ -6,7 +6,17 @@ sites' routers lead packets for other sites here.
 
 from __future__ import annotations
 
-from constructs_lib.components.model import Component, Directory, File, Peer, Port, Role, Secret, UnitActive
+from constructs_lib.components.model import (
+    CommandSucceeds,
+    Component,
+    Directory,
+    File,
+    Peer,
+    Port,
+    Role,
+    Secret,
+    UnitActive,
+)
 
 INTERFACE = "sites"
 UNIT = f"wg-quick@{INTERFACE}.service"
@@ -57,5 +67,5 @@ SITE_LINK = Component(
         ),
     ),
     # Not whether another site answers: a site that is cut off boots all the same.
-    health=(UnitActive(unit=UNIT),),
+    health=(UnitActive(unit=UNIT), CommandSucceeds(command=(PROGRAM, "keys"))),
 )

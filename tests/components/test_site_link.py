@@ -169,6 +169,52 @@ def test_what_is_no_key_is_refused_and_not_said(tmp_path: Path, value: str) -> N
     assert not made.conf.exists()
 
 
+@pytest.mark.parametrize("value", [None, "short"])
+def test_links_that_start_leave_out_the_one_site_whose_key_is_damaged_and_say_so(
+    tmp_path: Path, value: str | None
+) -> None:
+    made = Gateway(tmp_path, RELAYED, "eu")
+    broken = made.keys / "dc1.pub"
+    broken.unlink()
+    if value:
+        broken.write_text(value)
+
+    done, asked = made.does("start"), made.does("keys")
+
+    assert done.returncode == 0
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"site-link: NO LINK to dc1: {broken} ")
+    good = (made.keys / "dc2.pub").read_text().strip()
+    assert [peer["AllowedIPs"] for peer in made.peers() if peer["PublicKey"] == good] == ["10.50.0.0/16"]
+    [nobody] = [peer for peer in made.peers() if peer["PublicKey"] != good]
+    assert nobody["AllowedIPs"] == "10.40.0.0/16"
+    assert nobody["PublicKey"] not in [path.read_text().strip() for path in made.keys.iterdir()]
+    assert asked.returncode == 1
+    assert asked.stderr.startswith(f"no link to dc1: {broken} ")
+    assert "short" not in done.stderr + asked.stderr
+
+
+def test_links_that_are_up_stay_as_they_are_where_a_new_key_is_damaged(tmp_path: Path) -> None:
+    made = Gateway(tmp_path, RELAYED, "eu")
+    assert made.does("config").returncode == 0
+    before = made.conf.read_text()
+    (made.keys / "dc1.pub").write_text("short")
+
+    assert made.does("config").returncode == 1
+
+    assert made.conf.read_text() == before
+
+
+def test_no_link_starts_without_the_own_key_and_good_keys_are_healthy(tmp_path: Path) -> None:
+    made = Gateway(tmp_path, HYBRID, "eu")
+    assert made.does("keys").returncode == 0
+    (made.keys / "own").unlink()
+
+    done = made.does("start")
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+
+
 @pytest.mark.parametrize("attempt", range(20))
 def test_every_key_that_is_made_is_one(attempt: int) -> None:
     source = gateway(HYBRID, "eu").file(PROGRAM).content
@@ -194,7 +240,7 @@ def test_a_word_that_it_does_not_know_is_told_the_others(tmp_path: Path) -> None
     done = Gateway(tmp_path, HYBRID, "eu").does("up")
 
     assert done.returncode == 1
-    assert done.stderr == "site-link: got 'up', expected config, watch or show\n"
+    assert done.stderr == "site-link: got 'up', expected config, start, keys, watch or show\n"
 
 
 def test_a_site_that_is_alone_has_no_link() -> None:

@@ -49,3 +49,20 @@ def test_with_the_new_key_at_one_end_alone_nothing_passes(hybrid: Network) -> No
     hybrid.sites["dc1"].link_reload()
 
     until("the home site does not know it", LONG, lambda: not reaches_home(hybrid))
+
+
+def test_a_link_that_started_without_a_key_comes_up_with_it_and_no_interface_goes_down(
+    hybrid: Network,
+) -> None:
+    home = hybrid.sites["eu"]
+    home.gateway.put("/etc/wireguard/keys/dc1.pub", "damaged")
+    home.link_down()
+    home.link_up()
+    before = interface(hybrid, "eu")
+    assert not reaches_home(hybrid)
+
+    home.put_files("gateway-1")
+    home.link_reload()
+
+    until("the agent reaches the home site", LONG, lambda: reaches_home(hybrid))
+    assert interface(hybrid, "eu") == before
