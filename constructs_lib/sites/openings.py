@@ -49,11 +49,16 @@ def to_nodes(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
 
 
 def from_networks(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:
-    """Inwards, from everyone else."""
+    """Inwards, from everyone else; one for each range of another site: a new site or zone there only adds."""
+    others = [other.network for other in plan.link.sites] if plan.link else []
     for rule in plan.traffic:
-        networks = _foreign(plan, rule, roles)
-        if rule.to in roles and networks:
-            yield _opening(rule.to, rule.name, rule, networks=networks)
+        networks = _foreign(plan, rule, roles) if rule.to in roles else ()
+        there = [network for network in networks if any(map(network.subnet_of, others))]
+        near = tuple(network for network in networks if network not in there)
+        if near:
+            yield _opening(rule.to, rule.name, rule, networks=near)
+        for network in there:
+            yield _opening(rule.to, f"{rule.name}-in-{network}", rule, networks=(network,))
 
 
 def to_networks(plan: SitePlan, roles: Sequence[Role]) -> Iterator[Opening]:

@@ -9,12 +9,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from constructs_lib.components.model import Role
+from constructs_lib.plan.plan import plan
+from constructs_lib.sites.openings import Opening, from_networks
+from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.platforms import PLATFORMS
 from tests.hybrid.clusters import CASES, GOLDEN, Json, cluster_plan, synthesized, without_metadata
+from tests.nodes.clusters import RELAYED
 
 ROOT = Path(__file__).parents[2]
 HOME = '${aws_eip.demo_gateway_address["gateway-1"].public_ip}'
@@ -114,6 +119,21 @@ def test_no_cloud_is_asked_for_one_rule_twice(case: str, direction: str) -> None
     ]
     assert said
     assert len(said) == len(set(said))
+
+
+def test_a_new_site_or_zone_adds_rules_to_a_group_and_changes_none() -> None:
+    def inward(sites: dict[str, Any]) -> dict[str, Opening]:
+        made = plan(ClusterSpec.model_validate({**RELAYED, "sites": sites})).site("eu")
+        return {opening.key: opening for opening in from_networks(made, made.roles)}
+
+    every = RELAYED["sites"]
+    stack = {**every["dc1"]["openstack"], "availability_zones": ["az1", "az2"]}
+    wide = {**every["dc1"], "zones": 2, "openstack": stack}
+    former = inward({name: every[name] for name in ("eu", "dc1")})
+    with_site, with_zone = inward(every), inward({"eu": every["eu"], "dc1": wide})
+
+    for grown in (with_site, with_zone):
+        assert former.items() < grown.items()
 
 
 def aws_rules(stack: Json, direction: str) -> list[Json]:
