@@ -124,5 +124,8 @@ def test_a_site_is_few_constructs(case: str, monkeypatch: pytest.MonkeyPatch) ->
 
     synthesize(build)
 
-    # A pool is itself, its flavor, its ports and its machines; a secret is its variable.
-    assert len(made) <= 48 + 4 * len(site.pools) + len(site.secrets)
+    # A pool is itself, its flavor, its ports and its machines, an elastic one also a variable and a question;
+    # a secret is its variable, a balancer itself, listeners, pools, health and members.
+    elastic = sum(pool.elastic for pool in site.pools)
+    balancer = 5 if site.edge_spec and site.edge_spec.load_balancer else 0
+    assert len(made) <= 48 + 4 * len(site.pools) + 2 * elastic + balancer + len(site.secrets)
