@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from constructs import Construct as Scope
 
 from constructs_lib.aws.network import Network
+from constructs_lib.aws.rule_quota import counted, require_rules
 from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
@@ -36,7 +38,8 @@ class Firewall(Construct):
     """The groups of `roles` (by default every role that the plan has machines for) and their rules.
 
     Machines of the same site are let in by reference to their group, everyone else by range. A role that is
-    not among `roles`, because something else made its machines, counts as everyone else.
+    not among `roles`, because something else made its machines, counts as everyone else. SpecError where a
+    group would have more rules than AWS' quota takes.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Firewall(Construct):
             vpc_id=network.vpc_id,
             tags={**tags(plan, "${each.key}"), "clustermesos:role": "${each.key}"},
         )
+        self._counted: Counter[tuple[str, str]] = Counter()
         self.rules: tuple[TerraformElement, ...] = (
             *self._by_group("from-nodes", "ingress", from_nodes(plan, self.roles)),
             *self._by_range("from-networks", "ingress", from_networks(plan, self.roles)),
@@ -67,6 +71,7 @@ class Firewall(Construct):
             *self._by_range("to-networks", "egress", to_networks(plan, self.roles)),
             *self._link(plan),
         )
+        require_rules(plan, self._counted)
 
     def group_id(self, role: Role) -> str:
         """The id of the role's group, as an expression; SpecError when this firewall does not have it."""
@@ -83,6 +88,7 @@ class Firewall(Construct):
             yield from self._by_group(f"{where}-nodes", kind, (each for each in openings if each.peer))
             yield from self._by_range(f"{where}-networks", kind, (each for each in openings if not each.peer))
         for kind in ("ingress", "egress"):
+            self._counted.update((role.value, kind) for role in self.roles)
             yield Resource(
                 self,
                 f"too-large-{kind}",
@@ -120,6 +126,8 @@ class Firewall(Construct):
     def _rules(
         self, id: str, kind: str, openings: Iterable[Opening], **peer: Any
     ) -> tuple[TerraformElement, ...]:
+        openings = tuple(openings)
+        self._counted += counted(kind, openings)
         rules = {opening.key: self._rule(opening) for opening in openings}
         if not rules:
             return ()

@@ -107,6 +107,7 @@ HostFolder = Annotated[
 ]
 # The kernel's limit of 15 characters.
 HostBridge = Annotated[str, Text(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", "a bridge of the host such as br0", 15)]
+RulesPerGroup = Annotated[int, Whole(60, 1000, "rules")]
 HostCpus = Annotated[int, Whole(1, 4096, "vCPUs")]
 HostMemory = Annotated[int, Whole(1, 65536, "GiB")]
 HostDisk = Annotated[int, Whole(1, 10_000_000, "GiB")]

@@ -25,6 +25,8 @@ class AwsSpec(Group):
     """Customer-managed key for volumes, parameters, logs and the bucket; the default is AWS' own keys."""
     permissions_boundary_arn: f.PolicyArn | None = None
     """The policy that bounds every IAM role, where your account demands one."""
+    rules_per_group: f.RulesPerGroup = 60
+    """Your quota of inbound, or outbound, rules in one security group; each site and zone more takes some."""
 
 
 class ImageSpec(Group):
