@@ -19,13 +19,18 @@ from datetime import date
 from pathlib import Path
 
 from bench.contracts import SITE, many
+from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import Documents
 from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.observed import Progress
+from constructs_lib.hooks.settings import Settings
+from constructs_lib.plan.alerts import platform_rules
+from constructs_lib.plan.plan import plan
 from constructs_lib.simulator.cluster import SimulatedCluster
 from constructs_lib.simulator.cluster.agents import Agent
+from constructs_lib.spec.load import load
 from scripts.embedded_aws import free_port
 from scripts.progress import ROOT
 
@@ -76,6 +81,9 @@ def _populate(cluster: SimulatedCluster, address: str, number: int) -> None:
     for contract in many(number, 0):
         bodies.append({**contract.app.body, "id": contract.app.id, "instances": 1})
         documents.store_progress(contract.name, Progress(version="v1", settled="v1"), 0)
+    alerts = {SITE: platform_rules(plan(load(ROOT / "cluster.yaml")).site(SITE))}
+    own = Settings({SITE: consul}, Compiled(cluster="bench", contracts=()), platform=alerts)
+    own.apply({}, own.diff(own.read()), lambda _line: None)
     marathon.ask("PUT", "/v2/apps", (), bodies)
     cluster.advance(120)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from constructs_lib.components.alert import Alert
 from constructs_lib.components.model import Component, File, Peer, Port, Role, Secret, UnitActive
 
 FIREWALL = "clustermesos-firewall.service"
@@ -55,6 +56,30 @@ BASE = Component(
             to="/etc/ssh/clustermesos_host_ed25519_key",
             per_site=True,
             reloads="ssh.service",
+        ),
+    ),
+    alerts=(
+        Alert(
+            name="NodeDown",
+            expr='up{job="node_exporter-metrics"} == 0',
+            summary="{{ $labels.instance }} does not answer",
+            next="clustermesos show, then its console; clustermesos roll replaces it",
+        ),
+        # An agent that is down is no longer in Consul, where Prometheus finds agents.
+        Alert(
+            name="AgentsMissing",
+            expr='(count(up{job="node_exporter-metrics-agents"} == 1) or vector(0)) < $agents',
+            wait="10m",
+            agents=True,
+            summary="{{ $value }} of at least $agents agents answer",
+            next="clustermesos show, and what the platform says of the pools",
+        ),
+        Alert(
+            name="DiskNearlyFull",
+            expr='node_filesystem_avail_bytes{fstype=~"ext4|xfs|btrfs"} / node_filesystem_size_bytes < 0.1',
+            wait="15m",
+            summary="{{ $labels.instance }}{{ $labels.mountpoint }}: {{ $value | humanizePercentage }} left",
+            next="du -xh --max-depth=2 there: images and sandboxes on agents, /srv/data elsewhere",
         ),
     ),
     health=(UnitActive(unit=FIREWALL), UnitActive(unit=CHRONY)),

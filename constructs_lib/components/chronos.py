@@ -6,6 +6,7 @@ then after a change of leader.
 
 from __future__ import annotations
 
+from constructs_lib.components.alert import Alert
 from constructs_lib.components.model import (
     CommandSucceeds,
     Component,
@@ -19,6 +20,8 @@ from constructs_lib.components.model import (
 )
 
 UNIT = "chronos.service"
+LED = "clustermesos_mesos_led_timestamp_seconds"
+"""When this node's Mesos master led last."""
 TIMER = "chronos-watchdog.timer"
 WATCHDOG = "/usr/local/libexec/chronos-watchdog"
 
@@ -56,6 +59,15 @@ CHRONOS = Component(
             roles=(Role.MASTER,),
             to="/etc/chronos/zookeeper-password",
             restarts=UNIT,
+        ),
+    ),
+    alerts=(
+        # Its watchdog asks the Mesos master of its own node whether it leads.
+        Alert(
+            name="MesosLeaderless",
+            expr=f"(time() - max({LED})) > 180 or absent({LED})",
+            summary="no Mesos master leads: tasks run on, and none is started",
+            next="clustermesos-health on each master; is ZooKeeper's quorum there?",
         ),
     ),
     health=(UnitActive(unit=TIMER), CommandSucceeds(command=(WATCHDOG, "--check"))),

@@ -7,6 +7,7 @@ boot, from the secrets, so that a site also boots while it is cut off.
 
 from __future__ import annotations
 
+from constructs_lib.components.alert import Alert
 from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
@@ -23,6 +24,8 @@ from constructs_lib.components.model import (
 MEMBERS = (Role.CONSUL, Role.MASTER, Role.AGENT, Role.EDGE)
 SERVERS = (Role.CONSUL,)
 UNIT = "consul.service"
+SNAPSHOT = "clustermesos_consul_snapshot_timestamp_seconds"
+"""When this node took its last snapshot."""
 TRUST = "cluster-authority.service"
 AUTHORITY = "cluster_authority"
 """Signs the cluster's certificates; its key stays with the operator."""
@@ -178,6 +181,30 @@ CONSUL = Component(
             to="/etc/consul.d/secrets/edge",
             per_site=True,
             restarts="consul-acl.service",
+        ),
+    ),
+    alerts=(
+        Alert(
+            name="ConsulLeaderless",
+            port="http",
+            # One that finds no leader stands for election again and again.
+            expr="max(up{$job}) == 0 or max(increase(consul_raft_state_candidate{$job}[5m])) > 5",
+            summary="Consul's server has no leader: names still resolve, and nothing new is found",
+            next="consul operator raft list-peers on a Consul node; docs/consul.md",
+        ),
+        Alert(
+            name="ConsulSnapshotOverdue",
+            # Four a day.
+            expr=f"(time() - max({SNAPSHOT})) > 43200",
+            summary="no snapshot of Consul's state for {{ $value | humanizeDuration }}",
+            next="journalctl -u consul-snapshot on the Consul nodes",
+        ),
+        Alert(
+            name="ConsulSnapshotNever",
+            expr=f"absent({SNAPSHOT})",
+            wait="12h",
+            summary="no snapshot of Consul's state since Prometheus looks",
+            next="journalctl -u consul-snapshot on the Consul nodes",
         ),
     ),
     health=(

@@ -6,6 +6,7 @@ secrets come by file, and there is no password on its HTTP port: the firewalls l
 
 from __future__ import annotations
 
+from constructs_lib.components.alert import Alert
 from constructs_lib.components.model import (
     Component,
     ContainerImage,
@@ -59,6 +60,15 @@ MARATHON = Component(
             roles=(Role.MASTER,),
             to="/etc/marathon/zookeeper-password",
             restarts=UNIT,
+        ),
+    ),
+    alerts=(
+        Alert(
+            name="MarathonDown",
+            port="http",
+            expr="(sum(up{$job}) or vector(0)) == 0",
+            summary="no Marathon answers: applications run on, and none is started or replaced",
+            next="journalctl -u marathon on each master",
         ),
     ),
     health=(HttpOk(port="http", path="/ping"),),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from constructs_lib.components.alert import Alert
 from constructs_lib.errors import SpecError
 
 Protocol = Literal["tcp", "udp"]
@@ -282,6 +283,8 @@ class Component:
     does it only when it is told to.
     """
     secrets: tuple[Secret, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    """When Prometheus calls somebody."""
     health: tuple[Health, ...] = ()
     ready_within: int = 300
     """Seconds that the node waits for `health` after starting the units, image downloads included."""

@@ -7,6 +7,7 @@ install what contracts say of alerts and metrics.
 
 from __future__ import annotations
 
+from constructs_lib.components.alert import Alert
 from constructs_lib.components.model import (
     AptPackages,
     Component,
@@ -48,6 +49,22 @@ PROMETHEUS = Component(
             to="/etc/prometheus/consul-token",
             per_site=True,
             restarts=UNIT,
+        ),
+    ),
+    alerts=(
+        Alert(
+            name="AlertRulesRefused",
+            expr='min by (contract) ({__name__=~"clustermesos_contract_(rules|targets)_ok"}) == 0',
+            severity="ticket",
+            summary="{{ $labels.contract }}: new alert rules or targets were refused, the former stay",
+            next="journalctl -u consul-template on a Consul node; docs/alerts.md",
+        ),
+        Alert(
+            name="PrometheusConfigurationRefused",
+            port="http",
+            expr="prometheus_config_last_reload_successful{$job} == 0",
+            summary="Prometheus goes on with a former configuration",
+            next="promtool check config /etc/prometheus/prometheus.yml on a Consul node",
         ),
     ),
     health=(HttpOk(port="http", path="/-/healthy"),),

@@ -7,6 +7,7 @@ second one beside it keeps what is pulled from Docker Hub, without login, since 
 
 from __future__ import annotations
 
+from constructs_lib.components.alert import Alert
 from constructs_lib.components.consul import AUTHORITY
 from constructs_lib.components.model import (
     Component,
@@ -98,6 +99,15 @@ REGISTRY = Component(
             roles=(Role.CONSUL,),
             to="/etc/registry/password",
             restarts=UNIT,
+        ),
+    ),
+    alerts=(
+        Alert(
+            name="RegistryDown",
+            port="metrics",
+            expr="up{$job} == 0",
+            summary="the registry does not answer: images that agents lack can't be pulled",
+            next="journalctl -u registry on consul-1; docs/registry.md",
         ),
     ),
     health=(HttpOk(port="metrics", path="/debug/health"),),

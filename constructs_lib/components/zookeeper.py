@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from constructs_lib.components.alert import Alert
 from constructs_lib.components.model import (
     Component,
     ContainerImage,
@@ -69,6 +70,16 @@ ZOOKEEPER = Component(
             roles=(Role.MASTER,),
             to="/etc/zookeeper/super-password",
             restarts="zookeeper.service",
+        ),
+    ),
+    alerts=(
+        # Only a server that belongs to a quorum counts connections.
+        Alert(
+            name="ZooKeeperQuorumLost",
+            port="metrics",
+            expr="absent(num_alive_connections{$job})",
+            summary="no ZooKeeper server serves: Mesos elects no master, nothing new starts",
+            next="clustermesos-health on each master; docs/mesos.md",
         ),
     ),
     health=(FourLetterWord(word="srvr", port="client", modes=("leader", "follower", "standalone")),),

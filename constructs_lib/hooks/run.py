@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from constructs_lib.contracts.compiled import Compiled
+from constructs_lib.contracts.compiled import Compiled, Json
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending
 from constructs_lib.hooks.deploying import rollout_of
@@ -16,6 +16,7 @@ from constructs_lib.hooks.platform import Platform, expected
 from constructs_lib.hooks.report import Report, diff_lines
 from constructs_lib.hooks.settings import Settings
 from constructs_lib.hooks.smoke import smoke_test
+from constructs_lib.plan.alerts import platform_rules
 
 GATE_SECONDS = 900.0
 """How long a platform that was just deployed may take: machines boot, install and fetch images."""
@@ -25,6 +26,10 @@ def applications(platform: Platform, compiled: Compiled) -> tuple[Verdict, ...]:
     """How each contract's application is now, by one request; nothing is changed."""
     apps = Applications(platform.marathon, compiled, rollout_of(platform).deploy)
     return tuple(apps.verdict(contract) for contract in compiled.contracts)
+
+
+def _alerts(platform: Platform) -> Mapping[str, Sequence[Json]]:
+    return {name: platform_rules(site) for name, site in platform.plan.sites.items()}
 
 
 class Run:
@@ -74,7 +79,9 @@ class Run:
             platform.marathon, compiled, deploy, pending=pending, forget=forget, prune=prune
         )
         self._before: Sequence[Hook[Any]] = (
-            (Settings(platform.consuls, compiled, prune=prune),) if platform.consuls else ()
+            (Settings(platform.consuls, compiled, platform=_alerts(platform), prune=prune),)
+            if platform.consuls
+            else ()
         )
         chronos = platform.endpoints.has("chronos")
         self._after: Sequence[Hook[Any]] = (Jobs(platform.chronos, compiled, prune=prune),) if chronos else ()

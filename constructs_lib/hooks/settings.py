@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
-from constructs_lib.contracts.compiled import KV_PREFIX, Compiled, CompiledContract
+from constructs_lib.contracts.compiled import KV_PREFIX, LABEL, Compiled, CompiledContract, Json
 from constructs_lib.hooks.alert_diff import differences
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
@@ -23,6 +24,8 @@ TARGETS: Final = f"{FOLDER}prometheus/targets/"
 """Below: where a contract's metrics are, a JSON list in the form of `file_sd_configs`."""
 State = Mapping[str, Mapping[str, bytes]]
 """Site → key → value."""
+Wanted = tuple[str | None, bytes]
+"""The contract's name, none for the platform itself; and the value."""
 
 
 class Settings:
@@ -30,14 +33,23 @@ class Settings:
 
     name = "settings"
 
-    def __init__(self, sites: Mapping[str, Consul], compiled: Compiled, *, prune: bool = False) -> None:
+    def __init__(
+        self,
+        sites: Mapping[str, Consul],
+        compiled: Compiled,
+        *,
+        platform: Mapping[str, Sequence[Json]] = MappingProxyType({}),
+        prune: bool = False,
+    ) -> None:
+        """`platform` are the groups of each site's own alert rules, kept beside those of contracts."""
         self._sites = sites
-        self._wanted: dict[str, dict[str, tuple[str, bytes]]] = {
+        self._wanted: dict[str, dict[str, Wanted]] = {
             site: {
                 key: (contract.name, value)
                 for contract in compiled.contracts
                 for key, value in _values(contract, site)
             }
+            | dict(_own(platform.get(site, ())))
             for site in sites
         }
         self._prune = prune
@@ -95,6 +107,12 @@ class Settings:
             )
             for site, there in state.items()
         )
+
+
+def _own(groups: Sequence[Json]) -> Iterator[tuple[str, Wanted]]:
+    """The platform's alert rules; no contract may have this name."""
+    if groups:
+        yield f"{RULES}{LABEL}", (None, json.dumps(groups, sort_keys=True).encode())
 
 
 def _values(contract: CompiledContract, site: str) -> Iterator[tuple[str, bytes]]:

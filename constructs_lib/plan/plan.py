@@ -177,7 +177,7 @@ def _site(
         quorum=len(masters) // 2 + 1,
         traffic=table,
         egress=(
-            *egress(spec.software, spec.nodes.logs),
+            *egress(spec.software, spec.nodes.logs, spec.nodes.alertmanagers),
             *shares(pool.shared for pool in site.agents.values() if pool.shared),
             *calls(link),
         ),

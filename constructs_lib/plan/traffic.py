@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from constructs_lib.components.model import Component, Peer, Port, Protocol, Role
@@ -47,8 +47,10 @@ def calls(link: SiteLink | None) -> tuple[EgressRule, ...]:
     )
 
 
-def egress(software: SoftwareSpec, logs: str | None = None) -> tuple[EgressRule, ...]:
-    """EGRESS, and the ports of the proxy, the mirrors and the target of logs that cluster.yaml names."""
+def egress(
+    software: SoftwareSpec, logs: str | None = None, alertmanagers: Sequence[str] = ()
+) -> tuple[EgressRule, ...]:
+    """EGRESS, and the ports of the proxy, the mirrors and the targets of logs and alerts in cluster.yaml."""
     places = (software.proxy, software.apt_mirror, software.image_prefix)
     mirrors = (override.mirror for override in software.components.values())
     named = {int(port) for place in (*places, *mirrors) for port in _PORT.findall(place or "")}
@@ -66,6 +68,23 @@ def egress(software: SoftwareSpec, logs: str | None = None) -> tuple[EgressRule,
             )
             for port in sorted(named - known)
         )
+        + _alerts(alertmanagers, known | named)
+    )
+
+
+def _alerts(alertmanagers: Sequence[str], open_anyway: Collection[int]) -> tuple[EgressRule, ...]:
+    """For Consul nodes, where Prometheus is; a port that every node is let out to needs no second rule."""
+    ports = {int(url.rpartition(":")[2]) for url in alertmanagers}
+    return tuple(
+        EgressRule(
+            name=f"alerts-{port}",
+            port=port,
+            protocol="tcp",
+            networks=ANYWHERE,
+            why="where nodes.alertmanagers are sent alerts",
+            roles=(Role.CONSUL,),
+        )
+        for port in sorted(ports.difference(open_anyway))
     )
 
 

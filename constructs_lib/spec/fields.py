@@ -280,6 +280,14 @@ LogTarget = Annotated[
         270,
     ),
 ]
+Alertmanager = Annotated[
+    str,
+    Text(
+        rf"https?://{_HOST}:[1-9]\d{{0,4}}",
+        "http:// or https://, a host and a port, such as http://alerts:9093",
+        270,
+    ),
+]
 MountSource = Annotated[
     str, Text(r"[A-Za-z0-9][A-Za-z0-9.,:-]*:/[A-Za-z0-9_./-]*", "HOST:/PATH such as 10.20.0.5:/export", 250)
 ]

@@ -298,6 +298,10 @@ class NodesSpec(Group):
     """NTP servers instead of the platform's and the public ones; three or more outvote one that lies."""
     logs: f.LogTarget | None = None
     """Where every node sends its log, such as tcp://logs.example.org:514; without it nothing is sent."""
+    alertmanagers: tuple[f.Alertmanager, ...] = ()
+    """Where Prometheus of each site sends alerts, such as http://alerts.example.org:9093, to all of them;
+    without it alerts are seen in Prometheus alone.
+    """
     preflight_warnings: tuple[f.PreflightCheck, ...] = ()
     """Checks before the first start that only warn, for machines that can't offer what they ask for."""
     image_gc_above: f.Percent = 80

@@ -81,7 +81,7 @@ class Agent:
 
     def run_text(self, text: str, *, said: str = "", check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a node's commands below the folder, as root's bash would; `said` is typed in."""
-        for place in ("/etc/consul.d", "/run/consul", "/srv/data"):
+        for place in ("/etc/consul.d", "/run/consul", "/srv/data", "/var/lib/prometheus"):
             text = text.replace(place, str(self.at(place)))
         doubles = self.folder / "doubles"
         doubles.mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.components import COMPONENTS
+from constructs_lib.components.chronos import LED
 from constructs_lib.components.model import Role
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
@@ -166,6 +168,22 @@ def test_the_leading_master_starts_chronos_at_once(doubles: Doubles) -> None:
     doubles.runs(yes=False)
     assert doubles.watchdog()[0] == 0
     assert doubles.asked() == ["start chronos.service"]
+
+
+def test_when_its_master_led_last_is_left_for_prometheus_and_by_no_mere_check(doubles: Doubles) -> None:
+    # Without the folder, of which it takes no notice.
+    doubles.watchdog()
+    folder = doubles.node.at("/var/lib/prometheus/node-exporter")
+    folder.mkdir(parents=True)
+    doubles.elected = 0.0
+    doubles.watchdog()
+    doubles.elected = 1.0
+    doubles.watchdog("--check")
+    assert not list(folder.iterdir())
+
+    doubles.watchdog()
+    name, led = (folder / "mesos.prom").read_text().split()
+    assert name == LED and 0 <= time.time() - int(led) < 600
 
 
 def test_a_master_that_does_not_lead_stops_it_the_second_time_and_is_healthy_without_it(

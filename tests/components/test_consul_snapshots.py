@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
+import time
 from pathlib import Path
 
+from constructs_lib.components.consul import SNAPSHOT
 from tests.components.consul_here import SERVER, Agent
 
 
@@ -12,6 +15,8 @@ def test_a_snapshot_brings_back_what_was_deleted(server: Agent, acl: object) -> 
     token = server.secret("management")
     folder = server.at("/srv/data/consul-snapshots")
     folder.mkdir(parents=True, exist_ok=True)
+    metrics = server.at("/var/lib/prometheus/node-exporter")
+    metrics.mkdir(parents=True, exist_ok=True)
     (folder / "20200101T000000Z.snap").write_text("an old one")
     assert server.ask("kv/shop/colour", token, "PUT", b"blue")[0] == 200
 
@@ -25,6 +30,16 @@ def test_a_snapshot_brings_back_what_was_deleted(server: Agent, acl: object) -> 
     status, text = server.ask("snapshot", token, "PUT", newest.read_bytes())
     assert status == 200, text
     server.wait("the old value", lambda: server.ask("kv/shop/colour?raw", token) == (200, "blue"))
+    name, taken = (metrics / "consul.prom").read_text().split()
+    assert name == SNAPSHOT and 0 <= time.time() - int(taken) < 600
+    assert stat.S_IMODE((metrics / "consul.prom").stat().st_mode) == 0o644
+
+
+def test_a_snapshot_whose_metric_cannot_be_written_is_none_the_less_taken(server: Agent, acl: object) -> None:
+    server.at("/srv/data/consul-snapshots").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(server.at("/var/lib/prometheus"), ignore_errors=True)
+
+    assert server.run_script("/usr/local/sbin/consul-snapshot").returncode == 0
 
 
 def test_only_the_newest_snapshots_are_kept(server: Agent, acl: object) -> None:

@@ -114,6 +114,20 @@ def test_whatever_a_consul_node_reads_elsewhere_its_firewall_lets_in_there() -> 
                 assert Role.CONSUL in (component.roles if port.on is None else port.on), port.name
 
 
+def test_alerts_are_sent_to_every_alertmanager_that_is_named_and_else_to_none() -> None:
+    urls = ["http://10.20.0.6:9093", "https://alerts.example.org:443"]
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"nodes": {"alertmanagers": urls}})).site("eu")
+    files = render(planned, planned.nodes_of(Role.CONSUL)[0])
+
+    promtool_accepts(files)
+    found = yaml.safe_load(files.file("/etc/prometheus/prometheus.yml").content)["alerting"]["alertmanagers"]
+    assert found == [
+        {"scheme": "http", "static_configs": [{"targets": ["10.20.0.6:9093"]}]},
+        {"scheme": "https", "static_configs": [{"targets": ["alerts.example.org:443"]}]},
+    ]
+    assert "alerting" not in files_of().file("/etc/prometheus/prometheus.yml").content
+
+
 def test_consuls_token_is_handed_over_by_systemd_and_named_in_the_file_only() -> None:
     unit = files_of().file("/etc/systemd/system/prometheus.service").content
 

@@ -196,7 +196,8 @@ def test_the_quorum_forms_and_the_nodes_own_health_check_says_so(ensemble: Ensem
 def test_prometheus_finds_the_metrics(ensemble: Ensemble) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"http://127.0.0.1:{ensemble.metrics[0]}/metrics", timeout=60) as answer:
-        assert b"\nznode_count " in answer.read()
+        text = answer.read()
+        assert b"\nznode_count " in text and b"\nnum_alive_connections " in text
 
 
 def test_zookeeper_takes_the_super_users_digest_from_the_file(ensemble: Ensemble) -> None:

@@ -164,3 +164,14 @@ def test_rules_that_cannot_be_read_are_replaced(kept: Consul, there: bytes) -> N
     (change,) = run_hook(Settings({"eu": kept}, wanted), lambda _: None).changes
 
     assert change.details == ("alert added: A",)
+
+
+def test_each_sites_own_rules_stand_beside_the_contracts_and_are_never_pruned(kept: Consul) -> None:
+    own = {"eu": ({"name": "base", "rules": [{"alert": "NodeDown", "expr": "up == 0"}]},)}
+    hook = Settings({"eu": kept}, compiled(), platform=own, prune=True)
+
+    (change,) = run_hook(hook, lambda _: None).changes
+    assert (change.name, change.contract) == (f"eu:{RULES}clustermesos", None)
+    assert change.details == ("alert added: NodeDown",)
+    assert not run_hook(hook, lambda _: None).changes
+    assert json.loads(kept.kv.get(f"{RULES}clustermesos")[1]["Value"]) == list(own["eu"])

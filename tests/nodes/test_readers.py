@@ -43,6 +43,7 @@ def featured() -> dict[str, Any]:
     spec["nodes"] = {
         "time_servers": ["10.20.0.5", "ntp.example.org", "192.0.2.9"],
         "logs": "tcp://logs.example.org:514",
+        "alertmanagers": ["http://alerts.example.org:9093"],
         "preflight_warnings": ["clock", "dns"],
     }
     shared = {"source": "10.20.0.5:/export", "options": "vers=4.2,noatime"}

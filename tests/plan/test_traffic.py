@@ -77,6 +77,25 @@ def test_mirrors_on_usual_ports_let_nothing_more_out() -> None:
     assert plan(cluster(software=software)).site("eu").egress == EGRESS
 
 
+def alerts(*urls: str, **software: str) -> list[tuple[str, int, tuple[Role, ...]]]:
+    spec = cluster(software=software)
+    nodes = spec.nodes.model_copy(update={"alertmanagers": urls})
+    planned = plan(spec.model_copy(update={"nodes": nodes})).site("eu")
+    return [(rule.name, rule.port, rule.roles) for rule in planned.egress if rule not in EGRESS]
+
+
+def test_consul_nodes_alone_are_let_out_to_alertmanagers_each_port_once() -> None:
+    found = alerts("http://one:9093", "http://two:9093", "https://three:9094")
+
+    assert found == [("alerts-9093", 9093, (Role.CONSUL,)), ("alerts-9094", 9094, (Role.CONSUL,))]
+
+
+def test_an_alertmanager_on_a_port_that_is_open_anyway_needs_no_rule() -> None:
+    assert alerts("https://alerts.example.org:443") == []
+    [proxy] = alerts("http://alerts.example.org:3128", proxy="http://proxy.example.org:3128")
+    assert proxy[0] == "software-3128"
+
+
 def shared(**pools: dict[str, str]) -> list[tuple[int, int, list[str]]]:
     """First and last port and networks of what agents reach because of their pools' `shared`."""
     agents = {name: {"count": 1, "shared": share} for name, share in pools.items()}
