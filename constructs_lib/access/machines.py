@@ -13,13 +13,23 @@ class Kinds:
     outlive it.
 
     `address` is the machine's attribute that holds its private address, `identity` the one that names it; a
-    key inside of a map stands behind a slash, `metadata/address`.
+    key inside of a map stands behind a slash, `metadata/address`. With `told_by_address` the type alone does
+    not say what is a machine: only one that has an address is. `fleeting` are files of the computer that
+    deploys, of no use to a machine that runs: one that is gone is made again with the machine it is for.
     """
 
     machines: Collection[str]
     kept: Collection[str]
     address: str
     identity: str = "id"
+    told_by_address: bool = False
+    fleeting: Collection[str] = ()
+
+    def is_machine(self, type: str, *states: Mapping[str, Any]) -> bool:
+        """Whether a resource is a node, by its type and its attributes before and after."""
+        if type not in self.machines:
+            return False
+        return not self.told_by_address or any(self.address_of(state) for state in states)
 
     def address_of(self, machine: Mapping[str, Any]) -> str | None:
         """The private address in a machine's attributes, None where it is not known."""

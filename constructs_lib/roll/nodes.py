@@ -206,7 +206,7 @@ class NodeRoll:
         replace = [self._addresses[node.name]]
         if refresh:
             plan = ReadPlan.of(terraform.plan(file, replace=replace))
-            repairs = plan.repairs()
+            repairs = plan.repairs(kinds)
             found = judge(plan, node.name, address, kinds, ignoring=repairs)
             if not repairs - {part.address for part in found.parts}:
                 return found

@@ -12,11 +12,11 @@ from typing import Any
 
 from constructs_lib.access.machines import Kinds
 from constructs_lib.errors import RollError
+from constructs_lib.roll.differences import differing, mapping
 
 QUIET = (("no-op",), ("read",))
 REPLACED = ("delete", "create")
 CREATED = ("create",)
-LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,10 @@ class Change:
     def quiet(self) -> bool:
         """Whether nothing happens to it."""
         return self.actions in QUIET
+
+    def is_machine(self, kinds: Kinds) -> bool:
+        """Whether it is a node."""
+        return kinds.is_machine(self.type, self.before, self.after)
 
     @property
     def verb(self) -> str:
@@ -90,19 +94,22 @@ class ReadPlan:
         """Everything that would change."""
         return tuple(change for change in self.changes if not change.quiet)
 
-    def repairs(self) -> frozenset[str]:
-        """Addresses whose change in place may be no more than undoing what happened outside of
-        Terraform.
+    def repairs(self, kinds: Kinds) -> frozenset[str]:
+        """Addresses whose change may be no more than undoing what happened outside of Terraform: one in
+        place, or a file made again.
         """
         return frozenset(
             change.address
             for change in self.loud()
-            if change.actions == ("update",) and change.address in self.drifted
+            if change.address in self.drifted
+            and (
+                change.actions == ("update",) or (change.actions == CREATED and change.type in kinds.fleeting)
+            )
         )
 
     def machine(self, kinds: Kinds, node: str) -> Change:
         """The machine of a node; RollError unless there is exactly one."""
-        found = [change for change in self.changes if change.type in kinds.machines and change.index == node]
+        found = [change for change in self.changes if change.is_machine(kinds) and change.index == node]
         if len(found) != 1:
             raise RollError(
                 f"{node}: the plan holds {len(found)} machines of that name "
@@ -144,14 +151,14 @@ def parts_of(plan: ReadPlan, machine: Change, node: str, kinds: Kinds) -> tuple[
     others = {
         change.before.get(kinds.identity)
         for change in plan.changes
-        if change.type in kinds.machines and change.address != machine.address
+        if change.is_machine(kinds) and change.address != machine.address
     } - {None}
     return tuple(
         change
         for change in plan.loud()
         if change.address != machine.address
         and change.type not in kinds.kept
-        and change.type not in kinds.machines
+        and not change.is_machine(kinds)
         and change.actions in (REPLACED, CREATED, ("update",))
         and plan.depends(change.group, machine.group)
         and _belongs(change, node, mine)
@@ -176,7 +183,7 @@ def half_done(plan: ReadPlan, nodes: Sequence[str], kinds: Kinds) -> str | None:
 
     RollError when the plan would change anything else: that has to be deployed first.
     """
-    repairs = plan.repairs()
+    repairs = plan.repairs(kinds)
     waiting = [change for change in plan.loud() if change.address not in repairs]
     if not waiting:
         return None
@@ -219,15 +226,13 @@ def judge(
         node=node,
         machine=machine,
         parts=parts_of(plan, machine, node, kinds),
-        differences=tuple(_differences(machine))
-        if machine.actions == REPLACED
-        else ("there is no machine yet",),
+        differences=_differences(machine) if machine.actions == REPLACED else ("there is no machine yet",),
     )
 
 
 def differences(plan: ReadPlan, node: str, kinds: Kinds) -> tuple[str, ...]:
     """What a new machine of `node` would have that the running one has not, by a plan that replaces it."""
-    return tuple(_differences(plan.machine(kinds, node)))
+    return _differences(plan.machine(kinds, node))
 
 
 def more_than_one_node(start: str, others: Sequence[Change]) -> str:
@@ -250,14 +255,13 @@ def _change(entry: Mapping[str, Any]) -> Change:
         actions=tuple(change["actions"]),
         before=change.get("before") or {},
         after=change.get("after") or {},
-        unknown=_mapping(change.get("after_unknown")),
-        secret=_mapping(change.get("after_sensitive")) | _mapping(change.get("before_sensitive")),
+        unknown=mapping(change.get("after_unknown")),
+        secret=mapping(change.get("after_sensitive")) | mapping(change.get("before_sensitive")),
     )
 
 
-def _mapping(value: object) -> dict[str, Any]:
-    """The plan has false instead of a mapping where nothing is marked."""
-    return dict(value) if isinstance(value, Mapping) else {}
+def _made_again(change: Change, kinds: Kinds) -> bool:
+    return change.actions == CREATED and change.type in kinds.fleeting
 
 
 def _references(value: object) -> Iterator[str]:
@@ -295,34 +299,5 @@ def _texts(value: object) -> Iterator[object]:
         yield value
 
 
-def _differences(machine: Change) -> Iterator[str]:
-    for name, after in machine.after.items():
-        before = machine.before.get(name)
-        if machine.unknown.get(name) is True or _same(before, after):
-            continue
-        if machine.secret.get(name) is True:
-            yield f"{name} (sensitive)"
-        elif all(_short(value) for value in (before, after)):
-            yield f"{name}: {_plain(before)} → {_plain(after)}"
-        else:
-            yield f"{name} changed"
-
-
-def _same(before: object, after: object) -> bool:
-    """Whether everything that is known of `after` is in `before`; unset, false, zero and empty are one."""
-    if isinstance(after, Mapping) and isinstance(before, Mapping):
-        return all(_same(before.get(key), value) for key, value in after.items())
-    if isinstance(after, list) and isinstance(before, list):
-        if not after and all(isinstance(block, Mapping) for block in before):
-            # A block that is not configured: what the platform filled in (a T3's credits) is no change.
-            return True
-        return len(after) == len(before) and all(map(_same, before, after))
-    return before == after or not (before or after)
-
-
-def _short(value: object) -> bool:
-    return value is None or (isinstance(value, str | int | float | bool) and len(str(value)) <= LONGEST_SHOWN)
-
-
-def _plain(value: object) -> str:
-    return "none" if value in (None, "") else str(value).lower() if isinstance(value, bool) else str(value)
+def _differences(machine: Change) -> tuple[str, ...]:
+    return tuple(differing(machine.before, machine.after, machine.unknown, machine.secret))

@@ -186,8 +186,8 @@ def test_drift_elsewhere_is_named_and_may_be_passed_over_but_only_where_said() -
     other["change"] |= {"actions": ["update"]}
     plan["resource_drift"] = [{"address": other["address"]}]
     read = ReadPlan.of(plan)
-    assert read.repairs() == {other["address"]}
-    judge(read, "master-2", ADDRESS, KINDS, ignoring=read.repairs())
+    assert read.repairs(KINDS) == {other["address"]}
+    judge(read, "master-2", ADDRESS, KINDS, ignoring=read.repairs(KINDS))
     with pytest.raises(RollError, match="master-1"):
         judge(read, "master-2", ADDRESS, KINDS)
 
@@ -195,7 +195,7 @@ def test_drift_elsewhere_is_named_and_may_be_passed_over_but_only_where_said() -
 def test_a_replacement_elsewhere_is_no_drift_even_where_something_drifted() -> None:
     plan = shown("two-machines")
     plan["resource_drift"] = [{"address": 'aws_instance.demo_masters["master-1"]'}]
-    assert ReadPlan.of(plan).repairs() == frozenset()
+    assert ReadPlan.of(plan).repairs(KINDS) == frozenset()
 
 
 def test_nothing_is_half_done_when_a_plain_plan_is_empty() -> None:
