@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import LockError
-from constructs_lib.plan.lock_disks import data_disks, shrunk_disks
+from constructs_lib.plan.lock_disks import data_disks, grown_disks, shrunk_disks
 from constructs_lib.spec.hypervisor_uri import host_of
 from constructs_lib.spec.model import ClusterSpec, SiteSpec
 
@@ -228,6 +228,7 @@ def _site_misfits(path: str, site: SiteSpec, lock: SiteLock, *, home: bool) -> I
                 f"{_cut(ranges.get(zone))}; nodes can't change their addresses: put the locked ones back"
             )
     yield from shrunk_disks(path, data_disks(site, home=home), lock.disks)
+    yield from grown_disks(path, site, data_disks(site, home=home), lock.disks)
     yield from _node_misfits(path, site, lock, home=home)
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from constructs_lib.errors import LockError
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import from_dict
 from constructs_lib.terraform.schema import bodies
@@ -105,6 +106,21 @@ def test_a_renamed_base_image_that_destroys_every_disk() -> None:
 def test_volumes_that_cannot_be_resized(stack: Json) -> None:
     for body in of_kind(stack, VOLUME).values():
         assert body["lifecycle"]["ignore_changes"] == "all"
+
+
+def test_a_larger_data_volume_that_is_ignored_without_a_word() -> None:
+    before = plan(from_dict(settings("private")))
+    larger = from_dict(with_site(settings("private"), masters={"disk_gib": 80}))
+
+    with pytest.raises(LockError) as refused:
+        plan(larger, before.lock)
+
+    assert str(refused.value).startswith(
+        "cluster.lock.json: sites.dc1.masters.disk_gib: locked 50, cluster.yaml says 80; on libvirt no "
+        "deploy makes a volume larger. Grow each one on its host, "
+        "`virsh blockresize <cluster>-<site>-master-1 vdb 80GiB`, "
+        "then write 80 at sites.dc1.disks.masters here; or put 50 back"
+    ), refused.value
 
 
 def test_a_data_volume_that_goes_with_its_domain(stack: Json) -> None:
