@@ -1,0 +1,266 @@
+"""A site on a real libvirtd, by the real Terraform and the real plugin: made, grown, rolled, destroyed.
+
+Minutes of the processor's time, since Terraform reads the plugin's schema, 10 MB, for each command.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from constructs_lib.access.deployed import Deployed
+from constructs_lib.components.model import Role
+from constructs_lib.plan.plan import plan
+from constructs_lib.roll.gate import Machine
+from constructs_lib.roll.nodes import NodeRoll
+from constructs_lib.roll.reading import ReadPlan
+from constructs_lib.roll.site import Site as RollSite
+from constructs_lib.secrets.ensure import ensure
+from constructs_lib.spec.load import from_dict
+from constructs_lib.spec.workspace import Workspace
+from tests.libvirt.clusters import Json, cluster_stack, settings, with_site
+from tests.libvirt.hypervisor import Hypervisor, running
+from tests.openstack.conftest import Terraform
+
+pytestmark = [pytest.mark.terraform, pytest.mark.root, pytest.mark.slow]
+
+
+LARGER: dict[str, Any] = {"masters": {"count": 1, "cpus": 1, "memory_gib": 2}}
+
+
+class Rolled(RollSite):
+    """The site as a roll has it; nobody logs in to machines that only know their power button."""
+
+    def refresh(self, agents: Mapping[str, str] | None = None) -> Deployed:
+        """Nothing to read: no SSH file is wanted."""
+        return cast(Deployed, None)
+
+
+class Content:
+    """A gate for such machines: all are well."""
+
+    def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
+        """Nothing is wrong with any."""
+        return {one.name: None for one in machines}
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A site that was deployed once, with one of each role."""
+
+    terraform: Terraform
+    hypervisor: Hypervisor
+    given: Json
+
+    def write(self, **site: Any) -> None:
+        """Make the stack of these settings what the next command reads."""
+        planned = plan(from_dict(with_site(self.given, **site)))
+        stack = cluster_stack(planned.site("dc1"))
+        stack["provider"]["libvirt"][0]["uri"] = self.hypervisor.uri
+        made = ensure(planned.secrets, (), self.terraform.folder / "secrets.json", {})
+        values = {name: made[name] for name in stack["variable"]}
+        (self.terraform.folder / "secrets.auto.tfvars.json").write_text(json.dumps(values))
+        self.terraform.write(stack)
+
+    def planned(self, *arguments: str, **site: Any) -> ReadPlan:
+        """What a deploy of these settings would do; it is not done."""
+        self.write(**site)
+        self.terraform("plan", "-input=false", "-out=plan", *arguments)
+        return ReadPlan.of(json.loads(self.terraform("show", "-json", "plan")))
+
+    def changes(self, *arguments: str, **site: Any) -> dict[str, str]:
+        """Address → what would happen to it."""
+        return {change.address: change.verb for change in self.planned(*arguments, **site).loud()}
+
+    def apply(self) -> None:
+        """Do what was planned last."""
+        self.terraform("apply", "-input=false", "plan")
+
+    def roll(
+        self, role: Role, *, pool: str | None = None, only: str | None = None, **site: Any
+    ) -> tuple[tuple[str, ...], list[str]]:
+        """Which nodes `clustermesos roll` replaced, and what it said."""
+        self.write(**site)
+        cluster, said = plan(from_dict(with_site(self.given, **site))), list[str]()
+        rolled = Rolled(
+            cluster=cluster,
+            plan=cluster.site("dc1"),
+            workspace=Workspace(self.terraform.folder / "cluster.yaml"),
+            stacks={"dc1": self.terraform.folder},
+            say=said.append,
+            environ=self.terraform.environ | {"TERRAFORM_BINARY_NAME": str(self.terraform.binary)},
+        )
+        done = NodeRoll(
+            site=rolled,
+            role=role,
+            pool=pool,
+            only=only,
+            gate=Content(),
+            gate_timeout=60,
+            say=said.append,
+            confirm=lambda question: True,
+        ).run()
+        return done, said
+
+    def uuids(self) -> dict[str, str]:
+        """Machine → UUID of its domain, of those that run."""
+        return {
+            name: self.hypervisor.virsh("domuuid", name).strip() for name in self.hypervisor.named("list")
+        }
+
+
+@pytest.fixture(scope="module")
+def hypervisor(libvirt_terraform: Terraform) -> Iterator[Hypervisor]:
+    # A socket's path has room for 107 characters.
+    with tempfile.TemporaryDirectory(prefix="libvirt-") as folder, running(Path(folder)) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def site(libvirt_terraform: Terraform, hypervisor: Hypervisor) -> Site:
+    image, checksum = hypervisor.image()
+    folder = libvirt_terraform.folder
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    given = with_site(
+        settings("small"),
+        libvirt={
+            "hypervisor": "qemu",
+            "image": {"path": str(image), "sha256": checksum},
+            "pool_path": str(hypervisor.folder / "pool"),
+        },
+        masters={"count": 1, "cpus": 1, "memory_gib": 1},
+        consul={"count": 1, "cpus": 1, "memory_gib": 1},
+        gateway={"cpus": 1, "memory_gib": 1},
+        agents={"general": {"count": 1, "cpus": 1, "memory_gib": 1}},
+        protect_data=False,
+    )
+    environ = libvirt_terraform.environ | {"TMPDIR": str(temporary)}
+    made = Site(dataclasses.replace(libvirt_terraform, environ=environ), hypervisor, given)
+    made.write()
+    made.terraform("init", "-input=false")
+    made.terraform("apply", "-auto-approve", "-input=false")
+    return made
+
+
+def test_a_second_plan_is_empty(site: Site) -> None:
+    assert site.changes() == {}
+    assert site.uuids().keys() == {
+        f"small-dc1-{node}-1" for node in ("master", "consul", "gateway", "general")
+    }
+    assert "small-dc1" in site.hypervisor.named("net-list")
+
+
+def test_a_machine_has_its_disks_and_no_secret_is_left_beside_the_stack(site: Site) -> None:
+    disks = site.hypervisor.virsh("domblklist", "small-dc1-master-1")
+    lying = {file.name for file in (site.hypervisor.folder / "pool").iterdir()}
+
+    for end in ("-root.qcow2", "-data.qcow2", "-seed.iso", "-secrets"):
+        assert f"small-dc1-master-1{end}" in disks
+        assert f"small-dc1-master-1{end}" in lying
+    assert list((site.terraform.folder / "secrets").iterdir()) == []
+    text = (site.hypervisor.folder / "pool" / "small-dc1-master-1-secrets").read_text()
+    assert json.loads(text).keys() >= {"zookeeper_super_password"}
+
+
+def test_one_more_agent_is_its_own_parts_and_nothing_else(site: Site) -> None:
+    before = site.uuids()
+    agents = {"general": {"count": 2, "cpus": 1, "memory_gib": 1}}
+
+    changes = site.changes(agents=agents)
+    site.apply()
+
+    assert changes.keys() == {
+        f'{part}["general-2"]'
+        for part in (
+            "terraform_data.small_agents-general_machine",
+            "libvirt_cloudinit_disk.small_agents-general_drive",
+            "libvirt_volume.small_agents-general_root-a",
+            "libvirt_volume.small_agents-general_seed-a",
+            "libvirt_volume.small_agents-general_secrets-a",
+            "libvirt_domain.small_agents-general_domain-a",
+        )
+    }
+    after = site.uuids()
+    assert after.pop("small-dc1-general-2")
+    assert after == before
+    assert site.changes(agents=agents) == {}
+
+
+def test_one_agent_less_is_its_own_parts_and_nothing_else(site: Site) -> None:
+    before = site.uuids()
+    site.changes()
+    site.apply()
+    left = site.uuids()
+    assert left == {name: uuid for name, uuid in before.items() if name != "small-dc1-general-2"}
+
+
+def test_a_plain_deploy_leaves_what_runs_alone(site: Site) -> None:
+    """Size, texts, resolver and MTU at once."""
+    other = {
+        "masters": {"count": 1, "cpus": 1, "memory_gib": 2},
+        "registry": {"cache": True},
+        "libvirt": {"nat": {"dns": ["203.0.113.53"]}},
+        "mtu": 1400,
+    }
+    assert site.changes(**other) == {}
+
+
+def test_a_roll_replaces_one_master_whole_and_keeps_its_data(site: Site) -> None:
+    before = site.uuids()
+    data = site.hypervisor.folder / "pool" / "small-dc1-master-1-data.qcow2"
+    kept = data.stat().st_ino
+
+    done, said = site.roll(Role.MASTER, **LARGER)
+
+    assert done == ("master-1",)
+    assert "master-1: input.memory_gib: 1 → 2; input.user_data changed" in said
+    (replacing,) = (line for line in said if "replacing" in line)
+    assert set(replacing.removeprefix("master-1: replacing ").split(", with ")) == {
+        f'{part}["master-1"]'
+        for part in (
+            "terraform_data.small_masters_machine",
+            "libvirt_cloudinit_disk.small_masters_drive",
+            "libvirt_volume.small_masters_root-a",
+            "libvirt_volume.small_masters_seed-a",
+            "libvirt_volume.small_masters_secrets-a",
+            "libvirt_domain.small_masters_domain-a",
+        )
+    }
+    after = site.uuids()
+    assert {name for name in after if after[name] != before.get(name)} == {"small-dc1-master-1"}
+    assert data.stat().st_ino == kept
+    assert "2097152 KiB" in site.hypervisor.virsh("dominfo", "small-dc1-master-1")
+    assert list((site.terraform.folder / "secrets").iterdir()) == []
+    assert site.changes(**LARGER) == {}
+
+
+def test_seeds_that_are_gone_from_tmpdir_touch_no_machine_and_stop_no_roll(site: Site) -> None:
+    shutil.rmtree(site.terraform.folder / "tmp" / "terraform-provider-libvirt-cloudinit")
+    before = site.uuids()
+
+    changes = site.changes(**LARGER)
+    done, said = site.roll(Role.AGENT, pool="general", only="general-1", **LARGER)
+
+    assert set(changes.values()) == {"created"}
+    assert all(address.startswith("libvirt_cloudinit_disk.") for address in changes)
+    assert done == ("general-1",)
+    assert any("changed outside of Terraform and left alone" in line for line in said)
+    after = site.uuids()
+    assert {name for name in after if after[name] != before.get(name)} == {"small-dc1-general-1"}
+
+
+def test_a_destroy_leaves_nothing_behind(site: Site) -> None:
+    site.write()
+    site.terraform("destroy", "-auto-approve", "-input=false")
+
+    assert site.hypervisor.named("list", "--all") == set()
+    assert "small-dc1" not in site.hypervisor.named("net-list", "--all")
+    assert not (site.hypervisor.folder / "pool").exists()
