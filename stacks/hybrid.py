@@ -14,9 +14,14 @@ from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
 from constructs_lib.terraform import App, Offered, offer
 from stacks.private import PrivateCloud
+from stacks.private_libvirt import LibvirtCloud
 from stacks.public import PublicCloud
 
-CLOUDS: dict[str, type[PublicCloud | PrivateCloud]] = {"aws": PublicCloud, "openstack": PrivateCloud}
+CLOUDS: dict[str, type[PublicCloud | PrivateCloud | LibvirtCloud]] = {
+    "aws": PublicCloud,
+    "openstack": PrivateCloud,
+    "libvirt": LibvirtCloud,
+}
 
 
 def main() -> None:

@@ -28,8 +28,8 @@ class MesosCluster(Construct):
 
     `network` puts it on another bridge. `output` is the name of the stack's output, `secret_values` gives
     expressions for secrets by name: a second cluster in the same stack needs both, since names of outputs and
-    variables are the stack's. `late` gives late values that come from outside, by name; it is empty as long
-    as a libvirt site stands alone. The output is one JSON object, read by `clustermesos` and by later stages:
+    variables are the stack's. `late` gives late values that come from outside, by name: public addresses of
+    other sites' gateways. The output is one JSON object, read by `clustermesos` and by later stages:
 
         cluster, site, platform ("libvirt"), network (CIDR)
         hosts         zone → {host, machines, cpus, memory_gib, disk_gib}: what the site takes of each

@@ -165,7 +165,7 @@ class Guests:
             f"  {CARD}:\n"
             f'    match: {{macaddress: "${{{_MAC}}}"}}\n'
             f"    set-name: {CARD}\n"
-            f"    addresses: [${{each.value.address}}/{self._plan.network.prefixlen}]\n"
+            f"    addresses: [${{each.value.address}}/{network.prefixlen}]\n"
             f"    gateway4: {network.gateway}\n"
             f"    mtu: {self._plan.mtu}\n"
             f"    nameservers: {{addresses: [{resolvers}]}}\n"

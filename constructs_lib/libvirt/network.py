@@ -33,16 +33,18 @@ class Network(Construct):
     """The network that cluster.yaml says; `Network.existing` stands for another bridge.
 
     `source` is the source of a machine's network card, `road` what has to exist before a machine boots,
-    `gateway` and `resolvers` are what a machine is told.
+    `gateway` and `resolvers` are what a machine is told, `prefixlen` how much it reaches by itself.
     """
 
     source: Mapping[str, Any]
     road: tuple[TerraformElement, ...]
     gateway: IPv4Address
     resolvers: tuple[IPv4Address, ...]
+    prefixlen: int
 
     def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
         super().__init__(scope, id)
+        self.prefixlen = plan.network.prefixlen
         bridge = libvirt_of(plan).bridge
         self.gateway = (bridge.gateway if bridge else None) or plan.network[1]
         self.resolvers = (bridge.dns if bridge else ()) or (self.gateway,)
@@ -114,7 +116,8 @@ class _ExistingNetwork(Network):
                 f"{bridge} with {range}",
                 f"a bridge that holds {plan.network}, or a smaller network in cluster.yaml",
             )
-        self.gateway = gateway or range[1]
+        # The whole range: its router may lie outside of the site's part of it.
+        self.gateway, self.prefixlen = gateway or range[1], range.prefixlen
         self.resolvers = dns or (self.gateway,)
         self.source, self.road = {"bridge": {"bridge": bridge}}, ()
 

@@ -24,6 +24,8 @@ from constructs_lib.terraform.naming import StackRecord, place_of
 FOLDER = "/var/lib/libvirt/images"
 _SHARED: WeakKeyDictionary[StackRecord, dict[str, Storage]] = WeakKeyDictionary()
 """Stack → what names start with → its storage."""
+_FETCHED: WeakKeyDictionary[StackRecord, Resource] = WeakKeyDictionary()
+"""Stack → its last fetch of images: a second cluster's may be of the same file."""
 
 
 class Storage(Construct):
@@ -34,11 +36,12 @@ class Storage(Construct):
         self._plan = plan
         self._pools: dict[str, str] = {}
         self._bases: dict[str, Resource] = {}
-        before: Resource | None = None
+        stack = place_of(self).stack
         for zone in plan.zones:
             self._pools[zone.name] = self._pool(zone)
-            before = fetched_images(self, f"image-{zone.name}", plan.images, after=[before] if before else ())
-            self._bases[zone.name] = self._images(zone, before)
+            before = [_FETCHED[stack]] if stack in _FETCHED else []
+            _FETCHED[stack] = fetched_images(self, f"image-{zone.name}", plan.images, after=before)
+            self._bases[zone.name] = self._images(zone, _FETCHED[stack])
 
     @staticmethod
     def of(scope: Scope, plan: SitePlan) -> Storage:
