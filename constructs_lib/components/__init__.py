@@ -20,6 +20,7 @@ from constructs_lib.components.registrator import REGISTRATOR
 from constructs_lib.components.registry import REGISTRY
 from constructs_lib.components.shared import SHARED
 from constructs_lib.components.site_link import SITE_LINK
+from constructs_lib.components.site_routes import SITE_ROUTES
 from constructs_lib.components.zookeeper import ZOOKEEPER
 
 COMPONENTS: tuple[Component, ...] = (
@@ -27,6 +28,7 @@ COMPONENTS: tuple[Component, ...] = (
     LOGS,
     NODE_EXPORTER,
     SITE_LINK,
+    SITE_ROUTES,
     PYTHON,
     SHARED,
     DOCKER,

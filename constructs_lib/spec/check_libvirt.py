@@ -25,17 +25,6 @@ def _on_libvirt(settings: Settings) -> Iterator[tuple[str, SiteSpec, LibvirtSpec
             yield name, site, site.libvirt
 
 
-def _alone(settings: Settings) -> Iterator[Finding]:
-    others = len(settings.cluster.sites) - 1
-    for name, _, _ in _on_libvirt(settings):
-        if others:
-            yield Finding(
-                ("sites", name, "platform"),
-                f"got libvirt beside {_count(others, 'more site')}, expected it alone: routes between "
-                "sites are not built on libvirt yet; give it a cluster.yaml of its own",
-            )
-
-
 def _hosts(settings: Settings) -> Iterator[Finding]:
     for name, site, libvirt in _on_libvirt(settings):
         path: Path = ("sites", name, "libvirt", "hosts")
@@ -142,4 +131,4 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-CHECKS: tuple[Check, ...] = (_alone, _hosts, _networks, _way_in, _images, _pools, _registry)
+CHECKS: tuple[Check, ...] = (_hosts, _networks, _way_in, _images, _pools, _registry)

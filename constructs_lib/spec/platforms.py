@@ -25,6 +25,8 @@ class Platform:
     """Addresses that it keeps for itself where agents are."""
     public_gateway: bool
     """Whether it gives the gateway a public address, where gateways of other sites can call."""
+    routes_on_nodes: bool
+    """Whether each node keeps the routes to other sites itself; else the site's network has them."""
     plans_agents: bool
     """Whether agents have planned addresses; else the platform gives them some."""
     cloud: Literal["private", "public"]
@@ -46,6 +48,7 @@ PLATFORMS: Mapping[str, Platform] = {
         widest_network=16,
         kept_addresses=5,
         public_gateway=True,
+        routes_on_nodes=False,
         plans_agents=False,
         cloud="public",
         time_server="169.254.169.123",
@@ -64,6 +67,7 @@ PLATFORMS: Mapping[str, Platform] = {
         widest_network=8,
         kept_addresses=5,
         public_gateway=True,
+        routes_on_nodes=False,
         plans_agents=True,
         cloud="private",
         time_server=None,
@@ -81,6 +85,7 @@ PLATFORMS: Mapping[str, Platform] = {
         widest_network=8,
         kept_addresses=5,
         public_gateway=False,
+        routes_on_nodes=True,
         plans_agents=True,
         cloud="private",
         time_server=None,
