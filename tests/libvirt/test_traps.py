@@ -163,6 +163,19 @@ def test_a_driver_that_does_not_match_the_volumes_format(stack: Json) -> None:
             assert disk["driver"]["type"] == ("qcow2" if qcow2 else "raw")
 
 
+def test_a_capacity_that_is_not_the_uploads_own(stack: Json) -> None:
+    for word in ("base", "seed", "secrets"):
+        for name, body in volumes(stack, word).items():
+            assert "capacity" not in body, name
+
+
+def test_a_processor_that_plain_qemu_does_not_have() -> None:
+    for hypervisor, mode in (("kvm", "host-model"), ("qemu", "maximum")):
+        stack = cluster_stack(site_plan("small", libvirt={"hypervisor": hypervisor}))
+        for body in of_kind(stack, DOMAIN).values():
+            assert (body["type"], body["cpu"]) == (hypervisor, {"mode": mode})
+
+
 def test_permissions_of_a_volume_which_differ_for_ever(stack: Json) -> None:
     assert "permissions" not in json.dumps(stack["resource"]["libvirt_volume"])
 
