@@ -193,11 +193,15 @@ def test_the_quorum_forms_and_the_nodes_own_health_check_says_so(ensemble: Ensem
         assert health(ensemble, number).returncode == 0
 
 
-def test_prometheus_finds_the_metrics(ensemble: Ensemble) -> None:
+def metrics(ensemble: Ensemble, number: int) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{ensemble.metrics[0]}/metrics", timeout=60) as answer:
-        text = answer.read()
-        assert b"\nznode_count " in text and b"\nnum_alive_connections " in text
+    with opener.open(f"http://127.0.0.1:{ensemble.metrics[number - 1]}/metrics", timeout=60) as answer:
+        return str(answer.read().decode())
+
+
+def test_prometheus_finds_the_metrics(ensemble: Ensemble) -> None:
+    text = metrics(ensemble, 1)
+    assert "\nznode_count " in text and "\nnum_alive_connections " in text
 
 
 def test_zookeeper_takes_the_super_users_digest_from_the_file(ensemble: Ensemble) -> None:
@@ -240,6 +244,9 @@ def test_without_a_quorum_the_health_check_fails_and_says_why(ensemble: Ensemble
     ensemble.wait("its own word", lambda: "not currently serving requests" in health(ensemble, alone).stdout)
 
     assert health(ensemble, alone).returncode == 1
+    # What the alert ZooKeeperQuorumLost stands on; its other metrics go on.
+    ensemble.wait("its connections", lambda: "\nnum_alive_connections " not in metrics(ensemble, alone))
+    assert "\njvm_" in metrics(ensemble, alone)
     for number in others:
         ensemble.start(number)
     ensemble.wait("the quorum", lambda: ensemble.modes() == ["follower", "follower", "leader"])
