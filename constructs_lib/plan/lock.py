@@ -200,8 +200,9 @@ def _forgotten_sites(spec: ClusterSpec, lock: Lock) -> Iterable[str]:
         if name not in spec.sites:
             yield (
                 f"sites.{name}: locked, but cluster.yaml has no such site; its machines would run on with "
-                f"nothing that knows them: put it back, `cdktf destroy {lock.cluster}-{name}` alone, then "
-                f"delete sites.{name} here"
+                f"nothing that knows them: put it back, `cdktf destroy {lock.cluster}-{name}` alone (with "
+                "--ignore-missing-stack-dependencies where other sites call it), then delete "
+                f"sites.{name} here"
             )
 
 

@@ -179,8 +179,9 @@ def test_an_older_lock_without_a_region_gets_it_and_says_so() -> None:
 def test_a_site_that_cluster_yaml_no_longer_names_is_refused_since_nothing_would_destroy_it() -> None:
     lock = complete(cluster(), None)
     both = lock.model_copy(update={"sites": {"old": lock.sites["eu"], **lock.sites}})
-    with pytest.raises(LockError, match=r"sites\.old: locked, but cluster\.yaml has no such site"):
+    with pytest.raises(LockError, match=r"sites\.old: locked, but cluster\.yaml has no such site") as refused:
         complete(cluster(), both)
+    assert "-old` alone (with --ignore-missing-stack-dependencies where" in str(refused.value)
 
 
 def test_a_node_that_is_locked_into_an_unknown_zone_is_refused() -> None:
