@@ -159,6 +159,7 @@ def run_apply(args: argparse.Namespace) -> int:
     if not behind and not nodes.growing:
         return 0
     _require_deployed(nodes, behind)
+    require_secrets_in_reach(behind)
     _require_told(args, behind)
     names = ", ".join(state.target.name for state in behind)
     question = f"Change {names}, one at a time?" if behind else "Let the new masters in?"
@@ -254,6 +255,18 @@ def _require_known(states: Sequence[NodeState]) -> None:
             f"{', '.join(unknown)}: not known, see above; nothing was changed. Bring them back, or name the "
             "nodes that are to be changed without them"
         )
+
+
+def require_secrets_in_reach(behind: Sequence[NodeState]) -> None:
+    """RollError for secrets that come with a machine alone, which the node would wait for in vain."""
+    lines = [
+        f"{state.target.name}.{state.target.site}: lacks {', '.join(state.out_of_reach)}, which come with a "
+        f"new machine alone; run: {state.target.rolled_by} first"
+        for state in behind
+        if state.out_of_reach
+    ]
+    if lines:
+        raise RollError("\n".join([*lines, "nothing was changed"]))
 
 
 def _require_deployed(nodes: Nodes, behind: Sequence[NodeState]) -> None:

@@ -117,4 +117,5 @@ def secret_source(plan: SitePlan) -> SecretSource:
         command=f"{FETCH_PATH} {DEVICE}",
         files=(script,),
         renewal="a machine keeps the secrets that it was made with: clustermesos roll replaces it",
+        comes_with_machine=True,
     )

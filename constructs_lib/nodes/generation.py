@@ -35,6 +35,8 @@ class SecretSource:
     program: str = ""
     renewal: str = "cdktf deploy brings the new one there"
     """How another value of a secret gets to where `command` finds it."""
+    comes_with_machine: bool = False
+    """Whether a machine only ever has the secrets that it was made with."""
 
 
 def incoming(files: NodeFiles, source: SecretSource) -> tuple[NodeFile, ...]:

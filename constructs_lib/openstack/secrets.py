@@ -110,4 +110,5 @@ def secret_source(plan: SitePlan) -> SecretSource:
         files=(script,),
         program=f"{{ cat {' '.join(PROGRAM_PATHS)} || {_ABSENT}; }} | base64 -d | gzip -d",
         renewal="a machine keeps the secrets that it was made with: clustermesos roll replaces it",
+        comes_with_machine=True,
     )

@@ -28,6 +28,13 @@ class NodeState:
         known = self.seen.secrets if self.seen else {}
         return tuple(name for name, state in known.items() if state is None)
 
+    @property
+    def out_of_reach(self) -> tuple[str, ...]:
+        """Secrets that the node is to read for the first time and that its machine will never have."""
+        if not self.target.generation.comes_with_machine:
+            return ()
+        return tuple(each.name for each in self.changes if (each.kind, each.action) == ("secret", "add"))
+
 
 def survey(
     targets: Sequence[Target], shell: Callable[[Target], NodeShell], values: Mapping[str, str]

@@ -42,6 +42,12 @@ class Target:
     generation: Generation
     pool: str | None = None
 
+    @property
+    def rolled_by(self) -> str:
+        """The command that replaces it, with the others of its role or pool."""
+        word = next(word for word, role in WORDS.items() if role is self.role)
+        return f"clustermesos roll {word}{f' {self.pool}' if self.pool else ''} --site {self.site}"
+
     def is_meant_by(self, word: str) -> bool:
         """A node's name, with or without its site, a role's plural, or a pool."""
         names = (self.name, f"{self.name}.{self.site}", self.pool)

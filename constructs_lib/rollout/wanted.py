@@ -26,6 +26,8 @@ class Generation:
     """Path on the node → text."""
     renewal: str = SecretSource.renewal
     """How another value of a secret gets to where the node asks for it."""
+    comes_with_machine: bool = False
+    """Whether the machine only ever has the secrets that it was made with."""
 
     @cached_property
     def manifest_data(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ def wanted(
         manifest=manifest,
         files={path.removeprefix("/files"): text for path, text in texts.items()},
         renewal=source.renewal,
+        comes_with_machine=source.comes_with_machine,
     )
 
 
