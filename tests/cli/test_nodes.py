@@ -187,7 +187,7 @@ def test_nodes_that_are_not_reached_end_with_1_and_are_told(
     (deployed.folder / "unreachable").touch()
     assert main(["nodes", "plan"]) == 1
     out = capsys.readouterr().out
-    assert "master-1.eu   not known: ssh: ssh: connect to host" in out
+    assert "master-1.eu   not known: ssh: connect to host" in out
     assert "is your network among admin.networks" in out
 
 
