@@ -135,7 +135,8 @@ def running(folder: Path) -> Iterator[Hypervisor]:
         yield hypervisor
     finally:
         process.kill()
-        process.wait()
+        # Closes its input, too.
+        process.communicate()
 
 
 def _wait(hypervisor: Hypervisor, process: subprocess.Popen[bytes]) -> None:
