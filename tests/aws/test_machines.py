@@ -21,6 +21,14 @@ def masters(site: SitePlan) -> Json:
     return synthesize(lambda stack: Masters(stack, "m", plan=site, network=Network(stack, "net", plan=site)))
 
 
+def alone(case: str = "demo", rules_per_group: int = 100, **settings: Any) -> SitePlan:
+    """A plan whose parts can stand alone: what others' groups would name, their ranges take rules for."""
+    site = site_plan(case, **settings)
+    assert site.aws is not None
+    own_words = site.aws.model_copy(update={"rules_per_group": rules_per_group})
+    return dataclasses.replace(site, aws=own_words)
+
+
 def instances(stack: Json) -> list[Json]:
     return [body for address, body in resources(stack).items() if address.startswith("aws_instance.")]
 
@@ -41,6 +49,11 @@ def test_every_planned_node_is_a_machine_with_its_planned_address_in_its_zone(ca
         assert (
             found[node.name]["subnet"] == f'aws_subnet.{site.cluster}_network_{kind}["{node.zone.name}"].id'
         )
+
+
+def test_masters_alone_in_three_zones_are_told_that_aws_has_to_raise_its_quota_of_rules() -> None:
+    with pytest.raises(SpecError, match=r"aws\.rules_per_group: got 60, expected at least \d+.*master nodes"):
+        masters(alone(rules_per_group=60))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -99,23 +112,19 @@ def test_a_plain_deploy_changes_nothing_of_a_running_machine(change: Json) -> No
 
 
 def test_what_would_replace_a_machine_by_drift_is_ignored() -> None:
-    body = only(masters(site_plan()), "aws_instance")
+    body = only(masters(alone()), "aws_instance")
 
     assert body["lifecycle"]["ignore_changes"] == IGNORED
     assert {"ami", "user_data", "user_data_base64", "instance_type"} <= set(IGNORED)
 
 
 def test_data_volumes_are_kept_where_data_is_protected() -> None:
-    assert (
-        only(masters(site_plan(protect_data=True)), "aws_ebs_volume")["lifecycle"]["prevent_destroy"] is True
-    )
-    assert (
-        "prevent_destroy" not in only(masters(site_plan(protect_data=False)), "aws_ebs_volume")["lifecycle"]
-    )
+    assert only(masters(alone(protect_data=True)), "aws_ebs_volume")["lifecycle"]["prevent_destroy"] is True
+    assert "prevent_destroy" not in only(masters(alone(protect_data=False)), "aws_ebs_volume")["lifecycle"]
 
 
 def test_a_data_volume_stands_in_the_zone_of_its_machine_with_the_size_asked_for() -> None:
-    site = site_plan(masters={"count": 3, "disk_gib": 77})
+    site = alone(masters={"count": 3, "disk_gib": 77})
     volume = only(masters(site), "aws_ebs_volume")
 
     assert volume["size"] == 77
@@ -125,7 +134,7 @@ def test_a_data_volume_stands_in_the_zone_of_its_machine_with_the_size_asked_for
 
 
 def test_each_machine_gets_its_own_text_with_the_id_of_its_own_volume() -> None:
-    stack = masters(site_plan())
+    stack = masters(alone())
 
     texts = stack["locals"]["m_user_data"]
     assert sorted(texts) == ["master-1", "master-2", "master-3"]
@@ -143,7 +152,7 @@ def test_no_secret_and_no_marker_is_left_in_a_text(case: str) -> None:
 
 
 def test_machines_boot_after_their_road_their_rules_and_their_permissions() -> None:
-    body = only(masters(site_plan()), "aws_instance")
+    body = only(masters(alone()), "aws_instance")
 
     assert {
         "aws_route.net_private-default",
@@ -154,7 +163,7 @@ def test_machines_boot_after_their_road_their_rules_and_their_permissions() -> N
 
 
 def test_masters_and_consul_fit_beside_each_other_without_a_cluster() -> None:
-    site = site_plan("whole")
+    site = alone("whole")
 
     def build(stack: TerraformStack) -> None:
         network = Network(stack, "net", plan=site)
@@ -166,7 +175,7 @@ def test_masters_and_consul_fit_beside_each_other_without_a_cluster() -> None:
 
 def with_cloud_config(**role_settings: Any) -> SitePlan:
     """The demo's plan with extra cloud-config for its masters, unchecked."""
-    return dataclasses.replace(site_plan(), cloud_config={Role.MASTER: role_settings})
+    return dataclasses.replace(alone(), cloud_config={Role.MASTER: role_settings})
 
 
 def test_a_text_that_asks_for_a_late_value_nobody_gives_is_refused() -> None:
