@@ -6,7 +6,6 @@ Source: `ChronosRestModule.scala`, `JobManagementResource.scala`. A non-leader r
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -48,12 +47,6 @@ class Chronos:
                 "unreadable", "Chronos", f"got {type(found).__name__} where a list of jobs is expected"
             )
         return tuple(found)
-
-    def states(self) -> Mapping[str, tuple[str, str]]:
-        """Job → how its last run ended (success, failure, fresh) and what it does now (idle, queued, …)."""
-        text = self.client.get(f"{self.prefix}graph/csv", text=True).body
-        rows = csv.reader(str(text).splitlines())
-        return {row[1]: (row[2], row[3]) for row in rows if len(row) >= 4 and row[0] == "node"}
 
     def put(self, job: Job) -> None:
         """Create or replace: one with `parents` after them, any other by its schedule."""
