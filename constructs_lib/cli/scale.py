@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from constructs_lib.cli.platform import Cluster, add_options, say
-from constructs_lib.errors import HookError
+from constructs_lib.errors import ClusterMesosError, HookError
 
 if TYPE_CHECKING:
     from constructs_lib.contracts.compiled import Compiled, CompiledContract
-    from constructs_lib.hooks.scaler import Scaler
+    from constructs_lib.hooks.scaling_rounds import Rounds, Scaled
+
+_SHORTEST, _LONGEST = 10, 3600
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -19,48 +28,125 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "scale",
         help="let the number of instances follow load",
-        description="Measures what each contract with `follow` follows, decides by it how many instances "
-        "there should be, says why, and brings that about. The number is kept in Consul: no deployment "
-        "resets it. Run it every minute, by cron or a timer.",
-        epilog="Exit codes: 0 done, 1 a number could not be brought about, 2 wrong input.",
+        description="Measures what each contract with `follow` follows (cpu and memory by the Mesos agents, "
+        "anything else by PromQL), decides by it how many instances there should be, says why, and brings "
+        "that about. The number is kept in Consul: no deployment resets it. One process at a time does it.",
+        epilog="Exit codes: 0 done, 1 a number could not be brought about or somebody else scales, 2 wrong "
+        "input. With --every it goes on after whatever fails, and ends with 0 at SIGTERM or Ctrl-C.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these contracts")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be decided; change nothing")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="say what would be decided; change nothing")
+    how.add_argument(
+        "--every",
+        type=_period,
+        metavar="SECONDS",
+        help=f"go on, a round every so many seconds ({_SHORTEST} to {_LONGEST}), with one line for each "
+        "change; --timeout is for one round then",
+    )
     add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Decide once for each contract; 0 when every number was brought about."""
-    from constructs_lib.hooks.deploying import rollout_of
-    from constructs_lib.hooks.scaler import Scaler
+    """Decide once for each contract, or until a signal; 0 when every number was brought about."""
+    from constructs_lib.hooks.lease import Lease
+    from constructs_lib.hooks.scaling_rounds import Rounds
 
+    if args.every:
+        return _keep_on(args, Rounds(lease=Lease("scale", seconds=2 * args.every + 20)))
     cluster = Cluster.of(args)
     contracts = _wanted(cluster.compiled(), args.names)
+    rounds = Rounds(lease=Lease("scale", seconds=60))
     with cluster.connected() as platform:
-        scaler = Scaler(rollout=rollout_of(platform), sites=platform.prometheuses)
-        told = {one.name: _scaled(scaler, one, dry_run=args.dry_run) for one in contracts}
+        if args.dry_run:
+            told: Mapping[str, Scaled] | str = rounds.preview(platform, contracts)
+        else:
+            try:
+                told = rounds.once(platform, contracts, say)
+            finally:
+                rounds.end(platform)
+    if isinstance(told, str):
+        raise HookError(f"nothing was done: {told} scales; end that one, or leave it to it")
     if args.json:
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        print(json.dumps({name: asdict(one) for name, one in told.items()}, indent=2, ensure_ascii=False))
     else:
-        print(
-            "\n".join(f"{name}: {one['says']}" for name, one in told.items()) or "no contract follows a load"
-        )
-    return 0 if all(one["good"] for one in told.values()) else 1
+        lines = [f"{name}: {one.says}" for name, one in told.items()]
+        print("\n".join(lines) or "no contract follows a load")
+    return 0 if all(one.good for one in told.values()) else 1
 
 
-def _scaled(scaler: Scaler, contract: CompiledContract, *, dry_run: bool) -> dict[str, Any]:
-    if dry_run:
-        decision = scaler.decide(contract)
-        return {"good": True, "count": decision.count, "says": decision.why}
-    lines: list[str] = []
+def _keep_on(args: argparse.Namespace, rounds: Rounds) -> int:
+    # What is wrong with the input ends it at once; later it may be in the middle of a change.
+    contracts = _wanted(Cluster.of(args).compiled(), args.names)
+    say(f"scales {', '.join(one.name for one in contracts) or 'nothing yet'} every {args.every} seconds")
+    seen = _Seen()
+    with _interrupted_by_sigterm():
+        try:
+            while True:
+                began = time.monotonic()
+                _round(args, rounds, seen)
+                time.sleep(max(0.0, args.every - (time.monotonic() - began)))
+        except KeyboardInterrupt:
+            say("ended; the numbers stay as they are")
+    return 0
 
-    def tell(line: str) -> None:
-        lines.append(line.removeprefix(f"{contract.name}: "))
-        say(line)
 
-    end = scaler.scale(contract, scaler.rollout.marathon.client.deadline, tell)
-    return {"good": end is None or end.good, "says": end.why if end else lines[0]}
+def _round(args: argparse.Namespace, rounds: Rounds, seen: _Seen) -> None:
+    try:
+        cluster = Cluster.of(args)
+        contracts = _wanted(cluster.compiled(), args.names)
+        with cluster.connected() as platform:
+            try:
+                told = rounds.once(platform, contracts, lambda _line: None)
+            except KeyboardInterrupt:
+                rounds.end(platform)
+                raise
+    except ClusterMesosError as error:
+        seen.trouble("", str(error))
+        return
+    if isinstance(told, str):
+        seen.trouble("", f"{told} scales; waits for it to end")
+        return
+    seen.trouble("", "")
+    for name, one in told.items():
+        if one.changed:
+            _print_change(name, one, as_json=args.json)
+        seen.trouble(name, "" if one.good and one.count is not None else f"{name}: {one.says}")
+
+
+class _Seen:
+    """Troubles that were told: each is told once, until it is another one or has gone."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def trouble(self, about: str, text: str) -> None:
+        # Numbers in it change with every look, and are no news.
+        kind = re.sub(r"\d+(\.\d+)?", "#", text)
+        if kind != self._told.get(about, ""):
+            say(text or (f"{about}: goes on" if about else "goes on"))
+        self._told[about] = kind
+
+
+def _print_change(name: str, one: Scaled, *, as_json: bool) -> None:
+    at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    line = json.dumps({"at": at, "contract": name, **asdict(one)}, ensure_ascii=False)
+    print(line if as_json else f"{at} {name}: {one.says}", flush=True)
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    def interrupt(_number: int, _frame: object) -> None:
+        # Only the first: what it ends is not to be cut short by the second.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _wanted(compiled: Compiled, names: list[str]) -> list[CompiledContract]:
@@ -70,3 +156,12 @@ def _wanted(compiled: Compiled, names: list[str]) -> list[CompiledContract]:
             known = ", ".join(following) or "none"
             raise HookError(f"{name}: no contract of this name has `follow`; there are {known}")
     return [one for name, one in following.items() if name in names or not names]
+
+
+def _period(text: str) -> int:
+    number = text.removesuffix("s")
+    if not number.isdecimal() or not _SHORTEST <= int(number) <= _LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected seconds, {_SHORTEST} to {_LONGEST}, such as 60"
+        )
+    return int(number)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,10 @@ from constructs_lib.errors import SimulatorError
 
 if TYPE_CHECKING:
     from constructs_lib.simulator.cluster import SimulatedCluster
+    from constructs_lib.simulator.cluster.beginning import Begun
 
-_PORTS = {"chronos": 44, "mesos": 50, "marathon": 80}
-"""Program → what is added to the port base; the next instances follow."""
+_PORTS = {"chronos": 44, "mesos": 50, "agents": 55, "marathon": 80}
+"""Program → what is added to the port base; the next instances follow, but for the agents' one port."""
 _MOST_MASTERS = 5
 _TOKEN_VARIABLE = "CONSUL_HTTP_TOKEN"  # noqa: S105 — its name
 
@@ -55,11 +56,12 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         type=_port,
         default=28000,
         metavar="PORT",
-        help="Marathon is 80 above it, Mesos 50, Chronos 44; 0 takes free ports (default: %(default)s)",
+        help="Marathon is 80 above it, Mesos 50, its agents 55, Chronos 44; 0 takes free ports "
+        "(default: %(default)s)",
     )
     parser.add_argument("--state", type=Path, metavar="FILE", help="what survives a restart is kept here")
     parser.add_argument(
-        "--faults", type=Path, metavar="FILE", help="YAML with faults: and profiles: to begin with"
+        "--faults", type=Path, metavar="FILE", help="YAML with faults:, profiles: and usage: to begin with"
     )
     parser.add_argument(
         "--speed", type=_speed, default=1.0, metavar="N", help="how many times as fast time runs (default: 1)"
@@ -122,9 +124,9 @@ def _signals() -> Iterator[threading.Event]:
 
 def _cluster(args: argparse.Namespace) -> SimulatedCluster:
     from constructs_lib.simulator.cluster import RunningClock, SimulatedCluster
-    from constructs_lib.simulator.cluster.faults import read_file
+    from constructs_lib.simulator.cluster.beginning import read_file
 
-    faults, profiles = _faults(args.faults, read_file) if args.faults else ([], {})
+    begun = _faults(args.faults, read_file) if args.faults else None
     consul = dict(args.consul or ())
     options: dict[str, Any] = {
         "clock": RunningClock(args.speed),
@@ -143,18 +145,16 @@ def _cluster(args: argparse.Namespace) -> SimulatedCluster:
         }
     counts = dict(args.agents or ())
     cluster = SimulatedCluster.of_plan(plan, counts, **options) if plan else SimulatedCluster(**options)
-    for pattern, profile in profiles.items():
-        cluster.profile(pattern, profile)
     try:
-        for fault in faults:
-            cluster.inject(fault)
+        if begun is not None:
+            begun.begin(cluster)
     except KeyError as error:
         cluster.stop()
         raise SimulatorError(f"{args.faults}: {error.args[0]}") from None
     return cluster
 
 
-def _faults(path: Path, read: Any) -> Any:
+def _faults(path: Path, read: Callable[[Path], Begun]) -> Begun:
     try:
         return read(path)
     except OSError as error:
@@ -186,6 +186,7 @@ def _table(cluster: SimulatedCluster) -> str:
         one = cluster.instances[name]
         for number, url in enumerate(cluster.urls(name)):
             rows.append((f"{name}-{number + 1}", url, "leads" if one.leader == number else ""))
+    rows.append(("agents", f"{cluster.urls('agents')[0]}/HOSTNAME/containers", ""))
     width = max(len(row[1]) for row in rows)
     lines = [f"{name:<12}{url:<{width}}  {about}".rstrip() for name, url, about in rows]
     agents = cluster.world.agents.values()
@@ -198,7 +199,8 @@ def _table(cluster: SimulatedCluster) -> str:
         [
             *lines,
             f"agents: {counted}",
-            "No task runs for real unless --serve makes it a server. Faults: /simulator on every port.",
+            "No task runs for real unless --serve makes it a server.",
+            "Faults, and what tasks use: /simulator on every port.",
             "Ctrl-C ends it.",
         ]
     )

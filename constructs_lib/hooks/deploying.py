@@ -1,14 +1,19 @@
-"""A rollout over a platform's own APIs."""
+"""What deploys and scales, over a platform's own APIs."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.hooks.agents import Agents
 from constructs_lib.hooks.analysis import Analysts
 from constructs_lib.hooks.deadline import REAL
 from constructs_lib.hooks.edge import PlannedEdges
 from constructs_lib.hooks.platform import Platform
 from constructs_lib.hooks.rollout import Rollout
+from constructs_lib.hooks.scaler import Scaler
+from constructs_lib.hooks.usage import SIGNALS, History, Usage
 
 
 def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
@@ -28,3 +33,18 @@ def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
         # What is kept has the time of day, which another process reads; tests' clocks are both.
         now=time.time if clock is REAL else clock.now,
     )
+
+
+def scaler_of(platform: Platform, contracts: Sequence[CompiledContract], history: History) -> Scaler:
+    """What scales these contracts on this platform; `history` goes from one platform to the next one."""
+    rollout = rollout_of(platform)
+    followed = {one.name: one.instances.scaling.signal for one in contracts if one.instances.scaling}
+    usage = Usage(
+        marathon=platform.marathon,
+        agents=Agents(platform.plan, platform.mesos, platform.endpoints, platform.deadline),
+        owners=[(one.cluster, one.name) for one in contracts if followed.get(one.name) in SIGNALS],
+        now=rollout.now,
+        sleep=platform.deadline.sleep,
+        history=history,
+    )
+    return Scaler(rollout=rollout, sites=platform.prometheuses, usage=usage)

@@ -55,6 +55,8 @@ class Kept:
     """Sites whose copy of the route is another one."""
     count: int | None = None
     """What the scaler chose."""
+    counted: float | None = None
+    """When it chose another number than before, in seconds since 1970."""
 
 
 class LocalStore:
@@ -118,9 +120,9 @@ class Documents:
         for site in sites:
             self._sites[site].kv.put(f"{ROUTES}{route.contract}", _text(asdict(route)))
 
-    def store_count(self, name: str, count: int) -> None:
-        """The number that the scaler chose; a deployment never resets it."""
-        self._sites[self._home].kv.put(f"{COUNTS}{name}", _text({"count": count}))
+    def store_count(self, name: str, count: int, at: float | None = None) -> None:
+        """The number that the scaler chose, and when; a deployment never resets it."""
+        self._sites[self._home].kv.put(f"{COUNTS}{name}", _text({"count": count, "at": at}))
 
     def forget_route(self, name: str) -> None:
         """No edge answers for the contract any longer."""
@@ -151,7 +153,8 @@ class Documents:
         value = route["Value"] if route else None
         other = (site for site in below if site != self._home)
         behind = (site for site in other if (below[site].get(f"{ROUTES}{name}") or {}).get("Value") != value)
-        count = _read(home.get(f"{COUNTS}{name}")).get("count")
+        chosen = _read(home.get(f"{COUNTS}{name}"))
+        count, at = chosen.get("count"), chosen.get("at")
         return Kept(
             progress=_progress(_read(progress)),
             progress_index=int(progress["ModifyIndex"]) if progress else 0,
@@ -159,6 +162,7 @@ class Documents:
             route_index=int(route["ModifyIndex"]) if route else 0,
             behind=tuple(behind) if route else (),
             count=count if isinstance(count, int) else None,
+            counted=float(at) if isinstance(at, int | float) else None,
         )
 
 

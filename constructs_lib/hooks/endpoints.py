@@ -1,17 +1,18 @@
 """Where the platform's programs answer, and the way there: straight, or through the gateway.
 
 Addresses are the planned ones, which are also those by which the programs call each other in redirects.
+Agents' addresses are in no plan: the way there is opened once Mesos has said them.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from constructs_lib.access.forward import Port, forwarded
+from constructs_lib.access.forward import Forwards, Port, forwarded
 from constructs_lib.access.ssh import Ssh
 from constructs_lib.components.chronos import CHRONOS
 from constructs_lib.components.consul import CONSUL
@@ -43,19 +44,38 @@ class Instance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ways:
+    """How instances are reached that aren't reached straight, by their `host:port`."""
+
+    sockets: Mapping[str, Path] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Why the way there could not be opened."""
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """The URL in place of http://HOST:PORT."""
+
+
+Opens = Callable[[Sequence[Instance]], AbstractContextManager[Ways]]
+"""Opens ways to instances that no plan has, for as long as the context lasts."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoints:
     """Program → its instances, and the sockets that lead to those that aren't reached straight.
 
     Programs are called zookeeper, mesos, marathon, chronos, registry, and for each site consul/SITE,
-    prometheus/SITE, edge/SITE and front/SITE.
+    prometheus/SITE, edge/SITE and front/SITE. Agents are in no plan: Mesos' masters know them.
     """
 
     instances: Mapping[str, tuple[Instance, ...]]
     sockets: Mapping[str, Path] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
     """`host:port` → why the way there could not be opened."""
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """`host:port` → the URL in its place."""
     simulator: bool = False
     """True where a simulator answers: every table says so."""
+    opens: Opens | None = field(default=None, repr=False, compare=False)
+    """None where every address is reached straight."""
 
     def has(self, program: str) -> bool:
         """Whether the platform runs it at all."""
@@ -74,9 +94,19 @@ class Endpoints:
         """One instance alone, named after its node, for what each says of itself."""
         return Target(
             name=f"{program.partition('/')[0]} on {instance.node}",
-            bases=(f"http://{instance.where}",),
+            bases=(self.bases.get(instance.where, f"http://{instance.where}"),),
             sockets=self.sockets,
         )
+
+    @contextmanager
+    def reaching(self, instances: Sequence[Instance]) -> Iterator[Endpoints]:
+        """The way to these alone, such as agents of a pool that grows; HookError where a gateway can't be
+        entered."""
+        if self.opens is None:
+            yield self
+            return
+        with self.opens(instances) as ways:
+            yield replace(self, sockets=ways.sockets, lost=ways.lost, bases=ways.bases)
 
     def connect(self, instance: Instance, seconds: float) -> socket.socket:
         """A connection to an instance that does not speak HTTP; OSError."""
@@ -141,6 +171,13 @@ def through_gateways(plan: ClusterPlan, ssh: Ssh) -> Iterator[Endpoints]:
 
     What the gateway may reach it reaches itself; what answers on its own node alone is asked there.
     """
+
+    @contextmanager
+    def opens(more: Sequence[Instance]) -> Iterator[Ways]:
+        ports = {one.where: Port(_gateway(plan.site(one.site)), one.address, one.port) for one in more}
+        with forwarded(ssh, list(ports.values())) as forwards:
+            yield _ways(ports, forwards)
+
     instances = planned(plan)
     everything = [(program, one) for program, found in instances.items() for one in found]
     ports = {one.where: _way(program, one, plan.site(one.site)) for program, one in everything}
@@ -148,15 +185,17 @@ def through_gateways(plan: ClusterPlan, ssh: Ssh) -> Iterator[Endpoints]:
         for login, trouble in forwards.lost.items():
             if login in {_gateway(site) for site in plan.sites.values()}:
                 raise HookError(f"{login}: {trouble}")
-        yield Endpoints(
-            instances=instances,
-            sockets={where: forwards.sockets.get(port, _NOWHERE) for where, port in ports.items()},
-            lost={
-                where: forwards.lost[port.login]
-                for where, port in ports.items()
-                if port.login in forwards.lost
-            },
-        )
+        ways = _ways(ports, forwards)
+        yield Endpoints(instances=instances, sockets=ways.sockets, lost=ways.lost, opens=opens)
+
+
+def _ways(ports: Mapping[str, Port], forwards: Forwards) -> Ways:
+    return Ways(
+        sockets={where: forwards.sockets.get(port, _NOWHERE) for where, port in ports.items()},
+        lost={
+            where: forwards.lost[port.login] for where, port in ports.items() if port.login in forwards.lost
+        },
+    )
 
 
 def _gateway(site: SitePlan) -> str:

@@ -81,6 +81,13 @@ class Platform:
             if self.endpoints.has(f"prometheus/{site}")
         }
 
+    def another_consul(self) -> Consul | None:
+        """The home site's once more, with a connection of its own, for another thread; None without one."""
+        program = f"consul/{self.home}"
+        if not self.endpoints.has(program):
+            return None
+        return Consul(self._client(program, patient=False), self.tokens.get(self.home))
+
     @property
     def home(self) -> str:
         """The site with the masters, and so the masters' Mesos region."""

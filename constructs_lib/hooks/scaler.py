@@ -2,59 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.hooks.acting import Say
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.documents import Kept
+from constructs_lib.hooks.marathon import App
 from constructs_lib.hooks.prometheus import Prometheus
 from constructs_lib.hooks.rollout import Rollout
 from constructs_lib.hooks.scaling import Decision, Load, decide
 from constructs_lib.hooks.steps import End
+from constructs_lib.hooks.usage import SIGNALS, Measured, Usage
 from constructs_lib.hooks.watching import owned
 
-NOT_MEASURED: Final = ("cpu", "memory")
-"""Signals that nothing on the nodes measures by container yet."""
+_MOST_REASONS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scaler:
-    """Scales contracts of one platform; `sites` are the sites' Prometheus."""
+    """Scales contracts of one platform; `sites` are the sites' Prometheus, `usage` asks the agents."""
 
     rollout: Rollout
     sites: Mapping[str, Prometheus]
+    usage: Usage
 
     def decide(self, contract: CompiledContract) -> Decision:
         """What load asks for now; nothing is changed. ApiError where Marathon or Consul do not answer."""
+        return self._decided(contract)[0]
+
+    def scale(self, contract: CompiledContract, deadline: Deadline, say: Say) -> tuple[Decision, End | None]:
+        """Decide, say it with all inputs, and do it; no end where nothing is to do."""
+        decision, kept = self._decided(contract)
+        say(f"{contract.name}: {decision.why}")
+        if decision.count is None or decision.count == kept.count:
+            return decision, None
+        self.rollout.documents.store_count(contract.name, decision.count, self.rollout.now())
+        return decision, self.rollout.deploy(contract, deadline, say)
+
+    def _decided(self, contract: CompiledContract) -> tuple[Decision, Kept]:
         kept = self.rollout.documents.of(contract.name)
         apps = owned(contract, self.rollout.marathon.below(f"/{contract.name}"))
         app = apps.get(contract.app.version)
         if app is None:
-            return Decision(count=None, why=f"version {contract.app.version} does not run")
-        signal = contract.instances.scaling.signal if contract.instances.scaling else ""
-        if signal in NOT_MEASURED and kept.count is not None:
-            return Decision(count=None, why=f"nothing measures {signal}: follow a PromQL expression")
-        utilization = self._measured(signal) if signal not in NOT_MEASURED else ()
-        if isinstance(utilization, str):
-            return Decision(count=None, why=utilization)
-        return decide(contract, kept, Load(utilization=utilization, asked=int(app.get("instances") or 0)))
-
-    def scale(self, contract: CompiledContract, deadline: Deadline, say: Say) -> End | None:
-        """Decide, say it with all inputs, and do it; None where nothing is to do."""
-        decision = self.decide(contract)
-        say(f"{contract.name}: {decision.why}")
-        kept = self.rollout.documents.of(contract.name)
-        if decision.count is None or decision.count == kept.count:
-            return None
-        self.rollout.documents.store_count(contract.name, decision.count)
-        return self.rollout.deploy(contract, deadline, say)
-
-    def _measured(self, query: str) -> tuple[float, ...] | str:
-        now = self.rollout.now()
+            return Decision(count=None, why=f"version {contract.app.version} does not run"), kept
+        asked = int(app.get("instances") or 0)
+        if not self.rollout.sites:
+            # Without a Consul nothing can be kept, and so nothing was lost.
+            kept = replace(kept, count=asked)
         try:
-            return tuple(value for site in self.sites.values() for value in site.values(query, now))
+            measured = self._measured(contract, kept, app)
         except ApiError as error:
-            return f"nothing can be measured: {error}"
+            return Decision(count=None, why=f"nothing can be measured: {error}"), kept
+        load = Load(
+            utilization=measured.utilization,
+            missing=len(measured.missing),
+            asked=asked,
+            now=self.rollout.now(),
+        )
+        decision = decide(contract, kept, load)
+        return replace(decision, why=f"{decision.why}{_reasons(measured.missing)}"), kept
+
+    def _measured(self, contract: CompiledContract, kept: Kept, app: App) -> Measured:
+        signal = contract.instances.scaling.signal if contract.instances.scaling else ""
+        if kept.count is None or not kept.progress.done:
+            # Nothing that is measured changes what is decided then.
+            return Measured()
+        if signal in SIGNALS:
+            return self.usage.of(app, signal)
+        if not self.sites:
+            raise ApiError("missing", "Prometheus", "the cluster has none")
+        now = self.rollout.now()
+        return Measured(
+            utilization=tuple(value for site in self.sites.values() for value in site.values(signal, now))
+        )
+
+
+def _reasons(missing: Sequence[str]) -> str:
+    found = list(dict.fromkeys(missing))
+    more = f"; and {len(found) - _MOST_REASONS} reasons more" if len(found) > _MOST_REASONS else ""
+    return "".join(f"; {one}" for one in found[:_MOST_REASONS]) + more

@@ -17,6 +17,8 @@ SLOWEST_SHRINK: Final = 0.7
 """A decision leaves at least this share of the present number."""
 HEALTHY_ENOUGH: Final = 0.7
 """Below this share of happy instances nothing is taken away: what is missing looks like less load."""
+SHRINK_SECONDS: Final = 300.0
+"""Nothing is taken away so soon after the number changed: what load does for a minute is no trend."""
 GOOD_ENOUGH: Final = 0.1
 """A load that is this near the target, as a share of it, changes nothing."""
 
@@ -27,6 +29,10 @@ class Load:
 
     utilization: Sequence[float]
     """Of each happy instance, 0 to 1. Those that start are left out: their load is not the visitors'."""
+    missing: int = 0
+    """Happy instances that could not be measured."""
+    now: float = 0.0
+    """Seconds since 1970."""
     offset: float = 0.0
     """The utilization of an instance that serves nobody."""
     asked: int
@@ -51,20 +57,37 @@ def decide(contract: CompiledContract, kept: Kept, load: Load) -> Decision:
     if kept.count is None:
         lost = f"no number is kept: the most that the contract allows, {bounds.max}"
         return Decision(count=bounds.max, why=lost)
-    happy, target = len(load.utilization), scaling.target
-    if not happy or target <= load.offset:
-        missing = "no instance is measured" if not happy else f"target {target:g} is not above the offset"
+    measured, target = len(load.utilization), scaling.target
+    if not measured or target <= load.offset:
+        missing = "no instance is measured" if not measured else f"target {target:g} is not above the offset"
         return Decision(count=None, why=f"{missing}: stays at {load.asked}")
-    mean = sum(load.utilization) / happy
+    # Those that are not measured do at least nothing: such a mean can only speak for more.
+    happy = measured + load.missing
+    mean = (sum(load.utilization) + load.missing * load.offset) / happy
     inputs = (
-        f"{scaling.signal} {mean:.2f} of {happy} happy instances, target {target:g}, offset {load.offset:g}, "
-        f"asked {load.asked}, {bounds.min} to {bounds.max}"
+        f"{scaling.signal} {mean:.2f} of {happy} happy instances{_unmeasured(load)}, target {target:g}, "
+        f"offset {load.offset:g}, asked {load.asked}, {bounds.min} to {bounds.max}"
     )
     count, brake = _braked(mean, happy, target, load)
+    if load.missing and count <= load.asked:
+        return Decision(count=None, why=f"{inputs}: too little is known, stays at {load.asked}")
+    if count < load.asked and (wait := _too_soon(kept, load)):
+        count, brake = load.asked, wait
     clamped = min(max(count, bounds.min), bounds.max)
     if clamped != count:
         brake = f"{brake}, within bounds" if brake else "within bounds"
     return Decision(count=clamped, why=f"{inputs} → {clamped}{f' ({brake})' if brake else ''}")
+
+
+def _unmeasured(load: Load) -> str:
+    return f" ({load.missing} not measured, counted as idle)" if load.missing else ""
+
+
+def _too_soon(kept: Kept, load: Load) -> str:
+    since = load.now - kept.counted if kept.counted is not None else SHRINK_SECONDS
+    if since >= SHRINK_SECONDS:
+        return ""
+    return f"it changed {since:.0f} s ago, and nothing is taken away within {SHRINK_SECONDS:.0f} s"
 
 
 def _braked(mean: float, happy: int, target: float, load: Load) -> tuple[int, str]:

@@ -66,7 +66,7 @@ def test_it_answers_says_what_it_is_and_ends_clean(tmp_path: Path, ends: signal.
         out, err = process.communicate(timeout=ENOUGH)
 
     assert known.simulator
-    assert sorted(known.instances) == ["chronos", "marathon", "mesos"]
+    assert sorted(known.instances) == ["chronos", "marathon", "mesos"] and known.opens is not None
     assert (process.returncode, err) == (0, "the SIMULATOR has ended\n")
     assert out.startswith("SIMULATOR\nmarathon-1  http://127.0.0.1:")
     assert "agents: general 3" in out

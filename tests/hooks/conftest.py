@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from constructs_lib.simulator.cluster import Agent, SimulatedCluster
 from tests.hooks.consul_server import ConsulServer, consul_server
+from tests.hooks.rolling_platform import Platform
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +15,10 @@ def consul_at(consul: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A real Consul server for all tests of the hooks: each uses keys of its own."""
     with consul_server(consul, tmp_path_factory.mktemp("consul")) as server:
         yield server
+
+
+@pytest.fixture
+def platform(consul_at: ConsulServer) -> Iterator[Platform]:
+    """One agent, one Marathon."""
+    with SimulatedCluster([Agent(hostname="10.0.0.2", region="eu")]) as cluster:
+        yield Platform(cluster, consul_at)

@@ -12,7 +12,7 @@ from constructs_lib.simulator.cluster.agents import Agent
 from constructs_lib.simulator.cluster.cluster import SimulatedCluster
 from constructs_lib.simulator.cluster.faults import Fault, Kind
 from tests.hooks.consul_server import ConsulServer
-from tests.hooks.test_rollout import Platform
+from tests.hooks.rolling_platform import Platform
 
 CHANGES = {"create": "/v2/apps/*", "scale": "/v2/apps/*", "kill": "/v2/tasks/delete", "look": "/v2/apps/*"}
 METHODS = {"create": "PUT", "scale": "PUT", "kill": "POST", "look": "GET"}

@@ -74,6 +74,28 @@ def test_nothing_is_decided_while_a_version_is_deployed_or_nothing_is_measured()
     assert decided(1.0, 0, 4) == Decision(count=None, why="no instance is measured: stays at 4")
 
 
+@pytest.mark.parametrize(
+    ("measured", "missing", "count"),
+    [([1.0], 7, None), ([1.1] * 7, 1, 10), ([0.1] * 7, 1, None), ([0.8] * 7, 1, None), ([2.0] * 4, 4, 10)],
+)
+def test_what_is_not_measured_counts_as_idle_and_may_only_speak_for_more(
+    measured: list[float], missing: int, count: int | None
+) -> None:
+    found = decide(CONTRACT, Kept(count=8), Load(utilization=measured, missing=missing, asked=8))
+
+    assert found.count == count, found.why
+    assert f"of 8 happy instances ({missing} not measured, counted as idle)" in found.why
+    assert ("too little is known, stays at 8" in found.why) == (count is None)
+
+
+@pytest.mark.parametrize(("since", "count"), [(0.0, 8), (299.0, 8), (300.0, 6)])
+def test_nothing_is_taken_away_soon_after_the_number_changed(since: float, count: int) -> None:
+    kept = Kept(count=8, counted=1000.0)
+
+    assert decide(CONTRACT, kept, Load(utilization=[0.4] * 8, asked=8, now=1000 + since)).count == count
+    assert decide(CONTRACT, kept, Load(utilization=[1.0] * 8, asked=8, now=1000 + since)).count == 10
+
+
 def test_a_number_that_is_lost_is_the_most_that_there_may_be() -> None:
     assert decided(0.1, 4, 4, kept=Kept()).count == 20
 

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.by_hand import refuse
 from constructs_lib.hooks.versions import KEPT, VERSIONS, former, stored
-from constructs_lib.simulator.cluster.agents import Agent
-from constructs_lib.simulator.cluster.cluster import SimulatedCluster
 from constructs_lib.simulator.cluster.profiles import Profile
-from tests.hooks.consul_server import ConsulServer
-from tests.hooks.test_rollout import Platform
-
-
-@pytest.fixture
-def platform(consul_at: ConsulServer) -> Iterator[Platform]:
-    with SimulatedCluster([Agent(hostname="10.0.0.2", region="eu")]) as cluster:
-        yield Platform(cluster, consul_at)
+from tests.hooks.rolling_platform import Platform
 
 
 def test_the_former_version_runs_again_and_the_newer_one_stays_away_until_it_is_asked_for(

@@ -12,6 +12,7 @@ from constructs_lib.simulator.cluster.commands import Commands
 from constructs_lib.simulator.cluster.faults import Fault
 from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.timeline import Clock, HandClock, RunningClock
+from constructs_lib.simulator.cluster.usage import Use
 from constructs_lib.simulator.cluster.world import Task
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "RunningClock",
     "SimulatedCluster",
     "Task",
+    "Use",
     "from_plan",
 ]

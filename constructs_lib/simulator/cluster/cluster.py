@@ -11,6 +11,7 @@ from typing import Any, Self
 from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.simulator.cluster.agents import Agent, default_agents, from_plan, home_region
+from constructs_lib.simulator.cluster.agents_api import AgentsApi
 from constructs_lib.simulator.cluster.chronos import Chronos
 from constructs_lib.simulator.cluster.chronos_front import PREFIXES, ChronosFront
 from constructs_lib.simulator.cluster.commands import Commands
@@ -27,12 +28,14 @@ from constructs_lib.simulator.cluster.registering import Registering
 from constructs_lib.simulator.cluster.serving import TaskServers, on_loopback
 from constructs_lib.simulator.cluster.state_file import StateFile
 from constructs_lib.simulator.cluster.timeline import Clock, HandClock, Timeline
+from constructs_lib.simulator.cluster.usage import Usage, Use
 from constructs_lib.simulator.cluster.world import Task, World
 from constructs_lib.simulator.cluster.world_faults import WorldFaults
 from constructs_lib.simulator.double import CHRONOS_VERSION
 from constructs_lib.simulator.web import Answer
 
-PROGRAMS = ("mesos", "marathon", "chronos")
+AGENTS = "agents"
+"""The program of which there is one instance, which answers for every agent."""
 
 
 class SimulatedCluster:
@@ -43,7 +46,8 @@ class SimulatedCluster:
         marathon: the scheduler behind Marathon's API.
         chronos: the one behind Chronos'.
         chronos_prefix: where Chronos' paths begin.
-        instances: program → its ports, and which of them leads.
+        instances: program → its ports, and which of them leads; `agents` has one for all agents.
+        usage: what tasks use of processors and memory.
     """
 
     def __init__(
@@ -92,7 +96,8 @@ class SimulatedCluster:
         self.world = World(self.timeline, there, region=region, seed=seed)
         self._servers = TaskServers(self.world) if serve or consul else None
         self._registering = Registering(self.world, consul, consul_token) if consul else None
-        for watcher in (self._servers, self._registering):
+        self.usage = Usage(self.world.now)
+        for watcher in (self.usage, self._servers, self._registering):
             if watcher is not None:
                 self.world.watchers.append(watcher.watch)
         self.faults = Faults()
@@ -105,25 +110,27 @@ class SimulatedCluster:
         self._jobs = ChronosFront(self.chronos, lambda: self.instances["chronos"], chronos_version)
         self.world.frameworks += [self.marathon, self.chronos]
         self._mesos = MesosApi(self.world, self._frameworks, lambda: self.instances["mesos"].leading)
+        self._agents = AgentsApi(self.world, self.usage, self._framework_id)
         self._world_faults = WorldFaults(self)
         control = Control(self).answer
         answers: dict[str, Callable[..., Answer]] = {
             "mesos": lambda q, n: self._mesos.answer(q, self.instances["mesos"].addresses[n]),
             "marathon": self._front.answer,
             "chronos": self._jobs.answer,
+            AGENTS: self._agents.answer,
         }
         try:
             for program, answer in answers.items():
                 self.instances[program] = Instances(
                     program,
-                    count=masters,
+                    count=1 if program == AGENTS else masters,
                     timeline=self.timeline,
                     faults=self.faults,
                     answer=answer,
                     control=control,
-                    login=login if program != "mesos" else None,
+                    login=login if program in ("marathon", "chronos") else None,
                     host=host,
-                    ports=tuple(ports[program]) if ports else None,
+                    ports=tuple(ports[program]) if ports and program in ports else None,
                     on_change=self._changed,
                     on_new_leader=self._front.new_leader if program == "marathon" else lambda: None,
                 )
@@ -192,7 +199,7 @@ class SimulatedCluster:
         self.stop()
 
     def urls(self, program: str) -> tuple[str, ...]:
-        """`http://127.0.0.1:PORT` of each instance of mesos, marathon or chronos."""
+        """`http://127.0.0.1:PORT` of each instance of mesos, marathon, chronos or agents."""
         return tuple(f"http://{address}" for address in self.instances[program].addresses)
 
     @property
@@ -222,6 +229,11 @@ class SimulatedCluster:
         """Say how tasks of apps or jobs whose name fits `pattern` live, from the next one on."""
         with self.timeline.lock:
             self.world.profiles.set(pattern, profile)
+
+    def use(self, pattern: str, use: Use) -> None:
+        """Say what tasks of apps or jobs whose name fits `pattern` use from now on."""
+        with self.timeline.lock:
+            self.usage.set(pattern, use)
 
     def inject(self, fault: Fault) -> None:
         """Let a fault happen: at once, or to the next answers that fit it.
@@ -268,6 +280,9 @@ class SimulatedCluster:
         The ports have to be open. `clustermesos apply` is what waits, drains and turns round.
         """
         deploy(self, compiled)
+
+    def _framework_id(self, name: str) -> str:
+        return self.marathon.framework_id if name == self.marathon.name else self.chronos.framework_id
 
     def _frameworks(self) -> list[dict[str, Any]]:
         names = {"marathon": "marathon", "chronos": f"chronos-{CHRONOS_VERSION}"}

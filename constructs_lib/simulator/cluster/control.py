@@ -1,4 +1,4 @@
-"""The simulator's own paths, on every port below `/simulator`: faults, lives of tasks, time."""
+"""The simulator's own paths, on every port below `/simulator`: faults, lives and use of tasks, time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from constructs_lib.simulator.cluster.faults import read_fault
 from constructs_lib.simulator.cluster.mesos_api import NOTICE
 from constructs_lib.simulator.cluster.profiles import read_profile
 from constructs_lib.simulator.cluster.timeline import HandClock
+from constructs_lib.simulator.cluster.usage import read_use
 from constructs_lib.simulator.cluster.world import iso
 from constructs_lib.simulator.web import Answer, Question
 
@@ -28,6 +29,8 @@ class Control:
             ("DELETE", "/faults"): lambda _body: cluster.heal(),
             ("GET", "/profiles"): lambda _body: cluster.world.profiles.listed(),
             ("PUT", "/profiles"): self._profiles,
+            ("GET", "/usage"): lambda _body: cluster.usage.listed(),
+            ("PUT", "/usage"): self._usage,
             ("POST", "/advance"): self._advance,
             ("POST", "/leader"): self._leader,
         }
@@ -66,6 +69,11 @@ class Control:
         read = {pattern: read_profile(_mapping(one)) for pattern, one in _mapping(body).items()}
         for pattern, profile in read.items():
             self._cluster.profile(pattern, profile)
+
+    def _usage(self, body: Any) -> None:
+        read = {pattern: read_use(_mapping(one)) for pattern, one in _mapping(body).items()}
+        for pattern, use in read.items():
+            self._cluster.use(pattern, use)
 
     def _advance(self, body: Any) -> dict[str, str]:
         seconds = _mapping(body).get("seconds")

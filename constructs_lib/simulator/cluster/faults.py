@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-import yaml
-
-from constructs_lib.simulator.cluster.profiles import Profile, read_profile
 from constructs_lib.simulator.web import Question
 
 Kind = Literal[
@@ -157,26 +153,3 @@ def read_fault(given: Mapping[str, Any]) -> Fault:
         if not isinstance(given.get(name, "*"), str):
             raise ValueError(f"fault: {name}: got {given[name]!r}, expected text")
     return Fault(**given)
-
-
-def read_file(path: Path) -> tuple[list[Fault], dict[str, Profile]]:
-    """The `faults:` (a list) and `profiles:` (pattern → fields) of a YAML file.
-
-    Raises:
-        ValueError: with the file's name and what is wrong in it; OSError: it can't be read.
-    """
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        if not isinstance(found, dict) or not set(found) <= {"faults", "profiles"}:
-            raise ValueError("expected the keys faults and profiles, and no others")
-        faults, profiles = found.get("faults") or [], found.get("profiles") or {}
-        if not isinstance(faults, list) or not all(isinstance(one, dict) for one in faults):
-            raise ValueError("faults: expected a list of mappings")
-        if not isinstance(profiles, dict) or not all(isinstance(one, dict) for one in profiles.values()):
-            raise ValueError("profiles: expected a mapping of mappings")
-        return (
-            [read_fault(one) for one in faults],
-            {str(name): read_profile(one) for name, one in profiles.items()},
-        )
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: {error}") from None

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.simulator.cluster import Fault, Profile, SimulatedCluster
-from constructs_lib.simulator.cluster.faults import read_file
+from constructs_lib.simulator.cluster import Fault, Profile, SimulatedCluster, Use
+from constructs_lib.simulator.cluster.beginning import Begun, read_file
 from constructs_lib.simulator.web import ask
 from tests.simulator.cluster.conftest import Marathon
 
@@ -268,15 +268,37 @@ def test_a_wrong_wish_is_400_with_what_is_allowed(
     assert says in answer["message"]
 
 
-def test_faults_and_lives_come_from_a_file(tmp_path: Path) -> None:
+def test_faults_lives_and_usage_come_from_a_file(tmp_path: Path, sim: SimulatedCluster) -> None:
     file = tmp_path / "faults.yaml"
-    file.write_text("faults:\n- {kind: status, status: 500, calls: 3}\nprofiles:\n  /web: {exit_code: 9}\n")
+    file.write_text(
+        "faults:\n- {kind: status, status: 500, calls: 3}\nprofiles:\n  /web: {exit_code: 9}\n"
+        "usage:\n  /web: {load: 2.5}\n"
+    )
 
-    assert read_file(file) == ([Fault(kind="status", status=500, calls=3)], {"/web": Profile(exit_code=9)})
+    begun = read_file(file)
+
+    assert begun == Begun(
+        faults=(Fault(kind="status", status=500, calls=3),),
+        profiles={"/web": Profile(exit_code=9)},
+        usage={"/web": Use(load=2.5)},
+    )
+    begun.begin(sim)
+    assert ask(f"{sim.marathon_url}/v2/apps")[0] == 500
+    assert ask(f"{sim.marathon_url}/simulator/usage")[1] == {"/web": {"cpu": 0.1, "memory": 0.3, "load": 2.5}}
 
 
 @pytest.mark.parametrize(
-    "text", ["- a", "fault: []", "faults: [1]", "faults: [{kind: x}]", "profiles: {a: {b: 1}}", "a: ["]
+    "text",
+    [
+        "- a",
+        "fault: []",
+        "faults: [1]",
+        "faults: [{kind: x}]",
+        "profiles: {a: {b: 1}}",
+        "usage: {a: {cpu: x}}",
+        "usage: 1",
+        "a: [",
+    ],
 )
 def test_a_bad_file_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "faults.yaml"

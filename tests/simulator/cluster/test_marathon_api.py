@@ -148,10 +148,9 @@ def test_groups_are_a_tree(marathon: Marathon) -> None:
 
 def test_it_says_that_it_is_a_simulator(sim: SimulatedCluster, marathon: Marathon) -> None:
     assert "simulator" in marathon.get("/info")["simulator"]
+    paths = {"mesos": "health", "marathon": "ping", "chronos": "ping", "agents": "10.20.64.10/health"}
     for program in sim.instances:
-        with urllib.request.urlopen(
-            f"{sim.urls(program)[0]}/ping" if program != "mesos" else f"{sim.mesos_url}/health"
-        ) as answer:
+        with urllib.request.urlopen(f"{sim.urls(program)[0]}/{paths[program]}") as answer:
             assert answer.headers["Server"] == f"clustermesos-simulator-of-{program}"
     assert "simulator" in ask(f"{sim.mesos_url}/state")[1]["simulator"]
 

@@ -1,0 +1,27 @@
+"""Applications that no contract names any longer."""
+
+from __future__ import annotations
+
+from constructs_lib.hooks.documents import Kept
+from tests.hooks.rolling_platform import Platform
+
+
+def test_apps_that_no_contract_names_go_only_when_they_are_ours_and_somebody_says_so(
+    platform: Platform,
+) -> None:
+    platform.deploy(platform.contract("v1"))
+    marathon = platform.rollout().marathon
+    theirs = {"cmd": "x", "labels": {"clustermesos/cluster": "another", "clustermesos/contract": "a"}}
+    marathon.put("/theirs", {**theirs, "instances": 1, "constraints": [["@region", "IS", "eu"]]})
+    marathon.put("/nobodys", {"cmd": "x", "instances": 1})
+
+    [kept] = platform.applications().left_over()
+    assert (kept.name, kept.action) == (f"/{platform.name}/v1", "keep") and "--prune" in kept.details[0]
+
+    applications = platform.applications(prune=True)
+    [gone] = applications.left_over()
+    applications.prune(gone, platform.told.append)
+
+    assert platform.running() == {}
+    assert {app["id"] for app in platform.rollout().marathon.apps()} == {"/theirs", "/nobodys"}
+    assert platform.rollout().documents.of(platform.name) == Kept()

@@ -1,0 +1,77 @@
+"""The lease over a real Consul: one has it, the other one is told who."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from constructs_lib.hooks.consul import Consul
+from constructs_lib.hooks.lease import Lease
+from tests.hooks.rolling_platform import Platform
+
+
+@pytest.fixture
+def store(platform: Platform) -> Consul:
+    return platform.consul_client()
+
+
+def test_one_has_it_until_it_lets_go(platform: Platform, store: Consul) -> None:
+    first, second = (Lease(platform.name, seconds=10, who=who) for who in ("anna", "ben"))
+
+    assert first.take(store) is None
+    assert second.take(store) == "anna"
+    assert first.take(store) is None, "the next round goes on having it"
+
+    first.release(store)
+
+    assert second.take(store) is None
+    assert first.take(store) == "ben"
+    second.release(store)
+
+
+def test_what_is_lost_with_its_session_is_taken_by_the_next_one_that_comes(
+    platform: Platform, store: Consul
+) -> None:
+    first, second = (Lease(platform.name, seconds=10, who=who) for who in ("anna", "ben"))
+    first.take(store)
+    [session] = [one["ID"] for one in store.session.list()[1] if platform.name in one["Name"]]
+    # As the end of its time does, and its node's death.
+    store.session.destroy(session)
+
+    assert second.take(store) is None
+    assert first.take(store) == "ben"
+    second.release(store)
+
+
+def test_whoever_is_refused_leaves_no_session_behind(platform: Platform, store: Consul) -> None:
+    first, second = (Lease(platform.name, seconds=10) for _ in range(2))
+    first.take(store)
+    second.take(store)
+
+    assert len([one for one in store.session.list()[1] if platform.name in one["Name"]]) == 1
+    first.release(store)
+    first.release(store)
+    assert not [one for one in store.session.list()[1] if platform.name in one["Name"]]
+
+
+def test_it_is_renewed_while_a_round_lasts(platform: Platform, store: Consul) -> None:
+    lease = Lease(platform.name, seconds=10)
+    lease.take(store)
+    renewed = threading.Event()
+
+    class Watched:
+        class session:  # noqa: N801 — py-consul's name
+            @staticmethod
+            def renew(id: str) -> object:
+                found: object = store.session.renew(id)
+                renewed.set()
+                return found
+
+    another: Any = Watched()
+    lease._seconds = 1
+    with lease.kept(another):
+        assert renewed.wait(30)
+
+    lease.release(store)
