@@ -90,6 +90,11 @@ def restores(contract: AppContract, plan: ClusterPlan) -> tuple[Job, ...]:
     return tuple(job for backup in _backups(contract, plan) for job in _restores(backup))
 
 
+def stops_to_restore(contract: AppContract, plan: ClusterPlan) -> bool:
+    """Whether what is put back is a volume that the application uses."""
+    return any(_SAVED in backup.saved for backup in _backups(contract, plan))
+
+
 def _restores(backup: _Backup) -> Iterator[Job]:
     source = [paths.mount(backup.folder, _SAVED, write=True)] if _SAVED in backup.saved else []
     dumped = [paths.mount(f"{backup.folder}.dump", _DUMP, write=True)] if _DUMP in backup.saved else []

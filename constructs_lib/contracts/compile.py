@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from constructs_lib.contracts.chronos_jobs import jobs, restores
+from constructs_lib.contracts.chronos_jobs import jobs, restores, stops_to_restore
 from constructs_lib.contracts.compiled import (
     CanaryCheck,
     Compiled,
@@ -53,6 +53,7 @@ def compile_contract(contract: AppContract, plan: ClusterPlan) -> CompiledContra
         service=_service(contract),
         jobs=jobs(contract, plan),
         restores=restores(contract, plan),
+        stops_to_restore=stops_to_restore(contract, plan),
         settings=_settings(contract, app.version),
         rules=tuple({"name": group.name, "rules": list(group.rules)} for group in rules),
         rule_sites={group.name: group.sites for group in rules},

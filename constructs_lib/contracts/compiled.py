@@ -113,6 +113,8 @@ class CompiledContract:
     """Bodies of `POST …/iso8601` (they have `schedule`) and `…/dependency` (they have `parents`)."""
     restores: tuple[Json, ...] = ()
     """Jobs without a schedule that put a snapshot back, one for each node with data; then those that load."""
+    stops_to_restore: bool = False
+    """Whether a restore writes a volume, which the application must not have open meanwhile."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Consul key below `clustermesos/settings/` → value, written in every site."""
     rules: tuple[Json, ...] = ()

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 from constructs_lib.hooks.api_error import ApiError
-from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.http import Client
 
 App = Mapping[str, Any]
@@ -147,20 +146,6 @@ class Marathon:
 def tasks_of(app: App) -> tuple[Mapping[str, Any], ...]:
     """The app's tasks as `apps` gives them."""
     return tuple(app.get("tasks") or ())
-
-
-def still(deployments: Sequence[Mapping[str, Any]], id: str) -> bool:
-    """Whether any deployment still changes the app `id`."""
-    return any(id in (one.get("affectedApps") or ()) for one in deployments)
-
-
-def wait_for(marathon: Marathon, deployment: str | None, deadline: Deadline, pause: float = 1.0) -> bool:
-    """Wait until the deployment has ended; False where the deadline came first."""
-    while deployment and any(one.get("id") == deployment for one in marathon.deployments()):
-        if deadline.over:
-            return False
-        deadline.sleep(pause)
-    return True
 
 
 def _may_free_itself(error: ApiError) -> bool:

@@ -22,7 +22,6 @@ _PAUSE = 2.0
 _STOP_SECONDS = 300.0
 _RESERVE_SECONDS = 60.0
 """What is left of the run's time for cleaning up, whatever a job did with the rest."""
-_VOLUME = "/data"
 
 
 def contract_of(compiled: Compiled, name: str) -> CompiledContract:
@@ -45,9 +44,7 @@ def restore(
     contract = contract_of(compiled, name)
     jobs = list(_jobs(contract, node))
     first, *loads = jobs
-    stopped = (
-        _stop(platform, compiled, contract, say) if _VOLUME in _environment(first)["SAVED"].split() else {}
-    )
+    stopped = _stop(platform, compiled, contract, say) if contract.stops_to_restore else {}
     try:
         run_job(platform, compiled.cluster, with_snapshot(first, snapshot), say)
     finally:

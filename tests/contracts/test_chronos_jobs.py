@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from constructs_lib.contracts.chronos_jobs import keep_options
 from constructs_lib.contracts.compile import compile_contract
+from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.contracts.ops import KeepSpec
 from constructs_lib.contracts.schedule import interval, repeating
 from constructs_lib.plan.model import ClusterPlan
@@ -33,10 +34,15 @@ BACKUPS: dict[str, Any] = {
 def jobs(
     backup: dict[str, Any] | None = None, plan: ClusterPlan | None = None, **ops: Any
 ) -> dict[str, dict[str, Any]]:
+    return {job["name"]: dict(job) for job in backed_up(backup, plan, **ops).jobs}
+
+
+def backed_up(
+    backup: dict[str, Any] | None = None, plan: ClusterPlan | None = None, **ops: Any
+) -> CompiledContract:
     given = {"pools": ["data"], "deploy": {"strategy": "recreate"}} | ops
     shop = contract(dev=STATE, backup={"volume": "data"} | (backup or {}), **given)
-    found = compile_contract(shop, plan or one_site(**BACKUPS)).jobs
-    return {job["name"]: dict(job) for job in found}
+    return compile_contract(shop, plan or one_site(**BACKUPS))
 
 
 def environment(job: dict[str, Any]) -> dict[str, str]:
@@ -124,6 +130,8 @@ def test_what_is_saved(backup: dict[str, Any], saved: str, seen: str) -> None:
     found = jobs(backup)
     assert environment(found["shop.backup"])["SAVED"] == saved
     assert environment(found["shop.restore-test"])["VERIFY_IN"] == seen
+    # A dump is put back beside the application, a volume below it.
+    assert backed_up(backup).stops_to_restore == ("/data" in saved)
 
 
 def test_retention_is_what_the_contract_says() -> None:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from constructs_lib.hooks.api_error import ApiError
-from constructs_lib.hooks.deadline import Deadline
-from constructs_lib.hooks.marathon import Marathon, still, tasks_of, wait_for
+from constructs_lib.hooks.marathon import Marathon, tasks_of
 from constructs_lib.simulator.cluster import Fault, SimulatedCluster
-from tests.hooks.simulated import clock_of, contract, marathon_of
+from tests.hooks.simulated import contract, marathon_of
 
 SHOP = contract("shop")
 
@@ -28,8 +27,9 @@ def marathon(sim: SimulatedCluster) -> Iterator[Marathon]:
 
 
 def up(sim: SimulatedCluster, marathon: Marathon, instances: int = 2) -> str:
-    made = marathon.put(SHOP.app.id, {**SHOP.app.body, "instances": instances})
-    assert wait_for(marathon, made, Deadline(120, clock_of(sim)))
+    marathon.put(SHOP.app.id, {**SHOP.app.body, "instances": instances})
+    sim.advance(120)
+    assert marathon.deployments() == ()
     return SHOP.app.id
 
 
@@ -65,12 +65,13 @@ def test_a_locked_app_is_waited_for_and_changed_when_it_is_free(
 ) -> None:
     id = SHOP.app.id
     first = marathon.put(id, {**SHOP.app.body, "instances": 2})
-    assert still(marathon.deployments(), id)
+    assert [one["affectedApps"] for one in marathon.deployments()] == [[id]]
 
     second = marathon.scale(id, 3)
 
     assert first != second
-    assert wait_for(marathon, second, Deadline(120, clock_of(sim)))
+    sim.advance(120)
+    assert marathon.deployments() == ()
     app = marathon.app(id)
     assert app is not None
     assert app["tasksRunning"] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def job(name: str, **environment: str) -> dict[str, Any]:
 
 
 def with_data(*jobs: dict[str, Any]) -> CompiledContract:
-    return contract("db", count=1, restores=jobs or (job("db.restore", SAVED="/data", SNAPSHOT="latest"),))
+    restores = jobs or (job("db.restore", SNAPSHOT="latest"),)
+    return contract("db", count=1, restores=restores, stops_to_restore=True)
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_the_application_stands_still_while_its_volume_is_restored_and_no_job_is
 
 
 def test_a_dump_is_restored_while_the_application_runs_and_then_loaded(sim: SimulatedCluster) -> None:
-    db = with_data(job("db.restore", SAVED="/dump", SNAPSHOT="latest"), job("db.load"))
+    db = replace(with_data(job("db.restore", SNAPSHOT="latest"), job("db.load")), stops_to_restore=False)
     said: list[str] = []
     up(sim, db)
 
@@ -113,7 +115,7 @@ def test_a_restore_that_fails_starts_the_application_again_and_says_so(sim: Simu
 
 
 def test_each_node_with_data_is_restored_by_its_own_job(sim: SimulatedCluster) -> None:
-    jobs = [job(f"db.restore.10-20-16-{n}", SAVED="/data", SNAPSHOT="latest") for n in (4, 5)]
+    jobs = [job(f"db.restore.10-20-16-{n}", SNAPSHOT="latest") for n in (4, 5)]
     db = with_data(*jobs)
     said: list[str] = []
     up(sim, db)
@@ -131,7 +133,7 @@ def test_a_contract_without_a_backup_has_nothing_to_restore(sim: SimulatedCluste
 
 
 def test_no_agent_for_the_job_ends_in_time_with_the_application_back(sim: SimulatedCluster) -> None:
-    db = with_data({**job("db.restore", SAVED="/data"), "cpus": 1000})
+    db = with_data({**job("db.restore"), "cpus": 1000})
     said: list[str] = []
     up(sim, db)
 
