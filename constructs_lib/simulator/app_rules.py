@@ -40,6 +40,7 @@ _TYPES: Shape = {
     "env": MapOf("any"),
     "role": "text",
     "acceptedResourceRoles": ListOf("text"),
+    "dependencies": ListOf("text"),
     "requirePorts": "bool",
     "backoffSeconds": "number",
     "backoffFactor": "number",
@@ -52,7 +53,16 @@ _TYPES: Shape = {
     "portDefinitions": ListOf({"port": "int", **_PORT}),
     "networks": ListOf({"mode": "text", "name": "text"}),
     "readinessChecks": ListOf(
-        {"path": "text", "portName": "text", "intervalSeconds": "number", "timeoutSeconds": "number"}
+        {
+            "name": "text",
+            "protocol": "text",
+            "path": "text",
+            "portName": "text",
+            "intervalSeconds": "number",
+            "timeoutSeconds": "number",
+            "httpStatusCodesForReady": ListOf("int"),
+            "preserveLastResponse": "bool",
+        }
     ),
     "healthChecks": ListOf(
         {

@@ -37,6 +37,16 @@ _HEALTH_CHECK: App = {
     "delaySeconds": 15,
     "ipProtocol": "IPv4",
 }
+_READINESS_CHECK: App = {
+    "name": "readinessCheck",
+    "protocol": "HTTP",
+    "path": "/",
+    "portName": "http-api",
+    "intervalSeconds": 30,
+    "timeoutSeconds": 10,
+    "httpStatusCodesForReady": [200],
+    "preserveLastResponse": False,
+}
 _PORT_MAPPING: App = {"hostPort": 0, "labels": {}, "protocol": "tcp"}
 COUNTS = ("tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy")
 _SHOWN_ONLY = (
@@ -44,6 +54,7 @@ _SHOWN_ONLY = (
     "deployments",
     "tasks",
     "lastTaskFailure",
+    "readinessCheckResults",
     "version",
     "versionInfo",
     "uris",
@@ -73,6 +84,7 @@ def complete(app: Mapping[str, Any]) -> App:
         and "portDefinitions" not in found
     ):
         found["portDefinitions"] = [{"port": 0, "protocol": "tcp", "labels": {}}]
+    found["readinessChecks"] = [{**_READINESS_CHECK, **check} for check in found.get("readinessChecks", [])]
     found["healthChecks"] = [_health_check(check) for check in found.get("healthChecks", [])]
     return found
 

@@ -1,4 +1,6 @@
-"""pytest fixtures that give tests of contracts a simulated cluster: `pytest_plugins = [this module's name]`.
+"""pytest fixtures that give tests of contracts a simulated cluster, found where this is installed.
+
+Every pytest of such an environment imports this module, so it imports nothing but pytest before it is used.
 
 `simulated_cluster` stands still until `simulated_cluster.advance(seconds)`. `simulated_platform` runs by
 itself, twenty times as fast as time, and the commands that deploy find it without being told. Which agents

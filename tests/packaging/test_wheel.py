@@ -32,6 +32,11 @@ def test_the_wheel_holds_templates_and_schemas_once_and_no_app_of_ours(wheel: Pa
     ]
     assert any(name.startswith("constructs_lib/terraform/schemas/") for name in names)
     assert "constructs_lib/py.typed" in names
+    [entries] = [name for name in names if name.endswith("entry_points.txt")]
+    assert (
+        "[pytest11]\nconstructs_lib.simulator.pytest_plugin = "
+        in zipfile.ZipFile(wheel).read(entries).decode()
+    )
     # A user's own `stacks` package would be hidden by one of ours.
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"constructs_lib"}
 

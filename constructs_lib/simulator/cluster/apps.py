@@ -48,6 +48,10 @@ class AppState:
         """Whether a deployment counts a task: running, and healthy where there is a health check."""
         return task.state == "TASK_RUNNING" and (not self.checked or task.healthy is True)
 
+    def is_ready(self, task: Task) -> bool:
+        """Whether a deployment goes on for a new task: happy, and ready where there is a readiness check."""
+        return self.is_happy(task) and (not self.spec.get("readinessChecks") or task.ready is True)
+
     def back_off(self, now: float) -> None:
         """Wait before the next task: longer with each failure, 300 s at most."""
         delay = self.spec["backoffSeconds"] * self.spec["backoffFactor"] ** self.failures

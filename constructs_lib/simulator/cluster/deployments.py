@@ -6,7 +6,7 @@ Source: `DeploymentPlan.scala`, `TaskStartActor.scala`, `TaskReplaceActor.scala`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,15 +61,17 @@ class Deployment:
         """The current step."""
         return self.steps[self.step] if self.step < len(self.steps) else ()
 
-    def shown(self) -> dict[str, Any]:
-        """As in `/v2/deployments`."""
+    def shown(self, readiness: Callable[[str], list[dict[str, Any]]] = lambda _app: []) -> dict[str, Any]:
+        """As in `/v2/deployments`; `readiness` knows the results of an app's checks."""
         return {
             "id": self.id,
             "version": self.version,
             "affectedApps": self.affected,
             "affectedPods": [],
             "steps": [{"actions": [action.shown() for action in step]} for step in self.steps],
-            "currentActions": [{**one.shown(), "readinessCheckResults": []} for one in self.actions],
+            "currentActions": [
+                {**one.shown(), "readinessCheckResults": readiness(one.app)} for one in self.actions
+            ],
             "currentStep": self.step + 1,
             "totalSteps": len(self.steps),
         }
@@ -113,7 +115,7 @@ def _scale(marathon: Marathon, action: Action) -> bool:
         action.needed = max(0, app.wanted - len(marathon.active(app.id)))
     marathon.reconcile(app)
     active = marathon.active(app.id)
-    fresh = [task for task in active if task.staged_at >= action.began_at and app.is_happy(task)]
+    fresh = [task for task in active if task.staged_at >= action.began_at and app.is_ready(task)]
     # Counted by what there is, too: an instance that was asked for may have been scaled away again.
     enough = len(fresh) >= min(action.needed, app.wanted)
     ending = any(task.state == "TASK_KILLING" for task in marathon.tasks_of(app.id))
@@ -127,7 +129,7 @@ def _restart(marathon: Marathon, action: Action) -> bool:
     if not action.begun:
         action.begun = True
         _begin(marathon, app, action, old + new)
-    for task in [task for task in new if app.is_happy(task) and task.id not in action.released]:
+    for task in [task for task in new if app.is_ready(task) and task.id not in action.released]:
         action.released.add(task.id)
         for victim in app.killed_first(one for one in old if one.active)[:1]:
             marathon.world.kill(victim)
@@ -136,7 +138,7 @@ def _restart(marathon: Marathon, action: Action) -> bool:
     old, new = _parts(marathon, app)
     room = _most(app) + action.extra - len(old) - len(new)
     marathon.want(app, max(0, min(wanted - len(new), room)))
-    return not old and len([task for task in new if app.is_happy(task)]) >= wanted
+    return not old and len([task for task in new if app.is_ready(task)]) >= wanted
 
 
 def _parts(marathon: Marathon, app: AppState) -> tuple[list[Task], list[Task]]:

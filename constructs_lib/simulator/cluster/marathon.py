@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from constructs_lib.simulator.app_shape import App, complete, sent
+from constructs_lib.simulator.app_shape import App
+from constructs_lib.simulator.cluster import readiness
 from constructs_lib.simulator.cluster.agents import Agent
 from constructs_lib.simulator.cluster.apps import AppState, failure
-from constructs_lib.simulator.cluster.deployments import Action, Deployment, drive
+from constructs_lib.simulator.cluster.deployments import Deployment, drive
 from constructs_lib.simulator.cluster.health import Health
 from constructs_lib.simulator.cluster.launch_queue import Item
 from constructs_lib.simulator.cluster.matching import match
+from constructs_lib.simulator.cluster.planning import depths, steps
 from constructs_lib.simulator.cluster.world import Say, Task, World, iso
 
 DEPLOYMENT_SECONDS: Final = 0.1
 """How long a deployment takes before its first step."""
 MOST_DEPLOYMENTS: Final = 100
 """`--max_running_deployments`."""
-_KEPT_VERSIONS = 25
-"""`--zk_max_versions`, in part: no app keeps more."""
 
 
 class LockedError(Exception):
@@ -67,7 +67,7 @@ class Marathon:
         restart: bool = False,
         kill: Mapping[str, Sequence[str]] | None = None,
     ) -> Deployment:
-        """Deploy apps, None to delete one; LockedError, TooManyError.
+        """Deploy apps, None to delete one; LockedError, TooManyError, CyclicError.
 
         Args:
             wanted: id → the app as it is to be, without defaults.
@@ -80,60 +80,18 @@ class Marathon:
             raise LockedError([one.id for one in holders])
         if len(self.deployments) - len(holders) >= self.most_deployments:
             raise TooManyError
+        order = depths({id: app.spec for id, app in self.apps.items()}, wanted)
         for one in holders:
             self._give_up(one)
         version = self.next_version()
         before = {id: dict(self.apps[id].spec) if id in self.apps else None for id in wanted}
-        steps: list[list[Action]] = [[], [], []]
-        for id, given in wanted.items():
-            for step, action in self._actions(id, given, version, restart=restart):
-                action.kill = tuple((kill or {}).get(id, ()))
-                steps[step].append(action)
-        made = Deployment(
-            id=self.world.uuid(), version=version, original=before, steps=[step for step in steps if step]
-        )
+        planned = steps(self, wanted, version, order, restart=restart, kill=kill or {})
+        made = Deployment(id=self.world.uuid(), version=version, original=before, steps=planned)
         if made.steps:
             self.deployments[made.id] = made
             self._say("deployment_info", {"plan": made.shown()})
             self.world.timeline.after(DEPLOYMENT_SECONDS, lambda: self._drive(made))
         return made
-
-    def _actions(
-        self, id: str, given: App | None, version: str, *, restart: bool
-    ) -> list[tuple[int, Action]]:
-        known = self.apps.get(id)
-        if given is None:
-            return [(0, Action(kind="StopApplication", app=id))] if known else []
-        spec = complete({**sent(given), "id": id})
-        if known is None:
-            self.apps[id] = AppState(
-                spec=spec, version=version, config_version=version, scaling_version=version
-            )
-            self._remember(self.apps[id])
-            return [
-                (0, Action(kind="StartApplication", app=id)),
-                (1, Action(kind="ScaleApplication", app=id)),
-            ]
-        same = {**spec, "instances": 0} == {**known.spec, "instances": 0}
-        scaled = spec["instances"] != known.spec["instances"]
-        # What a deployment that was given up left behind is mended by the next one, even of the same app.
-        if same and not scaled and not restart and known.wanted == spec["instances"]:
-            return []
-        known.spec, known.version = spec, version
-        if scaled:
-            known.scaling_version = version
-        self._remember(known)
-        if same and not restart:
-            return [(1, Action(kind="ScaleApplication", app=id))]
-        known.config_version = version
-        known.reset_delay()
-        self.queue.pop(id, None)
-        return [(2, Action(kind="RestartApplication", app=id))]
-
-    def _remember(self, app: AppState) -> None:
-        app.history[app.version] = app.spec
-        for version in sorted(app.history)[:-_KEPT_VERSIONS]:
-            del app.history[version]
 
     def next_version(self) -> str:
         """A version greater than all before."""
@@ -276,8 +234,16 @@ class Marathon:
                 app.back_off(self.world.now())
         elif task.state == "TASK_RUNNING":
             self._health.watch(app, task)
+            self._ask_ready(app, task)
         self._say("status_update_event", _status(task))
         self.touch(app.id)
+
+    def _ask_ready(self, app: AppState, task: Task) -> None:
+        if readiness.watch(self.world, app, task):
+            self.touch(app.id)
+            return
+        seconds = app.spec["readinessChecks"][0]["intervalSeconds"]
+        self.world.later(task, seconds, lambda: self._ask_ready(app, task))
 
     def adopt(self, task: Task) -> None:
         """Take up a task of former times, which goes on running."""

@@ -6,31 +6,34 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from constructs_lib.simulator.app_rules import problems
 from constructs_lib.simulator.app_shape import App, invalid, locked, no_app, no_json, sent
 from constructs_lib.simulator.cluster import marathon_json as shape
 from constructs_lib.simulator.cluster.apps import AppState
+from constructs_lib.simulator.cluster.asked import (
+    RefusedRequestError,
+    check,
+    deployed,
+    embedded,
+    force,
+    read,
+    read_object,
+)
 from constructs_lib.simulator.cluster.deployments import Deployment
+from constructs_lib.simulator.cluster.group_update import group_update
 from constructs_lib.simulator.cluster.label_selector import selector
 from constructs_lib.simulator.cluster.marathon import LockedError, Marathon, TooManyError
+from constructs_lib.simulator.cluster.planning import CyclicError
 from constructs_lib.simulator.cluster.routes import Routes
 from constructs_lib.simulator.cluster.world import Task
 from constructs_lib.simulator.web import Answer, Question
 
+_CYCLIC = "Dependency graph has cyclic dependencies."
 _TOO_MANY = (
     "Max number ({most}) of running deployments is achieved. Wait for existing deployments to complete or "
     "cancel one using force=true parameter. You can increase max deployment number by using "
     "--max_running_deployments parameter but be advised that this can have negative effects on the "
     "performance."
 )
-
-
-class RefusedRequestError(Exception):
-    """A request that is answered with an error; `answer` is what."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(str(answer.body))
-        self.answer = answer
 
 
 class MarathonApi:
@@ -55,7 +58,12 @@ class MarathonApi:
                 "PATCH /apps/{id*}": self._put,
                 "DELETE /apps/{id*}": self._delete,
                 "GET /groups": self._groups,
+                "PUT /groups": self._put_group,
+                "POST /groups": self._put_group,
                 "GET /groups/{id*}": self._groups,
+                "PUT /groups/{id*}": self._put_group,
+                "POST /groups/{id*}": self._put_group,
+                "DELETE /groups/{id*}": self._delete_group,
                 "GET /deployments": self._deployments,
                 "DELETE /deployments/{id}": self._cancel,
                 "GET /tasks": self._all_tasks,
@@ -73,6 +81,8 @@ class MarathonApi:
             return refused.answer
         except LockedError as error:
             return Answer(409, locked(error.deployments))
+        except CyclicError:
+            return Answer(422, invalid([{"path": "/", "errors": [_CYCLIC]}]))
         except TooManyError:
             return Answer(403, {"message": _TOO_MANY.format(most=self._marathon.most_deployments)})
 
@@ -85,7 +95,7 @@ class MarathonApi:
         except ValueError as error:
             raise RefusedRequestError(Answer(422, {"message": str(error)})) from None
         wanted, command = question.query.get("id", ""), question.query.get("cmd", "")
-        embed, locks = _embed(question, "apps."), shape.locks(self._marathon)
+        embed, locks = embedded(question, "apps."), shape.locks(self._marathon)
         shown = [
             shape.app_info(self._marathon, app, embed, locks)
             for app in apps
@@ -99,7 +109,7 @@ class MarathonApi:
         locks = shape.locks(self._marathon)
         if id == "*" or id.endswith("/*"):
             pattern = "/" + id.strip("/")
-            embed = _embed(question, "apps.")
+            embed = embedded(question, "apps.")
             found = [
                 shape.app_info(self._marathon, app, embed, locks)
                 for app in self._marathon.apps.values()
@@ -107,32 +117,32 @@ class MarathonApi:
             ]
             return Answer(200, {"*": found})
         # Marathon always shows these of a single app, for old clients.
-        embed = {"tasks", "lastTaskFailure", *_embed(question, "app.")}
+        embed = {"tasks", "lastTaskFailure", *embedded(question, "app.")}
         return Answer(200, {"app": shape.app_info(self._marathon, self._app(id), embed, locks)})
 
     def _create(self, question: Question) -> Answer:
-        given = _object(question)
+        given = read_object(question)
         id = "/" + str(given.get("id", "")).strip("/")
-        _check({**given, "id": id})
+        check({**given, "id": id})
         if id in self._marathon.apps:
             raise RefusedRequestError(Answer(409, {"message": f"An app with id [{id}] already exists."}))
-        made = self._marathon.change({id: given}, force=_force(question))
+        made = self._marathon.change({id: given}, force=force(question))
         shown = shape.app_info(self._marathon, self._app(id), {"tasks"}, shape.locks(self._marathon))
         return Answer(201, shown, {"Marathon-Deployment-Id": made.id, "Location": f"/v2/apps{id}"})
 
     def _put(self, question: Question, id: str) -> Answer:
         name = "/" + id.strip("/")
-        given = self._merged(name, _object(question), question)
+        given = self._merged(name, read_object(question), question)
         status = 200 if name in self._marathon.apps else 201
-        return _deployed(self._marathon.change({name: given}, force=_force(question)), status)
+        return deployed(self._marathon.change({name: given}, force=force(question)), status)
 
     def _put_all(self, question: Question) -> Answer:
-        listed = _json(question)
+        listed = read(question)
         if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
             raise RefusedRequestError(Answer(400, no_json("", "error.expected.jsarray")))
         ids = ["/" + str(one.get("id", "")).strip("/") for one in listed]
         wanted = {id: self._merged(id, one, question) for id, one in zip(ids, listed, strict=True)}
-        return _deployed(self._marathon.change(wanted, force=_force(question)), 200)
+        return deployed(self._marathon.change(wanted, force=force(question)), 200)
 
     def _merged(self, id: str, given: App, question: Question) -> App:
         """What a PUT makes of an app: over what there is, unless `partialUpdate=false`."""
@@ -152,17 +162,17 @@ class MarathonApi:
             merged.pop("args", None)
         elif "args" in given and "cmd" not in given:
             merged.pop("cmd", None)
-        _check(merged)
+        check(merged)
         return merged
 
     def _delete(self, question: Question, id: str) -> Answer:
         app = self._app(id)
-        return _deployed(self._marathon.change({app.id: None}, force=_force(question)), 200)
+        return deployed(self._marathon.change({app.id: None}, force=force(question)), 200)
 
     def _restart(self, question: Question, id: str) -> Answer:
         app = self._app(id)
-        made = self._marathon.change({app.id: app.spec}, force=_force(question), restart=True)
-        return _deployed(made, 200)
+        made = self._marathon.change({app.id: app.spec}, force=force(question), restart=True)
+        return deployed(made, 200)
 
     def _versions(self, question: Question, id: str) -> Answer:
         return Answer(200, {"versions": sorted(self._app(id).history, reverse=True)})
@@ -193,14 +203,38 @@ class MarathonApi:
             return Answer(404, {"message": f"Group '/{id.strip('/')}' does not exist"})
         return Answer(200, found)
 
+    def _put_group(self, question: Question, id: str = "/") -> Answer:
+        given = read_object(question)
+        name = "/" + (id.strip("/") or str(given.get("id", "")).strip("/"))
+        try:
+            wanted = group_update(name, given, self._marathon.apps)
+        except (AttributeError, TypeError):
+            raise RefusedRequestError(Answer(400, no_json("", "error.expected.jsobject"))) from None
+        for app in wanted.values():
+            if app is not None:
+                check(app)
+        return deployed(
+            self._marathon.change(wanted, force=force(question)), 201 if question.method == "POST" else 200
+        )
+
+    def _delete_group(self, question: Question, id: str) -> Answer:
+        name = "/" + id.strip("/")
+        gone: dict[str, App | None] = {app: None for app in self._marathon.apps if app.startswith(f"{name}/")}
+        if not gone:
+            return Answer(404, {"message": f"Group '{name}' does not exist"})
+        return deployed(self._marathon.change(gone, force=force(question)), 200)
+
     def _deployments(self, question: Question) -> Answer:
-        return Answer(200, [one.shown() for one in self._marathon.deployments.values()])
+        return Answer(200, [self._shown(one) for one in self._marathon.deployments.values()])
+
+    def _shown(self, deployment: Deployment) -> dict[str, Any]:
+        return deployment.shown(lambda app: shape.readiness_results(self._marathon, app))
 
     def _cancel(self, question: Question, id: str) -> Answer:
         if id not in self._marathon.deployments:
             return Answer(404, {"message": f"Deployment {id} does not exist"})
-        made = self._marathon.cancel(id, force=_force(question))
-        return Answer(202) if made is None else _deployed(made, 200)
+        made = self._marathon.cancel(id, force=force(question))
+        return Answer(202) if made is None else deployed(made, 200)
 
     def _queue(self, question: Question) -> Answer:
         offers = "lastUnusedOffers" in question.values("embed")
@@ -248,7 +282,7 @@ class MarathonApi:
         return self._kill(question, [task for task in tasks if host in ("*", task.agent.hostname)])
 
     def _kill_many(self, question: Question) -> Answer:
-        ids = _object(question).get("ids")
+        ids = read_object(question).get("ids")
         if not isinstance(ids, list):
             raise RefusedRequestError(Answer(400, no_json("/ids", "error.path.missing")))
         tasks = self._marathon.world.tasks
@@ -263,7 +297,7 @@ class MarathonApi:
                 name: {**app.spec, "instances": max(0, app.spec["instances"] - len(ids[name]))}
                 for name, app in apps.items()
             }
-            return _deployed(self._marathon.change(wanted, force=_force(question), kill=ids), 200)
+            return deployed(self._marathon.change(wanted, force=force(question), kill=ids), 200)
         shown = [shape.task_info(apps[task.owner], task) for task in tasks]
         if question.query.get("wipe") == "true":
             for app in apps.values():
@@ -271,35 +305,3 @@ class MarathonApi:
         for task in tasks:
             self._marathon.world.kill(task)
         return Answer(200, {"task": shown[0]} if single else {"tasks": shown})
-
-
-def _embed(question: Question, prefix: str) -> set[str]:
-    return {name.removeprefix(prefix) for name in question.values("embed")}
-
-
-def _force(question: Question) -> bool:
-    return question.query.get("force") == "true"
-
-
-def _deployed(made: Deployment, status: int) -> Answer:
-    body = {"version": made.version, "deploymentId": made.id}
-    return Answer(status, body, {"Marathon-Deployment-Id": made.id})
-
-
-def _json(question: Question) -> Any:
-    try:
-        return question.json()
-    except ValueError as error:
-        raise RefusedRequestError(Answer(400, no_json("", str(error)))) from None
-
-
-def _object(question: Question) -> App:
-    given = _json(question)
-    if not isinstance(given, dict):
-        raise RefusedRequestError(Answer(400, no_json("/", "error.expected.jsobject")))
-    return given
-
-
-def _check(app: App) -> None:
-    if wrong := problems(app):
-        raise RefusedRequestError(Answer(422, invalid(wrong)))

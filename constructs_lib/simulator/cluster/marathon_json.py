@@ -9,6 +9,7 @@ from constructs_lib.simulator.app_shape import App
 from constructs_lib.simulator.cluster.apps import AppState
 from constructs_lib.simulator.cluster.launch_queue import Item
 from constructs_lib.simulator.cluster.marathon import Marathon
+from constructs_lib.simulator.cluster.readiness import results
 from constructs_lib.simulator.cluster.world import Task, iso
 
 
@@ -23,7 +24,7 @@ def app_info(
     Args:
         marathon: the scheduler.
         app: which one.
-        embed: `tasks`, `lastTaskFailure`, `taskStats`.
+        embed: `tasks`, `lastTaskFailure`, `readiness`, `taskStats`.
         locks: app → the deployments that hold it.
     """
     tasks = marathon.tasks_of(app.id)
@@ -39,9 +40,19 @@ def app_info(
     }
     if "tasks" in embed:
         found["tasks"] = [task_info(app, task) for task in tasks]
+    if "readiness" in embed:
+        found["readinessCheckResults"] = readiness_results(marathon, app.id) if app.id in locks else []
     if "lastTaskFailure" in embed and app.last_failure is not None:
         found["lastTaskFailure"] = app.last_failure
     return found
+
+
+def readiness_results(marathon: Marathon, id: str) -> list[dict[str, Any]]:
+    """What an app's instances that a deployment started said last."""
+    app = marathon.apps.get(id)
+    if app is None:
+        return []
+    return results([task for task in marathon.active(id) if app.is_current(task)], app.spec)
 
 
 def locks(marathon: Marathon) -> dict[str, list[str]]:

@@ -18,6 +18,8 @@ class Profile:
     """From running until its health check passes; None: it never does."""
     unhealthy_after: float | None = None
     """From running until its health check fails again; None: it doesn't."""
+    ready_after: float | None = 0.0
+    """From running until its readiness check passes, which only deployments wait for; None: it never does."""
     fails_after: float | None = None
     """From running until it ends by itself with `exit_code`; None: it lives until it is killed."""
     fail_rate: float = 0.0

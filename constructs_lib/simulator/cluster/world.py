@@ -58,6 +58,8 @@ class Task:
     changed_at: float = 0.0
     healthy: bool | None = None
     """What its health check said last; None before it said anything."""
+    ready: bool | None = None
+    """What its readiness check said last; None before it was asked."""
     first_healthy_at: float | None = None
     failures: int = 0
     """Health checks that failed one after the other."""

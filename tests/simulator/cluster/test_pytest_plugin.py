@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+import pytest
 
 from constructs_lib.hooks.simulated import VARIABLE as READ_BY_HOOKS
 from constructs_lib.hooks.simulated import read_endpoints
@@ -15,24 +18,20 @@ ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "simulated"
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "constructs_lib.simulator.pytest_plugin",
-        "-p",
-        "no:cacheprovider",
-    ]
+NAMED = ("-p", "constructs_lib.simulator.pytest_plugin")
+
+
+def run(
+    folder: Path, *arguments: str, named: tuple[str, ...] = NAMED, path: str = ""
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*command, "-q", *arguments],
+        [sys.executable, "-m", "pytest", *named, "-p", "no:cacheprovider", "-q", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONPATH": f"{ROOT}{path}", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
     )
 
 
@@ -85,6 +84,46 @@ def test_without_a_cluster_yaml_there_are_three_agents_and_no_pools_to_count(tmp
 
     assert "2 passed, 1 error" in done.stdout, done.stdout
     assert "needs file=" in done.stdout
+
+
+@pytest.mark.parametrize("also", ["", "pytest_plugins = ['constructs_lib.simulator.pytest_plugin']\n"])
+def test_pytest_finds_the_fixtures_where_they_are_installed_whether_a_conftest_names_them_or_not(
+    also: str, tmp_path: Path
+) -> None:
+    # What an installer makes of pyproject.toml.
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    info = tmp_path / "site" / "installed-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1\n")
+    lines = [f"{name} = {module}" for name, module in declared.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[pytest11]", *lines]))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "conftest.py").write_text(also)
+    (project / "test_one.py").write_text(
+        "def test_one(simulated_cluster): assert simulated_cluster.tasks() == []\n"
+    )
+
+    done = run(project, named=(), path=f":{tmp_path / 'site'}")
+
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_pytest_that_does_not_use_the_fixtures_loads_nothing_for_them() -> None:
+    program = (
+        "import sys, pytest; before = set(sys.modules); import constructs_lib.simulator.pytest_plugin; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+
+    ours = ["constructs_lib", "constructs_lib.simulator", "constructs_lib.simulator.pytest_plugin"]
+    assert done.stdout.split() == ours
 
 
 def test_hooks_read_what_the_simulator_writes(sim: SimulatedCluster, tmp_path: Path) -> None:
