@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,6 @@ from constructs_lib.simulator.cluster.timeline import RunningClock
 from constructs_lib.spec.load import load
 from scripts.progress import ROOT
 from tests.hooks.consul_server import ConsulServer, consul_server
-from tests.hooks.served_tasks import Served
 
 CONTRACT = """
 name: shop
@@ -27,6 +27,7 @@ dev:
   image: registry.service.consul:5000/shop:{version}
   ports: {{http: 8080}}
   health: {{path: /}}
+  readiness: {{path: /, interval_seconds: 2, timeout_seconds: 1}}
 ops:
   cpus: 0.1
   memory_mib: 32
@@ -69,9 +70,8 @@ def cluster(server: ConsulServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "cluster.yaml").write_text((ROOT / "cluster.yaml").read_text())
     (tmp_path / "contracts").mkdir()
     agents = from_plan(plan(load(ROOT / "cluster.yaml")))
-    for number, agent in enumerate(agents, 2):
-        agent.hostname = f"127.0.0.{number}"
-    with SimulatedCluster(agents, clock=RunningClock()) as simulated, Served(simulated, server, "shop"):
+    registered: Any = {"consul": server.url, "consul_token": server.token}
+    with SimulatedCluster(agents, clock=RunningClock(), **registered) as simulated:
         simulated.profile("*", Profile(start_seconds=0.05, healthy_after=0.05, stop_seconds=0.05))
         instances = {program: one.addresses for program, one in simulated.instances.items()}
         endpoints = {"simulator": True, "instances": {**instances, "consul/eu": [f"127.0.0.1:{server.port}"]}}

@@ -33,9 +33,8 @@ from constructs_lib.simulator.cluster.cluster import SimulatedCluster
 from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.timeline import RunningClock
 from tests.components.edge_here import Edge
-from tests.hooks.constant_load import Load
+from tests.hooks.constant_load import Load, version_of
 from tests.hooks.consul_server import ConsulServer
-from tests.hooks.served_tasks import Served
 
 pytestmark = pytest.mark.slow
 LONGEST = 90.0
@@ -88,6 +87,7 @@ def contract(name: str, version: str, strategy: Any, **other: Any) -> CompiledCo
             "portMappings": [{"containerPort": 8080, "hostPort": 0}],
         },
         "networks": [{"mode": "container/bridge"}],
+        "env": {"SERVICE_8080_NAME": name, "SERVICE_8080_TAGS": f"version={version}"},
         "healthChecks": [{"protocol": "MESOS_HTTP", "path": "/", "portIndex": 0}],
         "constraints": [["@region", "IS", "eu"]],
     }
@@ -119,8 +119,9 @@ def edges(consul_at: ConsulServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def platform(consul_at: ConsulServer, edges: list[Edge]) -> Iterator[Platform]:
-    agents = [Agent(hostname=f"127.0.0.{number}", region="eu") for number in (2, 3)]
-    with SimulatedCluster(agents, clock=RunningClock()) as cluster:
+    agents = [Agent(hostname=f"agent-{number}", region="eu") for number in (1, 2)]
+    registered: Any = {"consul": consul_at.url, "consul_token": consul_at.token}
+    with SimulatedCluster(agents, clock=RunningClock(), **registered) as cluster:
         quick = Profile(start_seconds=0.1, healthy_after=0.1, stop_seconds=0.05)
         cluster.profile("*", quick)
         yield Platform(consul_at, cluster, list(edges))
@@ -140,11 +141,10 @@ class Analyst:
 def test_no_request_is_lost_while_a_version_is_replaced(strategy: str, platform: Platform) -> None:
     name = f"shop-{strategy}"
     old, new = contract(name, "v1aaaaaa", strategy), contract(name, "v2bbbbbb", strategy)
-    with Served(platform.cluster, platform.consul, name):
-        assert platform.deploy(old).good, platform.told
-        with platform.load(old) as load:
-            end = platform.deploy(new, analyst=Analyst("good"))
-        told = "\n".join(platform.told)
+    assert platform.deploy(old).good, platform.told
+    with platform.load(old) as load:
+        end = platform.deploy(new, analyst=Analyst("good"))
+    told = "\n".join(platform.told)
 
     assert end.good, told
     assert load.lost == {}, told
@@ -160,11 +160,10 @@ def test_no_request_is_lost_while_a_version_that_crashes_turns_round(platform: P
     name = "shop-crash"
     old, new = contract(name, "v1aaaaaa", "rolling"), contract(name, "v2bbbbbb", "rolling")
     platform.cluster.profile("*/v2bbbbbb", Profile(start_seconds=0.1, healthy_after=None, fails_after=0.1))
-    with Served(platform.cluster, platform.consul, name):
-        assert platform.deploy(old).good, platform.told
-        untouched = {task.id for task in platform.cluster.tasks()}
-        with platform.load(old, websocket=False) as load:
-            end = platform.deploy(new)
+    assert platform.deploy(old).good, platform.told
+    untouched = {task.id for task in platform.cluster.tasks()}
+    with platform.load(old, websocket=False) as load:
+        end = platform.deploy(new)
 
     assert not end.good and "turned round: crash loop" in end.why, platform.told
     assert "version v1aaaaaa runs again" in end.why
@@ -183,15 +182,14 @@ def test_no_request_is_lost_while_a_canary_that_is_worse_turns_round(platform: P
     old = contract(name, "v1aaaaaa", "canary", canary_percent=30)
     new = contract(name, "v2bbbbbb", "canary", canary_percent=30, canary_seconds=600.0)
     analyst = Analyst("undecided", "too early")
-    with Served(platform.cluster, platform.consul, name):
-        assert platform.deploy(old).good, platform.told
-        with platform.load(old, websocket=False) as load:
-            ended: list[End] = []
-            thread = threading.Thread(target=lambda: ended.append(platform.deploy(new, analyst=analyst)))
-            thread.start()
-            platform.edges[0].wait("the canary's share", lambda: load.answers["POST", "v2bbbbbb"] > 0)
-            analyst.judgement = Judgement(says="bad", why="errors 7, at most 1")
-            thread.join(LONGEST)
+    assert platform.deploy(old).good, platform.told
+    with platform.load(old, websocket=False) as load:
+        ended: list[End] = []
+        thread = threading.Thread(target=lambda: ended.append(platform.deploy(new, analyst=analyst)))
+        thread.start()
+        platform.edges[0].wait("the canary's share", lambda: load.answers["POST", "v2bbbbbb"] > 0)
+        analyst.judgement = Judgement(says="bad", why="errors 7, at most 1")
+        thread.join(LONGEST)
 
     assert "the canary is worse: errors 7, at most 1" in ended[0].why, platform.told
     assert load.lost == {}, platform.told
@@ -201,11 +199,10 @@ def test_no_request_is_lost_while_a_canary_that_is_worse_turns_round(platform: P
 def test_recreate_has_an_outage_that_ends_and_says_what_it_waits_for(platform: Platform) -> None:
     name = "shop-recreate"
     old, new = contract(name, "v1aaaaaa", "recreate"), contract(name, "v2bbbbbb", "recreate")
-    with Served(platform.cluster, platform.consul, name):
-        assert platform.deploy(old).good, platform.told
-        with platform.load(old, websocket=False) as load:
-            end = platform.deploy(new)
-            platform.edges[0].wait("the new version", lambda: load.answers["POST", "v2bbbbbb"] > 0)
+    assert platform.deploy(old).good, platform.told
+    with platform.load(old, websocket=False) as load:
+        end = platform.deploy(new)
+        platform.edges[0].wait("the new version", lambda: load.answers["POST", "v2bbbbbb"] > 0)
 
     assert end.good, platform.told
     # The edge's own page, and never a request that was begun and lost.
@@ -220,18 +217,22 @@ def test_an_edge_that_dies_in_the_middle_holds_nothing_up_and_has_the_routes_whe
     name = "shop-edges"
     old, new = contract(name, "v1aaaaaa", "rolling"), contract(name, "v2bbbbbb", "rolling")
     stays, dies = platform.edges
-    with Served(platform.cluster, platform.consul, name):
-        assert platform.deploy(old).good, platform.told
-        with Load([stays.http], f"{name}.example.org", websocket=False) as load:
-            ended: list[End] = []
-            thread = threading.Thread(target=lambda: ended.append(platform.deploy(new)))
-            thread.start()
-            stays.wait("the first new instance", lambda: load.answers["GET", "v2bbbbbb"] > 0)
-            dies.dies()
-            thread.join(LONGEST)
-        assert ended[0].good, "\n".join(platform.told)
-        assert load.lost == {}, platform.told
+    assert platform.deploy(old).good, platform.told
+    with Load([stays.http], f"{name}.example.org", websocket=False) as load:
+        ended: list[End] = []
+        thread = threading.Thread(target=lambda: ended.append(platform.deploy(new)))
+        thread.start()
+        stays.wait("the first new instance", lambda: load.answers["GET", "v2bbbbbb"] > 0)
+        dies.dies()
+        thread.join(LONGEST)
+    assert ended[0].good, "\n".join(platform.told)
+    assert load.lost == {}, platform.told
 
-        dies.start()
-        dies.start_template()
-        dies.wait("the route", lambda: dies.get(dies.http, "/", f"{name}.example.org") == (200, "v2bbbbbb"))
+    dies.start()
+    dies.start_template()
+
+    def serves() -> bool:
+        status, said = dies.get(dies.http, "/", f"{name}.example.org")
+        return status == 200 and version_of(said) == "v2bbbbbb"
+
+    dies.wait("the route", serves)

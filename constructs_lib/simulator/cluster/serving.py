@@ -158,7 +158,23 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: a test counts requests itself."""
 
+    def _echo(self, protocol: str) -> None:
+        """Take an upgrade, such as a websocket's, and give every byte back until one side ends it."""
+        self.close_connection = True
+        self.send_response(101)
+        self.send_header("Upgrade", protocol)
+        self.send_header("Connection", "Upgrade")
+        self.end_headers()
+        # An upgraded connection may be silent for as long as it likes.
+        self.connection.settimeout(None)
+        with contextlib.suppress(OSError):
+            while received := self.connection.recv(4096):
+                self.connection.sendall(received)
+
     def _serve(self) -> None:
+        if protocol := self.headers.get("Upgrade"):
+            self._echo(protocol)
+            return
         task, url = self.server.task, urlsplit(self.path)
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status = 200

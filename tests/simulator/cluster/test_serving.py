@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -54,6 +55,22 @@ def refuses(address: str) -> bool:
     except OSError:
         return True
     return False
+
+
+def test_a_connection_that_asks_for_an_upgrade_stays_and_is_cut_with_its_task(marathon: Marathon) -> None:
+    marathon.deployed("/shop/web", **WEB)
+    [task] = marathon.sim.tasks("/shop/web")
+    with socket.create_connection((task.agent.hostname, task.ports[0]), timeout=30) as peer:
+        peer.sendall(b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        assert b" 101 " in peer.recv(4096)
+        peer.sendall(b"word")
+        assert peer.recv(16) == b"word"
+
+        marathon.ask("DELETE", "/apps/shop/web")
+        marathon.sim.advance(10)
+
+        with contextlib.suppress(ConnectionResetError):
+            assert peer.recv(16) == b""
 
 
 def test_a_task_answers_who_it_is(marathon: Marathon) -> None:
