@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
+from constructs_lib.cli.output import coloured, print_json
 from constructs_lib.cli.platform import Cluster, add_options
 
 
@@ -16,8 +16,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "status",
         help="tell whether the platform is ready and its applications serve",
         description="Asks ZooKeeper, Mesos, Marathon, Chronos, each site's Consul and the registry, once and "
-        "at the same time, and tells of each contract's application and jobs whether they are as it says. "
-        "Nothing is changed.",
+        "at the same time, and tells of each contract's application and jobs whether they are as it says, "
+        "and of each site's Prometheus whether it has all alerts, and which of them fire. Nothing is "
+        "changed.",
         epilog="Exit codes: 0 all is ready, 1 something is not or can't be reached, 2 wrong input.",
     )
     add_options(parser)
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Ask and print; 0 when all is ready."""
     from constructs_lib.hooks.jobs import Jobs
     from constructs_lib.hooks.report import SIMULATOR_NOTE, table
-    from constructs_lib.hooks.run import applications
+    from constructs_lib.hooks.run import alerts, applications
 
     cluster = Cluster.of(args)
     compiled = cluster.compiled()
@@ -40,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         saves = any(one.check == "chronos" and one.good for one in findings)
         jobs = Jobs(platform.chronos, compiled) if compiled.contracts and saves else None
         found = (*apps, *(jobs.verify(jobs.read()) if jobs else ()))
+        serving = [one.name for one in apps if one.good]
+        found += alerts(platform, compiled, serving).verdicts if compiled.contracts else ()
         simulator = platform.endpoints.simulator
     good = all(one.good for one in findings) and all(one.good for one in found)
     if args.json:
@@ -49,14 +52,14 @@ def run(args: argparse.Namespace) -> int:
             "checks": [asdict(one) for one in findings],
             "contracts": [asdict(one) for one in found],
         }
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_json(answer)
         return 0 if good else 1
     if simulator:
         print(SIMULATOR_NOTE)
-    rows = [(one.check, one.good, one.says, one.try_next) for one in findings]
-    rows += [(f"{one.kind} {one.name}", one.good, one.says, one.try_next) for one in found]
-    print("\n".join(table([("ok" if ok else "NOT", name, says) for name, ok, says, _ in rows])))
-    for name, ok, _, helps in rows:
-        if not ok and helps:
+    rows = [("ok" if one.good else "NOT", one.check, one.says, one.try_next) for one in findings]
+    rows += [(one.mark, f"{one.kind} {one.name}", one.says, one.try_next) for one in found]
+    print(coloured("\n".join(table([row[:3] for row in rows]))))
+    for mark, name, _, helps in rows:
+        if mark == "NOT" and helps:
             print(f"{name}: try: {helps}")
     return 0 if good else 1

@@ -33,6 +33,13 @@ class Verdict:
     says: str
     try_next: str | None = None
     """The command that helps, where it is not good."""
+    sure: bool = True
+    """False where nobody could be asked, and that is no failure: tables mark it with a question mark."""
+
+    @property
+    def mark(self) -> str:
+        """The first column of a table."""
+        return ("ok" if self.sure else "?") if self.good else "NOT"
 
 
 State = TypeVar("State")

@@ -1,4 +1,4 @@
-"""The order of a run: ready → settings → applications → jobs → smoke test → report.
+"""The order of a run: ready → settings → applications → jobs → smoke test → alerts → report.
 
 Settings come first, since applications read them; jobs last, since they save what applications have. What
 fails stops what stands on it and nothing else: a broken application does not keep the others' backups from

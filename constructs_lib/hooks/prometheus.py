@@ -1,31 +1,121 @@
-"""Prometheus' query API, as far as the hooks use it. Source: prometheus.io, "HTTP API"."""
+"""Prometheus' HTTP API, as far as the hooks use it. Source: prometheus.io, "HTTP API"."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
 
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.http import Client
 
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedRule:
+    """A rule that Prometheus runs with. `seconds` is its `for`, `error` what its evaluation failed with."""
+
+    file: str
+    """The name of its file, without folder and ending: the contract's."""
+    group: str
+    name: str
+    query: str
+    seconds: float
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    firing: bool
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadTarget:
+    """Something that Prometheus reads: `health` is up, down or unknown, `error` why it is down."""
+
+    contract: str
+    url: str
+    health: str
+    error: str
+
 
 class Prometheus:
-    """Instant queries; all raise ApiError."""
+    """Instant queries, rules and targets; all raise ApiError."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def values(self, query: str, at: float) -> tuple[float, ...]:
         """The value of each series at a time in seconds since 1970; nothing where there is no data."""
-        body = self._client.get("/api/v1/query", [("query", query), ("time", f"{at:.3f}")]).body
-        try:
-            data = body["data"]
+
+        def read(data: Any) -> tuple[float, ...]:
             rows: Sequence[Sequence[object]] = (
                 [data["result"]]
                 if data["resultType"] in ("scalar", "string")
                 else [row["value"] for row in data["result"]]
             )
-            found = [float(str(value)) for _, value in rows]
-        except (LookupError, TypeError, ValueError):
-            raise ApiError("unreadable", "Prometheus", "its answer holds no values") from None
+            return tuple(float(str(value)) for _, value in rows)
+
+        found = self._ask("query", read, [("query", query), ("time", f"{at:.3f}")], of="values")
         return tuple(value for value in found if not math.isnan(value))
+
+    def series(self, query: str) -> tuple[Mapping[str, str], ...]:
+        """The labels of each series that a query finds now."""
+        return self._ask(
+            "query", lambda data: tuple(dict(row["metric"]) for row in data["result"]), [("query", query)]
+        )
+
+    def rules(self) -> tuple[LoadedRule, ...]:
+        """All rules that it runs with."""
+        return self._ask(
+            "rules",
+            lambda data: tuple(_rule(group, rule) for group in data["groups"] for rule in group["rules"]),
+        )
+
+    def targets(self) -> tuple[ReadTarget, ...]:
+        """What it reads that has the label `contract`."""
+        return self._ask(
+            "targets",
+            lambda data: tuple(
+                _target(one) for one in data["activeTargets"] if one["labels"].get("contract")
+            ),
+            [("state", "active")],
+        )
+
+    def _ask(
+        self,
+        path: str,
+        read: Callable[[Any], Answer],
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        of: str = "data",
+    ) -> Answer:
+        body = self._client.get(f"/api/v1/{path}", query).body
+        try:
+            return read(body["data"])
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise ApiError("unreadable", "Prometheus", f"its answer holds no {of}") from None
+
+
+def _rule(group: Any, rule: Any) -> LoadedRule:
+    return LoadedRule(
+        file=PurePosixPath(group["file"]).stem,
+        group=str(group["name"]),
+        name=str(rule["name"]),
+        query=str(rule["query"]),
+        seconds=float(rule.get("duration", 0)),
+        labels=dict(rule.get("labels") or {}),
+        annotations=dict(rule.get("annotations") or {}),
+        firing=rule.get("state") == "firing",
+        error=str(rule.get("lastError") or "") if rule.get("health") == "err" else "",
+    )
+
+
+def _target(one: Any) -> ReadTarget:
+    return ReadTarget(
+        contract=str(one["labels"]["contract"]),
+        url=str(one["scrapeUrl"]),
+        health=str(one["health"]),
+        error=str(one.get("lastError") or ""),
+    )

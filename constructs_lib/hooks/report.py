@@ -39,9 +39,9 @@ class Report:
         """The report as text, what is wrong last, where a person looks first."""
         if self.simulator:
             yield SIMULATOR_NOTE
-        rows = [_row(one.check, one.good, one.says) for one in self.ready]
+        rows = [("ok" if one.good else "NOT", one.check, one.says) for one in self.ready]
         for outcome in self.outcomes:
-            rows += [_row(f"{one.kind} {one.name}", one.good, one.says) for one in outcome.verdicts]
+            rows += [(one.mark, f"{one.kind} {one.name}", one.says) for one in outcome.verdicts]
         yield from table(rows)
         yield from self._troubles()
         yield f"{self.cluster}: {self._sum()}"
@@ -62,10 +62,6 @@ class Report:
             if self.good
             else f"{done}, NOT as the contracts say"
         )
-
-
-def _row(name: str, good: bool, says: str) -> tuple[str, str, str]:
-    return ("ok" if good else "NOT", name, says)
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

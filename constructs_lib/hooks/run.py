@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from constructs_lib.contracts.compiled import Compiled, Json
+from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks import pipeline
+from constructs_lib.hooks.alert_check import HOOK as ALERTS
+from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
 from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending
 from constructs_lib.hooks.deploying import rollout_of
 from constructs_lib.hooks.gate import wait_until_ready
@@ -28,8 +30,24 @@ def applications(platform: Platform, compiled: Compiled) -> tuple[Verdict, ...]:
     return tuple(apps.verdict(contract) for contract in compiled.contracts)
 
 
-def _alerts(platform: Platform) -> Mapping[str, Sequence[Json]]:
-    return {name: platform_rules(site) for name, site in platform.plan.sites.items()}
+def alerts(
+    platform: Platform,
+    compiled: Compiled,
+    serving: Collection[str],
+    *,
+    wait: float = 0.0,
+    say: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Whether every Prometheus has the rules of contracts and platform, and what fires; see alert_check."""
+    if not platform.consuls:
+        return Outcome(hook=ALERTS)
+    rules = _settings(platform, compiled).rules
+    return alert_check(platform.endpoints, compiled, rules, serving, platform.deadline, wait=wait, say=say)
+
+
+def _settings(platform: Platform, compiled: Compiled, *, prune: bool = False) -> Settings:
+    own = {name: platform_rules(site) for name, site in platform.plan.sites.items()}
+    return Settings(platform.consuls, compiled, platform=own, prune=prune)
 
 
 class Run:
@@ -79,9 +97,7 @@ class Run:
             platform.marathon, compiled, deploy, pending=pending, forget=forget, prune=prune
         )
         self._before: Sequence[Hook[Any]] = (
-            (Settings(platform.consuls, compiled, platform=_alerts(platform), prune=prune),)
-            if platform.consuls
-            else ()
+            (_settings(platform, compiled, prune=prune),) if platform.consuls else ()
         )
         chronos = platform.endpoints.has("chronos")
         self._after: Sequence[Hook[Any]] = (Jobs(platform.chronos, compiled, prune=prune),) if chronos else ()
@@ -110,6 +126,10 @@ class Run:
         later = {} if apps.changes else read
         outcomes += [apps, *(pipeline.run_hook(hook, say, later.get(hook.name)) for hook in self._after)]
         outcomes.append(smoke_test(platform, self._compiled, deadline))
+        if all(one.good for one in outcomes[: len(self._before)]):
+            # Last: by now Prometheus has had the time to take over what was written first.
+            serving = [one.name for one in apps.verdicts if one.good]
+            outcomes.append(alerts(platform, self._compiled, serving, wait=WAIT_SECONDS, say=say))
         return Report(
             cluster=self._compiled.cluster,
             simulator=platform.endpoints.simulator,

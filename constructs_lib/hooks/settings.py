@@ -54,6 +54,18 @@ class Settings:
         }
         self._prune = prune
 
+    @property
+    def rules(self) -> Mapping[str, Mapping[str, Sequence[Json]]]:
+        """Site → contract, `clustermesos` for the platform itself → groups of alert rules, as written."""
+        return {
+            site: {
+                key.removeprefix(RULES): json.loads(value)
+                for key, (_, value) in wanted.items()
+                if _kind(key) == "rules"
+            }
+            for site, wanted in self._wanted.items()
+        }
+
     def read(self) -> State:
         """One request per site."""
         return {site: self._below(consul) for site, consul in self._sites.items()}

@@ -1,4 +1,4 @@
-"""Asks every routed application through every edge, as a visitor would: the last thing that a run does."""
+"""Asks every routed application through every edge, as a visitor would."""
 
 from __future__ import annotations
 

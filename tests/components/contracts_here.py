@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from constructs_lib.contracts.compiled import LABEL
 from constructs_lib.nodes.bare_python import shipped
+from constructs_lib.nodes.model import NodeFiles
 from scripts.embedded_aws import free_port
 from tests.components.consul_here import LONGEST, OPENER, SERVER
 from tests.conftest import need, tool
@@ -97,9 +99,11 @@ class Contracts:
             "consul-template", str(tool("consul-template")), f"-config={self.folder}/consul-template.json"
         )
 
-    def start_prometheus(self) -> None:
-        """With the node's own file, of which it reads what contracts have and nothing else."""
-        text = SERVER.file("/etc/prometheus/prometheus.yml").content.replace("30s", "1s")
+    def start_prometheus(self, files: NodeFiles = SERVER) -> None:
+        """With the node's own file, of which it reads what contracts have and nothing else, every second."""
+        text = files.file("/etc/prometheus/prometheus.yml").content
+        assert "scrape_interval: 30s" in text
+        text = text.replace("scrape_interval: 30s", "scrape_interval: 1s, evaluation_interval: 1s")
         text = text.replace("/etc/prometheus/contracts", str(self.folder / "contracts"))
         text = text.replace("/etc/prometheus/platform.yml", str(self.folder / "platform.yml"))
         (self.folder / "prometheus.yml").write_text(text)
@@ -142,12 +146,19 @@ class Contracts:
 
     def alerts(self) -> dict[str, list[str]]:
         """Contract → the names of its alerts that Prometheus runs with."""
-        groups = self.ask("rules").get("groups", [])
-        return {
-            Path(group["file"]).stem: [rule["name"] for rule in group["rules"]]
-            for group in groups
-            if "/contracts/" in group["file"]
-        }
+        found = self._by_file()
+        found.pop(LABEL, None)
+        return found
+
+    def platforms_alerts(self) -> list[str]:
+        """The names of the platform's own alerts that it runs with."""
+        return self._by_file().get(LABEL, [])
+
+    def _by_file(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for group in self.ask("rules").get("groups", []):
+            found.setdefault(Path(group["file"]).stem, []).extend(rule["name"] for rule in group["rules"])
+        return found
 
     def scraped(self) -> list[str] | None:
         """What it reads for contracts; None while it doesn't say."""

@@ -15,6 +15,7 @@ import pytest
 from tests.components.consul_here import Agent
 from tests.components.contracts_here import Contracts
 
+OWN = 'clustermesos_contract_rules_ok{contract="clustermesos"} 1\n'
 SETTINGS = "kv/clustermesos/settings/prometheus"
 
 
@@ -68,6 +69,7 @@ def test_what_contracts_say_reaches_prometheus_and_a_bad_one_harms_no_other(
     node.start_prometheus()
 
     node.wait("both", lambda: node.alerts() == {"shop": ["AppDown"], "db": ["BackupOverdue"]})
+    assert node.platforms_alerts() == ["DownBeforeApply"], "from the node's first boot on"
     orders = 'shop_orders_total{contract="shop",owner="shop@example.org",job="contracts"}'
     node.wait("its metrics", lambda: bool(node.ask("query", query=orders).get("result")))
 
@@ -78,6 +80,7 @@ def test_what_contracts_say_reaches_prometheus_and_a_bad_one_harms_no_other(
     assert node.metrics.read_text().splitlines() == [
         'clustermesos_contract_rules_ok{contract="db"} 1',
         'clustermesos_contract_rules_ok{contract="shop"} 0',
+        'clustermesos_contract_rules_ok{contract="clustermesos"} 1',
         'clustermesos_contract_targets_ok{contract="broken"} 0',
         'clustermesos_contract_targets_ok{contract="shop"} 1',
     ]
@@ -118,8 +121,8 @@ def test_prometheus_is_told_once_and_only_of_what_changed(node: Contracts) -> No
 
     node.apply({})
     assert node.told() == told * 2
-    assert not list(node.rules.iterdir())
-    assert node.metrics.read_text() == ""
+    assert [path.name for path in node.rules.iterdir()] == ["clustermesos.yml"]
+    assert node.metrics.read_text() == OWN
 
 
 def test_targets_that_are_gone_are_emptied_and_their_file_goes_later(node: Contracts) -> None:
@@ -139,6 +142,17 @@ def test_targets_that_are_gone_are_emptied_and_their_file_goes_later(node: Contr
     os.utime(file, (0, 0))
     node.apply({})
     assert not file.exists()
+
+
+def test_the_nodes_own_alert_stands_until_consul_has_the_platforms(node: Contracts) -> None:
+    file = node.rules / "clustermesos.yml"
+
+    node.apply({"shop": group("shop", "A")})
+    assert "DownBeforeApply" in file.read_text()
+    node.apply({"clustermesos": group("base", "Whole"), "shop": group("shop", "A")})
+    assert "Whole" in file.read_text() and "DownBeforeApply" not in file.read_text()
+    node.apply({})
+    assert "DownBeforeApply" in file.read_text() and not (node.rules / "shop.yml").exists()
 
 
 def test_a_prometheus_that_could_not_be_told_is_told_by_the_next_run(node: Contracts) -> None:
@@ -184,7 +198,7 @@ def test_bad_rules_keep_what_was_there_and_are_said_one_by_one(node: Contracts) 
         assert f"rules of {name} stay as they were: " in done.stderr, what
         assert f'rules_ok{{contract="{name}"}} 0' in metrics, what
     assert "Traceback" not in done.stderr
-    assert sorted(path.name for path in node.rules.iterdir()) == [*(f"{n}.yml" for n in names), "shop.yml"]
+    assert sorted(path.stem for path in node.rules.iterdir()) == [*names, "clustermesos", "shop"]
 
 
 BAD_TARGETS: dict[str, Any] = {
@@ -208,7 +222,7 @@ def test_bad_targets_keep_what_was_there(node: Contracts, what: str) -> None:
 
     assert done.returncode == 0 and "targets of shop stay as they were: " in done.stderr
     assert (node.targets / "shop.json").read_text() == before
-    assert node.metrics.read_text() == 'clustermesos_contract_targets_ok{contract="shop"} 0\n'
+    assert node.metrics.read_text() == OWN + 'clustermesos_contract_targets_ok{contract="shop"} 0\n'
 
 
 @pytest.mark.parametrize("name", ["../../shop", "Shop", "a/b", "", ".hidden"])
@@ -217,5 +231,5 @@ def test_a_name_that_no_contract_has_puts_no_file_anywhere(node: Contracts, name
     done = node.apply({name: group("shop", "A")})
 
     new = {path.name for path in node.folder.rglob("*") if path.is_file()} - {path.name for path in before}
-    assert new == {"wanted.json", "contracts.prom"}
+    assert new == {"wanted.json", "contracts.prom", "clustermesos.yml", "reloads"}
     assert "no contract's name" in done.stderr
