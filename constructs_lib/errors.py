@@ -9,6 +9,7 @@
     ├── ResourceError (TypeError)     an attribute that the provider's schema does not know: exit 2
     ├── RollError                     a roll was refused or stopped half-way, with what to do: exit 1
     ├── ContractError (ValueError)    a contract is wrong, or can't be kept by this cluster: exit 2
+    ├── UnknownNameError (ValueError) a name on the command line that nothing has: exit 2
     ├── HookError                     the platform did not do what was asked, or not in time: exit 1
     ├── ScanError                     the policy scan could not run: exit 1
     ├── LabError                      a lab can't run on this machine, or one of its steps failed: exit 1
@@ -19,7 +20,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -95,6 +96,24 @@ class ContractError(ClusterMesosError, ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+
+class UnknownNameError(ClusterMesosError, ValueError):
+    """Nothing is called `got`; the text has all names that there are, and which one may be meant."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, got: str, known: Iterable[str]) -> None:
+        from difflib import get_close_matches
+
+        names = list(known)
+        near = get_close_matches(got, names, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        super().__init__(f"{what}: got {got!r}, expected {_one_of(names)}{meant}")
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return f"one of {', '.join(names)}" if names else "nothing: there is none"
 
 
 class HookError(ClusterMesosError):

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from constructs_lib.cli.platform import Cluster, add_options, say
+from constructs_lib.cli.output import coloured, print_json
+from constructs_lib.cli.platform import Cluster, add_options, say, seconds
 from constructs_lib.errors import HookError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument(
         "--gate-timeout",
-        type=float,
+        type=seconds,
         default=900.0,
         metavar="SECONDS",
         help="how long the platform may take to be ready (default: %(default).0f)",
@@ -69,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
         report = made.apply()
     keep(report, cluster.workspace.make_private() / LAST_RUN)
     if args.json:
-        print(json.dumps(report.plain(), indent=2, ensure_ascii=False))
+        print_json(report.plain())
     else:
-        print("\n".join(report.lines()), flush=True)
+        print(coloured("\n".join(report.lines())), flush=True)
     return 0 if report.good else 1
 
 

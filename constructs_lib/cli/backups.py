@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from constructs_lib.cli.output import coloured, print_json
 from constructs_lib.cli.platform import Cluster, add_options
 
 
@@ -40,13 +40,11 @@ def run(args: argparse.Namespace) -> int:
     good = all(one.good for one in found)
     if args.json:
         rows = [{"job": one.name, "good": one.good, "says": one.says} for one in found]
-        print(json.dumps({"good": good, "simulator": simulator, "jobs": rows}, indent=2))
+        print_json({"good": good, "simulator": simulator, "jobs": rows})
         return 0 if good else 1
     if simulator:
         print(SIMULATOR_NOTE)
-    print(
-        "\n".join(table([("ok" if one.good else "NOT", one.name, one.says) for one in found])) or "no backups"
-    )
+    print(coloured("\n".join(table([(one.mark, one.name, one.says) for one in found])) or "no backups"))
     return 0 if good else 1
 
 

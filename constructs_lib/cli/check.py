@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from constructs_lib.cli.output import json_option
 from constructs_lib.cli.quota import quota_rows
 from constructs_lib.cli.show import table
 from constructs_lib.contracts.check import unkept
@@ -46,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FOLDER",
         help="the folder of contracts; the default is contracts/ beside each file",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    json_option(parser)
     parser.set_defaults(run=run)
 
 

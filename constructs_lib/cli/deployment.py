@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from constructs_lib.cli.platform import Cluster, add_options, say
-from constructs_lib.errors import HookError
 
 if TYPE_CHECKING:
     from constructs_lib.hooks.rollout import Rollout
@@ -42,13 +41,11 @@ def declare(
 def tell(args: argparse.Namespace, word: Word, *, goes_on: bool) -> int:
     """Say it, go on with the deployment where that is wanted, and tell how it is."""
     from constructs_lib.hooks.deploying import rollout_of
+    from constructs_lib.hooks.restoring import contract_of
 
     cluster = Cluster.of(args)
     compiled = cluster.compiled()
-    contract = compiled.contract(args.name)
-    if contract is None:
-        names = ", ".join(one.name for one in compiled.contracts) or "none"
-        raise HookError(f"{args.name}: no contract has this name; there are {names}")
+    contract = contract_of(compiled, args.name)
     with cluster.connected() as platform:
         rollout = rollout_of(platform)
         version = word(rollout, contract.name)

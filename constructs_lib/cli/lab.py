@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from constructs_lib.cli.output import json_option, only_answer, print_json
 from constructs_lib.errors import LabError
 from constructs_lib.spec.workspace import Workspace
 
 if TYPE_CHECKING:
     from constructs_lib.lab.cluster import Lab
+    from constructs_lib.lab.keeper import KeptLab
+    from constructs_lib.lab.state import State
 
 BOOT_SECONDS = 600
 """A machine with the whole platform takes 20 s of CPU; this is for many of them on a slow computer."""
@@ -27,11 +30,13 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         help="boot the cluster's nodes as machines on this computer (as root)",
         description="Boots the nodes of a cluster.yaml on this computer as systemd-nspawn machines: same "
         "node files and addresses, a network of their own that leads nowhere. Nothing outlives its end.",
+        epilog="Exit codes: 0 fine, 1 failed, or a node is not healthy, 2 wrong input; of `lab exec` that of "
+        "its command.",
     )
     parser.add_argument(
         "--file", type=Path, help="cluster.yaml (default: $CLUSTERMESOS_FILE or ./cluster.yaml)"
     )
-    own = parser.add_subparsers(metavar="WHAT", required=True)
+    own = parser.add_subparsers(metavar="up|status|exec|logs|down", required=True)
     up = own.add_parser("up", help="start it, and wait until every node is healthy")
     up.add_argument("--site", metavar="NAME", help="where cluster.yaml has more than one")
     up.add_argument(
@@ -48,22 +53,38 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         metavar="SECONDS",
         help="how long the boot may take (default: %(default)s)",
     )
+    json_option(up)
     up.set_defaults(run=_up)
     status = own.add_parser("status", help="how each node is; exit code 1 unless all are healthy")
-    status.add_argument("--json", action="store_true", help="as JSON")
+    json_option(status)
     status.set_defaults(run=_status)
     execute = own.add_parser("exec", help="run a command on a node as root: exec master-1 -- ip address")
     execute.add_argument("node", metavar="NODE")
     execute.add_argument("words", nargs="+", metavar="COMMAND")
     execute.add_argument("--timeout", type=_seconds, default=300, metavar="SECONDS", help="(default: 300)")
+    json_option(execute)
     execute.set_defaults(run=_exec)
     logs = own.add_parser("logs", help="write every node's journal and boot output to a folder")
+    json_option(logs)
     logs.set_defaults(run=_logs)
     down = own.add_parser("down", help="end it; nothing is left")
+    json_option(down)
     down.set_defaults(run=_down)
 
 
 def _up(args: argparse.Namespace) -> int:
+    with only_answer(args.json):
+        lab = _booted(args)
+    if args.json:
+        print_json(_plain(lab.states()))
+    return 0
+
+
+def _plain(states: Sequence[State]) -> list[dict[str, Any]]:
+    return [asdict(state) | {"state": state.word} for state in states]
+
+
+def _booted(args: argparse.Namespace) -> KeptLab:
     from constructs_lib.lab.image import image
     from constructs_lib.lab.keeper import connect, launch, refuse_unable
     from constructs_lib.lab.overrides import read_overrides
@@ -85,7 +106,7 @@ def _up(args: argparse.Namespace) -> int:
         raise LabError(
             f"{error}\nThe lab still runs: clustermesos lab exec looks, lab down ends it"
         ) from None
-    return 0
+    return lab
 
 
 def _watch(lab: Lab, seconds: float) -> None:
@@ -107,7 +128,7 @@ def _status(args: argparse.Namespace) -> int:
 
     states = connect(_workspace(args)).states()
     if args.json:
-        print(json.dumps([asdict(state) | {"state": state.word} for state in states], indent=2))
+        print_json(_plain(states))
     else:
         width = max(len(state.name) for state in states)
         for state in states:
@@ -119,15 +140,22 @@ def _exec(args: argparse.Namespace) -> int:
     from constructs_lib.lab.keeper import connect
 
     done = connect(_workspace(args)).run(args.node, *args.words, timeout=args.timeout)
-    sys.stdout.write(done.out)
-    sys.stderr.write(done.err)
+    if args.json:
+        print_json({"code": done.code, "out": done.out, "err": done.err})
+    else:
+        sys.stdout.write(done.out)
+        sys.stderr.write(done.err)
     return done.code
 
 
 def _logs(args: argparse.Namespace) -> int:
     from constructs_lib.lab.keeper import connect
 
-    print(connect(_workspace(args)).journals())
+    folder = connect(_workspace(args)).journals()
+    if args.json:
+        print_json({"folder": str(folder)})
+    else:
+        print(folder)
     return 0
 
 
@@ -135,6 +163,8 @@ def _down(args: argparse.Namespace) -> int:
     from constructs_lib.lab.keeper import end
 
     end(_workspace(args))
+    if args.json:
+        print_json({"ended": True})
     return 0
 
 

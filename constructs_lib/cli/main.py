@@ -8,7 +8,24 @@ import os
 import sys
 from collections.abc import Sequence
 
+from constructs_lib.cli.output import print_error
+from constructs_lib.cli.parser import Parser, teach
 from constructs_lib.errors import ClusterMesosError
+
+ABOUT = """\
+One cluster.yaml becomes a running Mesos platform; contracts/*.yaml become applications on it.
+
+Begin with `clustermesos check` beside a cluster.yaml; `clustermesos COMMAND --help` has options and \
+examples."""
+ENDS = """\
+Exit codes: 0 fine, 1 failed or not as it should be, 2 wrong input, 130 interrupted. Two commands that \
+compare have more: `plan --exit-code` ends with 3, and `nodes plan` with 2, where something would change.
+
+With --json standard output is one JSON document, of a failure too; progress and errors go to standard \
+error. Colours are for terminals alone, and never where NO_COLOR is set.
+
+Variables: CLUSTERMESOS_FILE names the cluster.yaml, CLUSTERMESOS_SIMULATOR a simulator's file, \
+CLUSTERMESOS_SSH_KEY the key to log in with."""
 
 COMMANDS = {
     "check": "report every problem in cluster.yaml and contracts",
@@ -37,15 +54,14 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns 0 for fine, 1 for failed, 2 for wrong input."""
+    """Run one command; returns its exit code, as ENDS lists them."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser(arguments)
     parsed = parser.parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
     except ClusterMesosError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+        return print_error(error, as_json=getattr(parsed, "json", False))
     except BrokenPipeError:
         # The reader went away (`clustermesos schema | head`); keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -57,18 +73,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="clustermesos", description="One cluster.yaml becomes a running Mesos platform."
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    wanted = next((argument for argument in arguments if argument in COMMANDS), None)
-    for name, summary in COMMANDS.items():
-        if wanted is None or name == wanted:
-            if wanted is None:
-                commands.add_parser(name, help=summary)
-            else:
-                importlib.import_module(f"constructs_lib.cli.{name}").add_parser(commands)
+    parser = Parser(prog="clustermesos", description=ABOUT, epilog=ENDS)
+    asked = "--version" in arguments
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version() if asked else ''}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if wanted in COMMANDS:
+        importlib.import_module(f"constructs_lib.cli.{wanted}").add_parser(commands)
+        teach(commands.choices[wanted], wanted)
+    else:
+        for name, summary in COMMANDS.items():
+            commands.add_parser(name, help=summary)
     return parser
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("clustermesos")
+    except PackageNotFoundError:
+        return "from a clone"
 
 
 if __name__ == "__main__":

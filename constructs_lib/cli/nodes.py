@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from constructs_lib.cli.output import json_option, only_answer, print_error, print_json
+from constructs_lib.cli.parser import Parser
 from constructs_lib.cli.roll import seconds as _seconds
 from constructs_lib.errors import ClusterMesosError, RollError
 from constructs_lib.spec.workspace import Workspace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CHANGES, FAILED = 2, 1
 """What `nodes plan` ends with, as `terraform plan -detailed-exitcode` does; 0 is nothing to change."""
+_ENDS = "Exit codes: 0 all are as they are to be, and healthy; 1 refused or stopped; 2 wrong input."
 PATIENCE_SECONDS = 900
 """How long a changed node may take to be healthy."""
 
@@ -33,6 +35,8 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         help="plan and apply changed files, units, packages and secrets on nodes that run",
         description="Bring what cluster.yaml says now to nodes that run, one at a time, over SSH through the "
         "gateway. Networks, machines and secrets themselves come from cdktf deploy, which goes first.",
+        epilog="Exit codes: 0 fine, 1 failed, 2 wrong input; of `nodes plan`, 2 means that something would "
+        "change, and wrong input ends with 1.",
     )
     verbs = parser.add_subparsers(
         metavar="plan|apply|rollback", required=True, dest="verb", parser_class=_VerbParser
@@ -44,11 +48,12 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     )
     _common(plan)
     plan.add_argument("--diff", action="store_true", help="show each file's change")
-    plan.add_argument("--json", action="store_true", help="as one JSON object")
+    json_option(plan)
     plan.set_defaults(run=run_plan)
     apply = verbs.add_parser(
         "apply",
         help="change the nodes, one at a time",
+        epilog=_ENDS,
         description="Shows the plan, asks, and changes one node at a time, each only while all others of its "
         "role are healthy. Stops at the first that does not come back; the same command then goes on.",
     )
@@ -59,6 +64,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     rollback = verbs.add_parser(
         "rollback",
         help="take the last apply back",
+        epilog=_ENDS,
         description="Has nodes go back to the generation that they had before: those that are named, else "
         "all that the last apply changed, the last one first. Values of secrets "
         "and removed packages do not come back.",
@@ -69,7 +75,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     rollback.set_defaults(run=run_rollback)
 
 
-class _VerbParser(argparse.ArgumentParser):
+class _VerbParser(Parser):
     """A wrong call of `plan` must not end as "something would change" does."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -123,6 +129,7 @@ def _changing(parser: argparse.ArgumentParser) -> None:
         help="also on agents, where a restart of Docker ends all containers",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    json_option(parser)
 
 
 def run_plan(args: argparse.Namespace) -> int:
@@ -134,11 +141,9 @@ def run_plan(args: argparse.Namespace) -> int:
         states = nodes.survey()
     except ClusterMesosError as error:
         # 2, which wrong input ends with elsewhere, means changes here.
-        print(error, file=sys.stderr)
-        return FAILED
+        return print_error(error, as_json=args.json, code=FAILED)
     if args.json:
-        document = plan_json(nodes.cluster.name, states, nodes.absent, nodes.growing)
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        print_json(plan_json(nodes.cluster.name, states, nodes.absent, nodes.growing))
     else:
         print("\n".join([*plan_lines(states, nodes.absent, diff=args.diff), *_growth_lines(nodes)]))
     if any(state.trouble for state in states):
@@ -148,6 +153,14 @@ def run_plan(args: argparse.Namespace) -> int:
 
 def run_apply(args: argparse.Namespace) -> int:
     """Change them; 0 when all are what they are to be, and healthy."""
+    with only_answer(args.json):
+        done = _apply(args)
+    if args.json:
+        print_json({"changed": done})
+    return 0
+
+
+def _apply(args: argparse.Namespace) -> list[str]:
     from constructs_lib.rollout.report import plan_lines
     from constructs_lib.rollout.run import Rollout
 
@@ -157,7 +170,7 @@ def run_apply(args: argparse.Namespace) -> int:
     behind = [state for state in states if state.changes]
     _require_known(states)
     if not behind and not nodes.growing:
-        return 0
+        return []
     _require_deployed(nodes, behind)
     require_secrets_in_reach(behind)
     _require_told(args, behind)
@@ -165,11 +178,10 @@ def run_apply(args: argparse.Namespace) -> int:
     question = f"Change {names}, one at a time?" if behind else "Let the new masters in?"
     if not _confirmed(args, question):
         raise RollError("not confirmed; nothing was changed")
-    if behind:
-        _change(args, nodes, behind, Rollout.apply)
+    done = _change(args, nodes, behind, Rollout.apply) if behind else []
     if nodes.growing:
         _let_in(args, nodes)
-    return 0
+    return done
 
 
 def _growth_lines(nodes: Nodes) -> Iterator[str]:
@@ -205,6 +217,14 @@ def _let_in(args: argparse.Namespace, nodes: Nodes) -> None:
 
 def run_rollback(args: argparse.Namespace) -> int:
     """Go back; 0 when all are back and healthy, also when there was nothing to go back to."""
+    with only_answer(args.json):
+        done = _go_back(args)
+    if args.json:
+        print_json({"went_back": done})
+    return 0
+
+
+def _go_back(args: argparse.Namespace) -> list[str]:
     from constructs_lib.rollout.changes import changes_back
     from constructs_lib.rollout.report import plan_lines
     from constructs_lib.rollout.run import Rollout, can_go_back, last_first, of_the_last_rollout
@@ -218,7 +238,7 @@ def run_rollback(args: argparse.Namespace) -> int:
         meant = of_the_last_rollout(states)
     if not meant:
         say("nothing to go back to: no node of these was changed by nodes apply")
-        return 0
+        return []
     _require_may_go_back(nodes, meant)
     ordered = last_first(meant)
     going = [replace(state, changes=changes_back(state.seen)) for state in ordered if state.seen]
@@ -227,8 +247,7 @@ def run_rollback(args: argparse.Namespace) -> int:
     names = ", ".join(state.target.name for state in ordered)
     if not _confirmed(args, f"Have {names} go back to what they had before, one at a time?"):
         raise RollError("not confirmed; nothing was changed")
-    _change(args, nodes, ordered, Rollout.back)
-    return 0
+    return _change(args, nodes, ordered, Rollout.back)
 
 
 def _change(
@@ -236,8 +255,8 @@ def _change(
     nodes: Nodes,
     states: Sequence[NodeState],
     change: Callable[[Rollout, Sequence[NodeState]], tuple[str, ...]],
-) -> None:
-    """Site by site, each under its lock."""
+) -> list[str]:
+    """Site by site, each under its lock; the names of those that were changed."""
     done: list[str] = []
     for site in nodes.sites:
         part = [state for state in states if state.target.site == site]
@@ -246,6 +265,7 @@ def _change(
                 rollout = nodes.rollout(site, lease, gate=args.gate, gate_timeout=args.gate_timeout, say=say)
                 done += change(rollout, part)
     say(f"done: {', '.join(done) or 'nothing was left to do'}")
+    return done
 
 
 def _require_known(states: Sequence[NodeState]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
+from constructs_lib.cli.output import coloured, print_json
 from constructs_lib.cli.platform import Cluster, add_options, say
 
 
@@ -41,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
         simulator = platform.endpoints.simulator
     if args.json:
         answer = {"simulator": simulator, "changes": [asdict(change) for change in changes]}
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_json(answer)
     else:
         if simulator:
             print(SIMULATOR_NOTE)
-        print("\n".join(diff_lines(changes)))
+        print(coloured("\n".join(diff_lines(changes))))
     differs = any(change.action != "keep" for change in changes)
     return 3 if args.exit_code and differs else 0

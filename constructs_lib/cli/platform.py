@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from constructs_lib.cli.output import json_option
 from constructs_lib.errors import HookError
 from constructs_lib.spec.workspace import Workspace
 
@@ -25,10 +26,10 @@ TOTAL_SECONDS = 3600.0
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that all of them have."""
-    parser.add_argument("--json", action="store_true", help="the answer as one JSON object")
+    json_option(parser)
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=TOTAL_SECONDS,
         metavar="SECONDS",
         help="how long everything may take (default: %(default).0f)",
@@ -48,10 +49,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
+def seconds(text: str) -> float:
+    """The type of an option that takes a time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 < value < 10**6:
-        raise argparse.ArgumentTypeError(f"got {text}, expected seconds above 0")
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected seconds above 0, such as 900")
     return value
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from constructs_lib.cli.output import json_option, only_answer, print_json
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError, SpecError
 from constructs_lib.spec.workspace import Workspace
@@ -28,7 +29,10 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "roll",
         help="replace masters, or a pool's agents, one at a time",
         description="Replaces nodes that are behind their plan (size, image, first-boot text), one at a "
-        "time, each only while all the others are healthy. Synthesizes first.",
+        "time, each only while all the others are healthy. Synthesizes first. Stops at the first node that "
+        "does not come back; the same command then goes on.",
+        epilog="Exit codes: 0 all that were behind are replaced and healthy, 1 refused or stopped, 2 wrong "
+        "input.",
     )
     parser.add_argument(
         "what", choices=(*ROLES, "agents"), help="masters, consul, edges, gateway, or agents POOL"
@@ -54,6 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="tell what is behind, and change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    json_option(parser)
     parser.add_argument(
         "--outdir", type=Path, metavar="DIR", help="use this cdktf.out as it is, without synth"
     )
@@ -69,22 +74,23 @@ def run(args: argparse.Namespace) -> int:
         raise SpecError(
             "roll", args.what + (f" {args.pool}" if args.pool else ""), "agents POOL, or masters alone"
         )
-    site = _site(args)
-    gate = _gate(args, site)
-    # Where a platform scales a pool by itself, Terraform knows none of its machines.
-    if args.pool is not None and not site.plan.pool(args.pool).ranges:
-        _roll_agents(args, site, gate)
-    else:
-        _roll_nodes(args, site, gate)
+    with only_answer(args.json):
+        site = _site(args)
+        gate = _gate(args, site)
+        # Where a platform scales a pool by itself, Terraform knows none of its machines.
+        alone = args.pool is not None and not site.plan.pool(args.pool).ranges
+        done = (_roll_agents if alone else _roll_nodes)(args, site, gate)
+    if args.json:
+        print_json({"site": site.plan.name, "what": args.pool or args.what, "replaced": list(done)})
     return 0
 
 
-def _roll_nodes(args: argparse.Namespace, site: Site, gate: Gate) -> None:
+def _roll_nodes(args: argparse.Namespace, site: Site, gate: Gate) -> tuple[str, ...]:
     from constructs_lib.roll.nodes import NodeRoll
 
     if args.all and args.pool is None:
         raise SpecError("roll --all", args.what, "agents; of nodes with a name, --only replaces one again")
-    NodeRoll(
+    return NodeRoll(
         site=site,
         role=Role.AGENT if args.pool else ROLES[args.what],
         gate=gate,
@@ -98,12 +104,12 @@ def _roll_nodes(args: argparse.Namespace, site: Site, gate: Gate) -> None:
     ).run()
 
 
-def _roll_agents(args: argparse.Namespace, site: Site, gate: Gate) -> None:
+def _roll_agents(args: argparse.Namespace, site: Site, gate: Gate) -> tuple[str, ...]:
     from constructs_lib.roll.agents import AgentRoll
     from constructs_lib.roll.platform import rolling
 
     group = rolling(site.plan.platform).agent_group(site.plan, site.refresh(), args.pool)
-    AgentRoll(
+    return AgentRoll(
         site=site,
         group=group,
         gate=gate,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 from typing import Any
 
+from constructs_lib.cli.output import print_json
 from constructs_lib.cli.platform import Cluster, add_options, say
+from constructs_lib.errors import HookError
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -37,6 +38,11 @@ def run(args: argparse.Namespace) -> int:
     compiled = cluster.compiled()
     contract = contract_of(compiled, args.contract)
     with cluster.connected() as platform:
+        if not platform.consuls:
+            raise HookError(
+                "rollback: former versions are kept in Consul, and there is none here; a simulator "
+                "registers at a real one with clustermesos simulate --consul URL"
+            )
         rollout = rollout_of(platform)
         running = rollout.documents.of(contract.name).progress.version
         back = former(rollout.store, contract, running, args.to)
@@ -44,5 +50,8 @@ def run(args: argparse.Namespace) -> int:
             by_hand.refuse(rollout.documents, contract.name, running, f"rolled back by {getpass.getuser()}")
         end = rollout.deploy(back, platform.deadline, say)
     answer = {"contract": contract.name, "from": running, "to": back.app.version, "good": end.good}
-    print(json.dumps(answer) if args.json else f"{contract.name}: {running} → {back.app.version}: {end.why}")
+    if args.json:
+        print_json(answer)
+    else:
+        print(f"{contract.name}: {running} → {back.app.version}: {end.why}")
     return 0 if end.good else 1

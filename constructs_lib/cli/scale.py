@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from constructs_lib.cli.platform import Cluster, add_options, say
-from constructs_lib.errors import ClusterMesosError, HookError
+from constructs_lib.errors import ClusterMesosError, HookError, UnknownNameError
 
 if TYPE_CHECKING:
     from constructs_lib.contracts.compiled import Compiled, CompiledContract
@@ -153,8 +153,7 @@ def _wanted(compiled: Compiled, names: list[str]) -> list[CompiledContract]:
     following = {one.name: one for one in compiled.contracts if one.instances.scaling is not None}
     for name in names:
         if name not in following:
-            known = ", ".join(following) or "none"
-            raise HookError(f"{name}: no contract of this name has `follow`; there are {known}")
+            raise UnknownNameError("contract with `follow`", name, following)
     return [one for name, one in following.items() if name in names or not names]
 
 

@@ -24,10 +24,11 @@ def add_parser(commands: Any) -> None:
         "scan",
         help="check the synthesized stacks against policies",
         description="Runs checkov over the stacks and holds its findings against the exceptions that "
-        "constructs declare. Exit code 0: fine; 1: a check failed, or an exception matches nothing; 2: wrong "
-        "input.",
+        "constructs declare.",
+        epilog="Exit codes: 0 fine, 1 a check failed, or an exception matches nothing, 2 wrong input.",
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
     parser.add_argument(
         "folder",
@@ -42,7 +43,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Scan, print or write the report, and return 0 when it is fine, else 1."""
     report = _scan(arguments.folder, os.environ)
-    text = _renderer(arguments.format)(report)
+    text = _renderer("json" if arguments.json else arguments.format)(report)
     if arguments.output is None:
         sys.stdout.write(text)
     else:

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from constructs_lib.cli.output import json_option, print_json
 from constructs_lib.plan.lock import Lock, additions, read_lock, write_lock
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.plan.plan import plan
@@ -43,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="REFERENCE",
         help="take the value of this secret of app_secrets, such as shop/db, from standard input",
     )
+    json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     planned = plan(load(workspace.cluster_file), locked)
     before = states(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
     if arguments.check:
-        _print(before, made="not made yet")
+        _print(before, made="not made yet", as_json=arguments.json)
         return 0 if all(_is_there(secret) for secret in before) else 1
     workspace.make_private()
     if arguments.renew:
@@ -64,16 +66,27 @@ def run(arguments: argparse.Namespace) -> int:
         supply(planned.secrets, name, sys.stdin.read().removesuffix("\n"), workspace.secrets_file)
         before = states(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
     ensure(planned.secrets, planned.lock.secrets, workspace.secrets_file, os.environ)
-    _print(before, made="made")
+    _print(before, made="made", as_json=arguments.json)
     _write_lock(workspace, planned, locked)
     return 0
 
 
-def _print(secrets: tuple[NamedState, ...], *, made: str) -> None:
+def _print(secrets: tuple[NamedState, ...], *, made: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"secrets": [_plain(secret, made) for secret in secrets]})
+        return
     width = max((len(secret.name) for secret in secrets), default=0)
     for secret in secrets:
         state = made if secret.state is SecretState.NEW else secret.state
         print(f"{secret.name:<{width}}  {state}{_until(secret)}")
+
+
+def _plain(secret: NamedState, made: str) -> dict[str, str | None]:
+    return {
+        "name": secret.name,
+        "state": made if secret.state is SecretState.NEW else secret.state.value,
+        "valid_until": secret.valid_until.isoformat() if secret.valid_until else None,
+    }
 
 
 def _until(secret: NamedState) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from constructs_lib.cli.output import json_option, print_error, print_json
 from constructs_lib.cli.quota import quota_rows
 from constructs_lib.spec.workspace import Workspace
 
@@ -30,9 +30,13 @@ BEFORE_DEPLOY = "nothing is deployed yet: cdktf deploy '*'"
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the command."""
     parser = commands.add_parser(
-        "show", help="print what was deployed: nodes, addresses, endpoints, how to log in"
+        "show",
+        help="print what was deployed: nodes, addresses, endpoints, how to log in",
+        description="Prints what each site's stack says that it deployed, or said last, and writes "
+        ".clustermesos/ssh_config, by which your own ssh reaches every node through the gateway.",
+        epilog="Exit codes: 0 fine, 1 nothing is deployed yet, 2 wrong input.",
     )
-    parser.add_argument("--json", action="store_true", help="the outputs of every site as one JSON object")
+    json_option(parser)
     parser.add_argument(
         "--outdir", type=Path, metavar="DIR", help="the synthesized stacks (default: cdktf.out)"
     )
@@ -44,6 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it; 1 where nothing is deployed."""
+    from constructs_lib.errors import ToolError
     from constructs_lib.plan.lock import read_lock
     from constructs_lib.plan.plan import plan
     from constructs_lib.roll.site import stack_folders, write_ssh
@@ -55,11 +60,10 @@ def run(args: argparse.Namespace) -> int:
     stacks = stack_folders(cluster, args.outdir or Path(os.environ.get(OUTDIR_VARIABLE) or DEFAULT_OUTDIR))
     found = [site for name in cluster.sites for site in [_deployed(cluster, name, workspace, stacks)] if site]
     if not found:
-        print(f"{cluster.name}: {BEFORE_DEPLOY}", file=sys.stderr)
-        return 1
+        return print_error(ToolError(f"{cluster.name}: {BEFORE_DEPLOY}"), as_json=args.json)
     config = write_ssh(cluster, workspace, stacks, os.environ).config
     if args.json:
-        print(json.dumps({site.site: site.model_dump() for site in found}, indent=2, ensure_ascii=False))
+        print_json({site.site: site.model_dump() for site in found})
         return 0
     print("\n\n".join("\n".join(_site_lines(site, _shown(config))) for site in found))
     return 0

@@ -7,12 +7,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from constructs_lib.cli.output import json_option, print_json
 from constructs_lib.spec.workspace import Workspace
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("synth", help="write cdktf.out from cluster.yaml")
+    parser = commands.add_parser(
+        "synth",
+        help="write cdktf.out from cluster.yaml",
+        description="Writes a stack for each site, and one more where there are contracts, below cdktf.out: "
+        "what `cdktf deploy` and the other commands read. Makes missing secrets, and notes in "
+        "cluster.lock.json what must never change; commit that file. Nothing is deployed.",
+    )
     parser.add_argument(
         "file", nargs="?", type=Path, help="cluster.yaml (default: $CLUSTERMESOS_FILE or ./cluster.yaml)"
     )
@@ -22,6 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         action="store_true",
         help="need and make no secret and no lock: the result can be scanned and validated, not deployed",
     )
+    json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -36,6 +44,11 @@ def run(args: argparse.Namespace) -> int:
     synthesis = synthesize(workspace, outdir=args.output, with_secrets=not args.without_secrets)
     for note in synthesis.notes:
         print(note, file=sys.stderr)
-    for stack in synthesis.stacks.values():
-        print(synthesis.outdir / "stacks" / stack / "cdk.tf.json")
+    written = {
+        stack: str(synthesis.outdir / "stacks" / stack / "cdk.tf.json") for stack in synthesis.stacks.values()
+    }
+    if args.json:
+        print_json({"outdir": str(synthesis.outdir), "stacks": written, "notes": list(synthesis.notes)})
+    else:
+        print("\n".join(written.values()))
     return 0

@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
-from constructs_lib.errors import HookError
 from constructs_lib.hooks.explain import Explanation, Seen, explain
 from constructs_lib.hooks.ours import by_contract, happy
 from constructs_lib.hooks.platform import Platform
+from constructs_lib.hooks.restoring import contract_of
 
 Apps = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def explain_contract(platform: Platform, compiled: Compiled, name: str) -> Explanation:
-    """Why the application of a contract is as it is; HookError for a contract that there is not."""
-    contract = compiled.contract(name)
-    if contract is None:
-        known = ", ".join(one.name for one in compiled.contracts) or "none"
-        raise HookError(f"contract {name!r}: there is none, expected one of: {known}")
+    """Why the application of a contract is as it is; UnknownNameError for one that there is not."""
+    contract = contract_of(compiled, name)
     apps = by_contract(platform.marathon.apps(), compiled.cluster)
     app = _shown(contract, apps)
     if app is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
-from constructs_lib.errors import HookError
+from constructs_lib.errors import HookError, UnknownNameError
 from constructs_lib.hooks.chronos import Job
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.jobs import marked
@@ -19,17 +19,17 @@ from constructs_lib.hooks.platform import Platform
 
 Say = Callable[[str], None]
 _PAUSE = 2.0
+_REMIND = 30.0
 _STOP_SECONDS = 300.0
 _RESERVE_SECONDS = 60.0
 """What is left of the run's time for cleaning up, whatever a job did with the rest."""
 
 
 def contract_of(compiled: Compiled, name: str) -> CompiledContract:
-    """The contract called `name`; HookError with those that there are."""
+    """The contract called `name`; UnknownNameError with those that there are."""
     found = compiled.contract(name)
     if found is None:
-        known = ", ".join(one.name for one in compiled.contracts) or "none"
-        raise HookError(f"contract {name!r}: there is none, expected one of: {known}")
+        raise UnknownNameError("contract", name, (one.name for one in compiled.contracts))
     return found
 
 
@@ -111,13 +111,14 @@ def run_job(platform: Platform, cluster: str, job: Job, say: Say) -> None:
     platform.chronos.put(marked(cluster, {**job, "schedule": "R1//PT1H", "retries": 0}))
     say(f"{name}: started")
     try:
-        _wait(platform, name, platform.deadline.within(platform.deadline.left - _RESERVE_SECONDS))
+        _wait(platform, name, platform.deadline.within(platform.deadline.left - _RESERVE_SECONDS), say)
     finally:
         platform.chronos.delete(name)
     say(f"{name}: done")
 
 
-def _wait(platform: Platform, name: str, deadline: Deadline) -> None:
+def _wait(platform: Platform, name: str, deadline: Deadline, say: Say) -> None:
+    reminded = deadline.left
     while True:
         job = next((one for one in platform.chronos.jobs() if one.get("name") == name), None)
         if job is None:
@@ -131,4 +132,7 @@ def _wait(platform: Platform, name: str, deadline: Deadline) -> None:
             return
         if deadline.over:
             raise HookError(f"{name}: has not ended in time; is there an agent for it? clustermesos status")
+        if reminded - deadline.left >= _REMIND:
+            reminded = deadline.left
+            say(f"{name}: runs, or waits for an agent ({deadline.left:.0f} s left)")
         deadline.sleep(_PAUSE)

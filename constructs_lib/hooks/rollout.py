@@ -26,6 +26,7 @@ from constructs_lib.hooks.watching import Picture, Watch
 PAUSE = 1.0
 """Seconds between two looks."""
 _ROUTE_GONE_SECONDS = 60.0
+_REMIND_SECONDS = 30.0
 _LOST = ("unreachable", "unreadable")
 
 
@@ -95,19 +96,19 @@ class Rollout:
         acting = Acting(
             contract=contract, marathon=self.marathon, documents=self.documents, killed=watch.killed, say=say
         )
-        told = ""
+        words = _Words(say, deadline)
         while True:
             try:
                 picture = self._prepared(watch.look(), contract)
                 step = strategies.step(self._wanted(contract, picture), picture.observed)
                 acting.do(step, picture)
             except ConflictError as conflict:
-                told = _tell(say, f"{contract.name}: looks again, {conflict}", told)
+                words.tell(f"{contract.name}: looks again, {conflict}")
             except ApiError as error:
                 # An answer that was lost: whether it was done is what the next look shows.
                 if error.kind not in _LOST or deadline.over:
                     raise
-                told = _tell(say, f"{contract.name}: looks again, {error}", told)
+                words.tell(f"{contract.name}: looks again, {error}")
             else:
                 if step.end is not None:
                     if step.end.good and step.progress.settled == contract.app.version:
@@ -115,13 +116,13 @@ class Rollout:
                     return step.end
                 if step.wait is not None:
                     why = "".join(f"; {edge}: {problem}" for edge, problem in picture.problems.items())
-                    told = _tell(say, f"{contract.name}: waits for {step.wait.what}{why}", told)
+                    words.tell(f"{contract.name}: waits for {step.wait.what}{why}")
                     if step.wait.person:
                         return End(good=True, why=f"waits for {step.wait.what}{_helps(contract, picture)}")
             if deadline.over:
                 raise HookError(
-                    f"{contract.name}: not done in time, stopped where it is ({told or 'in the middle'}); "
-                    "clustermesos apply goes on from there"
+                    f"{contract.name}: not done in time, stopped where it is "
+                    f"({words.last or 'in the middle'}); clustermesos apply goes on from there"
                 )
             deadline.sleep(self.pause)
 
@@ -184,10 +185,23 @@ def wanted(contract: CompiledContract, kept: Kept, there: Mapping[str, object]) 
     )
 
 
-def _tell(say: Say, text: str, before: str) -> str:
-    if text != before:
-        say(text)
-    return text
+class _Words:
+    """Says what is waited for where that changes, and again where it does not for long."""
+
+    def __init__(self, say: Say, deadline: Deadline) -> None:
+        self._say, self._deadline = say, deadline
+        self.last = ""
+        self._left = deadline.left
+
+    def tell(self, text: str) -> None:
+        left = self._deadline.left
+        if text != self.last:
+            self._say(text)
+        elif self._left - left >= _REMIND_SECONDS:
+            self._say(f"{text} ({left:.0f} s left)")
+        else:
+            return
+        self.last, self._left = text, left
 
 
 def _helps(contract: CompiledContract, picture: Picture) -> str:

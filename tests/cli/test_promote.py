@@ -111,9 +111,9 @@ def test_a_name_that_no_contract_has_is_told_with_those_that_there_are(
 ) -> None:
     cluster.contract("one")
 
-    assert cluster.command("promote", "shp") == 1
+    assert cluster.command("promote", "shp") == 2
 
-    assert capsys.readouterr().err == "shp: no contract has this name; there are shop\n"
+    assert capsys.readouterr().err == "contract: got 'shp', expected one of shop; did you mean shop?\n"
 
 
 def test_scale_says_which_contracts_follow_a_load(
@@ -123,8 +123,9 @@ def test_scale_says_which_contracts_follow_a_load(
 
     assert cluster.command("scale") == 0
     assert capsys.readouterr().out == "no contract follows a load\n"
-    assert cluster.command("scale", "shop") == 1
-    assert capsys.readouterr().err == "shop: no contract of this name has `follow`; there are none\n"
+    assert cluster.command("scale", "shop") == 2
+    said = "contract with `follow`: got 'shop', expected nothing: there is none\n"
+    assert capsys.readouterr().err == said
     path = cluster.folder / "contracts" / "shop.yaml"
     path.write_text(path.read_text().replace("instances: 2", "instances: {min: 2, max: 4, follow: cpu}", 1))
     assert cluster.command("scale", "--dry-run", "--json") == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.contracts.compiled import CompiledContract
-from constructs_lib.errors import HookError
+from constructs_lib.errors import UnknownNameError
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
 from constructs_lib.hooks.explain import Explanation
@@ -113,5 +113,5 @@ def test_the_first_cause_of_a_chain_is_named(sim: SimulatedCluster) -> None:
 
 def test_what_was_never_deployed_and_what_no_contract_names_are_told_apart(sim: SimulatedCluster) -> None:
     assert said(sim, contract("shop")).try_next == "clustermesos apply"
-    with pytest.raises(HookError, match="'shopp': there is none, expected one of: shop"):
+    with pytest.raises(UnknownNameError, match=r"got 'shopp', expected one of shop; did you mean shop\?"):
         said(sim, contract("shop"), name="shopp")

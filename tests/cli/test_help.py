@@ -1,0 +1,136 @@
+"""What holds for every command: help that teaches, --json, exit codes that are documented, colours."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.cli.main import COMMANDS, main
+from constructs_lib.cli.output import coloured
+from constructs_lib.cli.parser import EXAMPLES, Parser
+
+ANSWERS_IN_JSON_ANYWAY = {"schema"}
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The command's own parser."""
+    parser = Parser(prog="clustermesos")
+    commands = parser.add_subparsers(parser_class=Parser)
+    importlib.import_module(f"constructs_lib.cli.{name}").add_parser(commands)
+    found: argparse.ArgumentParser = commands.choices[name]
+    return found
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers that end with something to run."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield parser
+    for action in below:
+        for one in action.choices.values():
+            yield from leaves(one)
+
+
+def helped(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_it_does_how_it_ends_and_shows_calls(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = helped(capsys, name)
+
+    assert "Exit codes: 0 " in text.replace("\n", " ")
+    assert "Examples:\n  clustermesos " in text
+    assert parser_of(name).description
+    options = [action for leaf in leaves(parser_of(name)) for action in leaf._actions]
+    assert [one.dest for one in options if not one.help and one.option_strings] == []
+
+
+@pytest.mark.parametrize("example", [one for each in EXAMPLES.values() for one in each])
+def test_the_examples_of_the_help_are_calls_that_are_understood(example: str) -> None:
+    words = shlex.split(re.sub(r" [<>] .*", "", example))
+    commands = Parser().add_subparsers(parser_class=Parser)
+    importlib.import_module(f"constructs_lib.cli.{words[0]}").add_parser(commands)
+
+    assert callable(commands.choices[words[0]].parse_args(words[1:]).run)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_answers_in_json(name: str) -> None:
+    for leaf in leaves(parser_of(name)):
+        has = any("--json" in action.option_strings for action in leaf._actions)
+        assert has or name in ANSWERS_IN_JSON_ANYWAY, leaf.prog
+
+
+def test_the_programs_own_help_has_exit_codes_and_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(helped(capsys).split())
+
+    for word in ("130 interrupted", "CLUSTERMESOS_FILE", "NO_COLOR", "clustermesos check"):
+        assert word in text
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("clustermesos ")
+
+
+def test_a_command_that_is_mistyped_gets_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["statsu"], ["statsu", "plan"]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.rstrip().endswith("did you mean 'status'?")
+
+
+@pytest.mark.parametrize("words", [["apply", "--gate-timeout", "soon"], ["status", "--timeout", "-1"]])
+def test_a_time_that_is_none_says_what_is_allowed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "expected seconds above 0, such as 900" in capsys.readouterr().err
+
+
+def test_a_failure_with_json_is_a_document_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cluster.yaml").write_text("name: x y\n")
+
+    assert main(["plan", "--json", "--file", str(tmp_path / "cluster.yaml")]) == 2
+
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert (document["good"], document["exit_code"]) == (False, 2)
+    assert 1 in [problem["line"] for problem in document["problems"]]
+    assert said.err.strip() == document["error"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_marks_are_coloured_on_a_terminal_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "ok   mesos  fine\nNOT  app shop  ok it is not\n?    alerts eu\n  + app shop\n      note: 1 → 2"
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+    assert coloured(text, io.StringIO()) == text
+    shown = coloured(text, Terminal())
+    assert shown.startswith("\033[32mok\033[0m   mesos  fine\n\033[31mNOT\033[0m  app shop  ok it is not\n")
+    assert "\033[33m?\033[0m    alerts eu\n\033[32m  + \033[0mapp shop\n      note" in shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert coloured(text, Terminal()) == text
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert coloured(text, Terminal()) == text
