@@ -46,6 +46,7 @@ COMMANDS = {
     "status": "tell whether the platform is ready",
     "scan": "check the synthesized stacks against policies",
     "nodes": "plan and apply changed files, units, packages and secrets on nodes that run",
+    "links": "change the keys of the links between sites",
     "roll": "replace masters, or a pool's agents, one at a time",
     "simulate": "answer as Mesos, Marathon and Chronos would, on this computer, with simulated tasks",
     "lab": "boot the cluster's nodes as machines on this computer",

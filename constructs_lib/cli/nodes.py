@@ -176,7 +176,7 @@ def _apply(args: argparse.Namespace) -> list[str]:
     _require_told(args, behind)
     names = ", ".join(state.target.name for state in behind)
     question = f"Change {names}, one at a time?" if behind else "Let the new masters in?"
-    if not _confirmed(args, question):
+    if not confirmed(args, question):
         raise RollError("not confirmed; nothing was changed")
     done = _change(args, nodes, behind, Rollout.apply) if behind else []
     if nodes.growing:
@@ -245,7 +245,7 @@ def _go_back(args: argparse.Namespace) -> list[str]:
     print("\n".join(plan_lines(going, {}, diff=args.diff)))
     _require_told(args, going)
     names = ", ".join(state.target.name for state in ordered)
-    if not _confirmed(args, f"Have {names} go back to what they had before, one at a time?"):
+    if not confirmed(args, f"Have {names} go back to what they had before, one at a time?"):
         raise RollError("not confirmed; nothing was changed")
     return _change(args, nodes, ordered, Rollout.back)
 
@@ -337,7 +337,8 @@ def _require_may_go_back(nodes: Nodes, meant: Sequence[NodeState]) -> None:
             )
 
 
-def _confirmed(args: argparse.Namespace, question: str) -> bool:
+def confirmed(args: argparse.Namespace, question: str) -> bool:
+    """Whether the person who waits says yes, or --yes did."""
     from constructs_lib.cli.roll import ask
 
     if args.yes:

@@ -28,6 +28,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "status": ("status", "status --json"),
     "scan": ("scan", "scan cdktf.out --format sarif --output scan.sarif"),
     "nodes": ("nodes plan --diff", "nodes apply masters", "nodes rollback master-1"),
+    "links": ("links rotate",),
     "roll": ("roll masters --dry-run", "roll agents general", "roll consul --only consul-1"),
     "simulate": ("simulate", "simulate --endpoints simulator.json --speed 10 --agents general=5"),
     "lab": ("lab up --agents general=1", "lab status", "lab exec master-1 -- ip address", "lab down"),

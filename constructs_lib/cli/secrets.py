@@ -37,7 +37,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=[],
         metavar="NAME",
         help="sign these certificates anew, or make new keys for links between sites (link-keys: all of "
-        "them); deploy and `clustermesos nodes apply` take them to the nodes",
+        "them); deploy and `clustermesos nodes apply` take them to the nodes; `clustermesos links rotate` "
+        "does all of that for links in one",
     )
     parser.add_argument(
         "--supply",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-PARTS = ("state", "looking", "boot", "packages", "taking", "running", "reasons", "main")
+PARTS = ("state", "looking", "boot", "packages", "taking", "running", "reasons", "link_keys", "main")
 """Modules of `on_node`, each after those that it imports; the last is what runs."""
 _REGISTER = """\
 import sys, types

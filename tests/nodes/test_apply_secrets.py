@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,25 @@ def test_a_rotated_secret_is_fetched_by_apply_but_a_reboot_needs_no_source(node:
     (node.doubles / "secrets" / "password").unlink()
     assert node.apply("boot").returncode == 0
     assert node.at("/etc/web/password").read_text() == "new"
+
+
+def test_a_value_that_was_brought_by_hand_stands_until_the_source_has_another_than_it_had_then(
+    node: Node,
+) -> None:
+    secret = {"name": "password", "path": "/etc/web/password", "owner": OWNER, "newline": False}
+    node.secret("password", "old")
+    node.send({CONF: "one\n"}, secrets=[secret])
+    node.apply("first-boot")
+    given = {"password": {"value": "by-hand", "replaces": hashlib.sha256(b"old").hexdigest()}}
+    (node.state / "given").write_text(json.dumps(given))
+
+    for command in ("apply", "boot"):
+        assert node.apply(command).returncode == 0
+        assert node.at("/etc/web/password").read_text() == "by-hand"
+
+    node.secret("password", "deployed")
+    assert node.apply("apply").returncode == 0
+    assert node.at("/etc/web/password").read_text() == "deployed"
 
 
 def test_a_source_that_gives_no_secret_ends_before_anything_is_written(node: Node) -> None:

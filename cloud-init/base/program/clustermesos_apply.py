@@ -11,6 +11,7 @@ Exit codes: 0 as wanted, 1 a step failed, 2 wrong call or generation, 3 a compon
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import pwd
 import shlex
@@ -119,6 +120,10 @@ class Apply:
         if done.returncode or not done.stdout.strip():
             raise Failure(f"secret {name}: {command[0]} ended with {done.returncode} and gave no value")
         value: bytes = done.stdout.rstrip(b"\r\n")
+        # Brought by hand; of use until the source has another value than it had then.
+        given = self.disk.noted("given", {}).get(name)
+        if given and given["replaces"] == hashlib.sha256(value).hexdigest():
+            return bytes(given["value"], "utf-8")
         return value
 
     def contents(self, *, first: bool) -> None:

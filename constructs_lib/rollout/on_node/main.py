@@ -7,6 +7,7 @@ Standard input holds the text and one line of JSON, the request. The last line o
     start     puts a generation into incoming in one step and runs clustermesos-apply, detached
     confirm   the operator can still get in: keep what `start` did
     why       what is not healthy, with the last lines of its units' journals
+    link-keys takes other keys of the links to other sites, and goes back where a link does not come up
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import sys
 from collections.abc import Callable
 
+from constructs_lib.rollout.on_node.link_keys import link_keys
 from constructs_lib.rollout.on_node.looking import look
 from constructs_lib.rollout.on_node.reasons import why
 from constructs_lib.rollout.on_node.running import confirm, start
@@ -25,6 +27,7 @@ MODES: dict[str, Callable[[Node, Data], Data]] = {
     "start": start,
     "confirm": confirm,
     "why": why,
+    "link-keys": link_keys,
 }
 
 
