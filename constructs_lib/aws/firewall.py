@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from constructs import Construct as Scope
 
 from constructs_lib.aws.network import Network
-from constructs_lib.aws.rule_quota import counted, require_rules
 from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.aws_rules import rules
 from constructs_lib.sites.names import prefix
-from constructs_lib.sites.openings import (
-    Opening,
-    from_networks,
-    from_nodes,
-    into_gateway,
-    out_of_gateway,
-    to_networks,
-    to_nodes,
-)
+from constructs_lib.sites.openings import Opening
 from constructs_lib.terraform import Construct, Expr, Resource, TerraformElement
 from constructs_lib.terraform.local_value import local_value
 from constructs_lib.terraform.naming import place_of
@@ -63,15 +54,14 @@ class Firewall(Construct):
             vpc_id=network.vpc_id,
             tags={**tags(plan, "${each.key}"), "clustermesos:role": "${each.key}"},
         )
-        self._counted: Counter[tuple[str, str]] = Counter()
         self.rules: tuple[TerraformElement, ...] = (
-            *self._by_group("from-nodes", "ingress", from_nodes(plan, self.roles)),
-            *self._by_range("from-networks", "ingress", from_networks(plan, self.roles)),
-            *self._by_group("to-nodes", "egress", to_nodes(plan, self.roles)),
-            *self._by_range("to-networks", "egress", to_networks(plan, self.roles)),
-            *self._link(plan),
+            *(
+                made
+                for (where, kind), openings in rules(plan, self.roles).items()
+                for made in self._rules(where, kind, openings)
+            ),
+            *self._too_large(plan),
         )
-        require_rules(plan, self._counted)
 
     def group_id(self, role: Role) -> str:
         """The id of the role's group, as an expression; SpecError when this firewall does not have it."""
@@ -79,16 +69,11 @@ class Firewall(Construct):
             raise SpecError("firewall.role", role.value, f"one of {[known.value for known in self.roles]}")
         return self._group.each(role.value, "id")
 
-    def _link(self, plan: SitePlan) -> Iterator[TerraformElement]:
-        """What passes the gateway of a linked site, and its word that a packet was too large for a tunnel."""
+    def _too_large(self, plan: SitePlan) -> Iterator[TerraformElement]:
+        """A linked site's word that a packet was too large for a tunnel."""
         if plan.link is None:
             return
-        into, out = list(into_gateway(plan, self.roles)), list(out_of_gateway(plan, self.roles))
-        for where, kind, openings in (("into-gateway", "ingress", into), ("out-of-gateway", "egress", out)):
-            yield from self._by_group(f"{where}-nodes", kind, (each for each in openings if each.peer))
-            yield from self._by_range(f"{where}-networks", kind, (each for each in openings if not each.peer))
         for kind in ("ingress", "egress"):
-            self._counted.update((role.value, kind) for role in self.roles)
             yield Resource(
                 self,
                 f"too-large-{kind}",
@@ -117,26 +102,21 @@ class Firewall(Construct):
             return made | {"peer": self.group_id(opening.peer)}
         return made | {"ranges": [str(network) for network in opening.networks]}
 
-    def _by_group(self, id: str, kind: str, openings: Iterable[Opening]) -> tuple[TerraformElement, ...]:
-        return self._rules(id, kind, openings, source_security_group_id="${each.value.peer}")
-
-    def _by_range(self, id: str, kind: str, openings: Iterable[Opening]) -> tuple[TerraformElement, ...]:
-        return self._rules(id, kind, openings, cidr_blocks=Expr("each.value.ranges"))
-
-    def _rules(
-        self, id: str, kind: str, openings: Iterable[Opening], **peer: Any
-    ) -> tuple[TerraformElement, ...]:
-        openings = tuple(openings)
-        self._counted += counted(kind, openings)
-        rules = {opening.key: self._rule(opening) for opening in openings}
-        if not rules:
-            return ()
-        made = Resource(
+    def _rules(self, id: str, kind: str, openings: Sequence[Opening]) -> Iterator[TerraformElement]:
+        """All of one kind name a group each, or all name ranges."""
+        if not openings:
+            return
+        if openings[0].peer:
+            peer: Mapping[str, Any] = {"source_security_group_id": "${each.value.peer}"}
+        else:
+            peer = {"cidr_blocks": Expr("each.value.ranges")}
+        made = {opening.key: self._rule(opening) for opening in openings}
+        yield Resource(
             self,
             id,
             "aws_security_group_rule",
             # A hundred rules that refer to groups.
-            for_each=local_value(place_of(self).child(id), "rules", rules),
+            for_each=local_value(place_of(self).child(id), "rules", made),
             type=kind,
             security_group_id="${each.value.group}",
             from_port="${each.value.port}",
@@ -145,7 +125,6 @@ class Firewall(Construct):
             description="${each.value.why}",
             **peer,
         )
-        return (made,)
 
 
 def _clean(text: str) -> str:

@@ -18,6 +18,7 @@ from constructs_lib.contracts.load import read_contracts
 from constructs_lib.errors import Problem, SpecError, SpecFileError
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.plan.plan import plan
+from constructs_lib.sites.aws_rules import rules
 from constructs_lib.sites.openstack_quota import quota
 from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
@@ -82,8 +83,9 @@ def _check(file: Path, folder: Path | None) -> list[dict[str, Any]]:
     else:
         rows = [_row(file, summary(spec), ())]
         try:
-            if found or any(site.openstack for site in spec.sites.values()):
+            if found or any(site.openstack or site.aws for site in spec.sites.values()):
                 planned = plan(spec)
+                _count_rules(planned)
                 problems += unkept(read.contracts, planned) if found else ()
                 rows[0] |= _quotas(planned)
         except SpecError as error:
@@ -91,6 +93,13 @@ def _check(file: Path, folder: Path | None) -> list[dict[str, Any]]:
     if problems or found:
         rows.append(_row(folder, _count(found, "contract"), problems))
     return rows
+
+
+def _count_rules(planned: ClusterPlan) -> None:
+    """SpecError for a site on AWS with more rules than one of its groups takes."""
+    for site in planned.sites.values():
+        if site.aws:
+            rules(site, site.roles)
 
 
 def _quotas(planned: ClusterPlan) -> dict[str, Any]:

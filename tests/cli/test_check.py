@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from constructs_lib.cli.main import main
 
@@ -95,6 +96,36 @@ def test_a_site_whose_agents_find_no_room_is_told_before_any_synth(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith(f"{file}: sites.dc1.agents.general.count: got 9999, expected at most ")
+
+
+def test_a_group_on_aws_with_more_rules_than_its_quota_takes_is_told_before_any_synth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = yaml.safe_load(DEMO.read_text())
+    home = document["sites"]["eu"]
+    document["sites"] |= {
+        f"site{number}": {
+            "platform": "aws",
+            "aws": home["aws"],
+            "network": f"10.{100 + number}.0.0/16",
+            "zones": 3,
+            "agents": {"general": {"count": 1, "cpus": 2, "memory_gib": 4}},
+        }
+        for number in range(1, 6)
+    }
+    file = tmp_path / "cluster.yaml"
+    file.write_text(yaml.safe_dump(document))
+
+    assert main(["check", str(file)]) == 2
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"{file}: sites.eu.aws.rules_per_group: got 60, expected at least ")
+    home["aws"]["rules_per_group"] = 200
+    for site in document["sites"].values():
+        site["aws"] = home["aws"]
+    file.write_text(yaml.safe_dump(document))
+    assert main(["check", str(file)]) == 0
 
 
 @pytest.mark.parametrize("file", [DEMO, ON_OPENSTACK], ids=["aws", "openstack"])
