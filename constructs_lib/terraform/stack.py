@@ -17,6 +17,8 @@ from constructs_lib.terraform.base import (
     engine,
     member,
 )
+from constructs_lib.terraform.naming import place_of
+from constructs_lib.terraform.nulls import with_nulls
 from constructs_lib.terraform.plain import plain_mapping
 
 BACKENDS = ("local", "s3", "gcs", "azurerm", "http", "consul", "pg", "kubernetes", "oss", "cos")
@@ -86,4 +88,4 @@ def backend(stack: Construct, kind: str, **config: Any) -> Backend:
 def synth_json(stack: TerraformStack) -> dict[str, Any]:
     """The stack as cdk.tf.json would have it, validated, without the engine's "//" metadata."""
     synthesized: dict[str, Any] = json.loads(engine.Testing.synth(stack, True))
-    return synthesized
+    return with_nulls(place_of(stack).stack, synthesized)

@@ -7,6 +7,7 @@ from typing import Any
 from constructs_lib.terraform.base import Construct, TerraformOutput, TerraformVariable
 from constructs_lib.terraform.hcl import Expr
 from constructs_lib.terraform.naming import Place, logical_id, place_of, remember
+from constructs_lib.terraform.nulls import default_is_null
 from constructs_lib.terraform.plain import plain
 
 _UNSET: Any = object()
@@ -37,8 +38,10 @@ class Variable(TerraformVariable):
             scope, id, type=type, sensitive=sensitive or None, description=description, nullable=nullable
         )
         _name(self, place, id)
-        if default is not _UNSET:
-            # By override: the engine drops a default of null.
+        if default is None:
+            default_is_null(self, id)
+        elif default is not _UNSET:
+            # By override: the engine would drop one that is empty.
             self.add_override("default", plain(default))
         self._id = id
 
