@@ -22,6 +22,8 @@ INTERFACE = "sites"
 UNIT = f"wg-quick@{INTERFACE}.service"
 WATCH = "site-link-watch.timer"
 PROGRAM = "/usr/local/sbin/site-link"
+LIVE_KEYS = ("mtu", "peers")
+"""What may change without the links of other sites going down; their own address and port may not."""
 KEY = "wireguard_key"
 PUBLIC_KEY = "wireguard_public_key"
 
@@ -37,7 +39,7 @@ SITE_LINK = Component(
         Port("wireguard", 51820, (Peer.SITES,), "gateways of other sites call this one", protocol="udp"),
     ),
     files=(
-        File("site-link.json.j2", to="/etc/clustermesos/site-link.json", restarts=UNIT),
+        File("site-link.json.j2", to="/etc/clustermesos/site-link.json", restarts=UNIT, live_keys=LIVE_KEYS),
         File("site-link", to=PROGRAM, mode=0o755, restarts=UNIT),
         File("unit.conf", to=f"/etc/systemd/system/{UNIT}.d/clustermesos.conf", restarts=UNIT),
         File("site-link-watch.service", to="/etc/systemd/system/site-link-watch.service"),

@@ -240,7 +240,7 @@ def test_a_word_that_it_does_not_know_is_told_the_others(tmp_path: Path) -> None
     done = Gateway(tmp_path, HYBRID, "eu").does("up")
 
     assert done.returncode == 1
-    assert done.stderr == "site-link: got 'up', expected config, start, keys, watch or show\n"
+    assert done.stderr == "site-link: got 'up', expected config, start, keys, routes, watch or show\n"
 
 
 def test_a_site_that_is_alone_has_no_link() -> None:

@@ -5,7 +5,9 @@ that nothing answers on is left out. send PORT BYTES: sends so many, reads them 
 segment that the other end would send; exit code 1 if other bytes came back. pretend PORT SOURCE: a datagram
 that says it comes from that address, which the machine must have. datagram PORT BYTES: one of that size; exit
 code 1 if nothing came back. name PORT NAME: the addresses of a name, asked of a DNS server by UDP, each on
-its line; exit code 1 where it has none. ping: exit code 1 if an echo request was not answered.
+its line; exit code 1 where it has none. ping: exit code 1 if an echo request was not answered. stream PORT: a
+TCP connection that never ends, and datagrams beside it; a line for each turn, `heard`, or `lost` for a
+datagram without an answer.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 PATIENCE = 2.0
@@ -102,6 +105,18 @@ def name(address: str, port: int, asked: str) -> list[str]:
     return found
 
 
+def stream(address: str, port: int) -> None:
+    with socket.create_connection((address, port), timeout=150) as connection:
+        reader = connection.makefile("rb")
+        reader.readline()
+        while True:
+            connection.sendall(b"?")
+            said = "heard" if reader.read(1) and udp(address, port) else "lost"
+            sys.stdout.write(f"{said}\n")
+            sys.stdout.flush()
+            time.sleep(0.02)
+
+
 def main() -> int:
     address, word, *numbers = sys.argv[1:]
     if word == "reach":
@@ -112,6 +127,8 @@ def main() -> int:
         return 0 if ping(address) else 1
     elif word == "datagram":
         return 0 if udp(address, int(numbers[0]), int(numbers[1])) else 1
+    elif word == "stream":
+        stream(address, int(numbers[0]))
     elif word == "name":
         found = name(address, int(numbers[0]), numbers[1])
         sys.stdout.write("\n".join(found))
