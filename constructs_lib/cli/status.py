@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask and print; 0 when all is ready."""
     from constructs_lib.hooks.jobs import Jobs
-    from constructs_lib.hooks.report import SIMULATOR_NOTE, table
+    from constructs_lib.hooks.report import SIMULATOR_NOTE, hints, table
     from constructs_lib.hooks.run import alerts, applications
 
     cluster = Cluster.of(args)
@@ -59,7 +59,6 @@ def run(args: argparse.Namespace) -> int:
     rows = [("ok" if one.good else "NOT", one.check, one.says, one.try_next) for one in findings]
     rows += [(one.mark, f"{one.kind} {one.name}", one.says, one.try_next) for one in found]
     print(coloured("\n".join(table([row[:3] for row in rows]))))
-    for mark, name, _, helps in rows:
-        if mark == "NOT" and helps:
-            print(f"{name}: try: {helps}")
+    for line in hints((name, helps) for mark, name, _, helps in rows if mark == "NOT"):
+        print(line)
     return 0 if good else 1

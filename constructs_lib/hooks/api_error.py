@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from constructs_lib.errors import HookError
 
@@ -32,6 +32,10 @@ _TRY_NEXT = {
 }
 
 
+NO_TIME: Final = "no time is left"
+"""Of `said`: the deadline had passed before anything was sent."""
+
+
 class ApiError(HookError):
     """A request that did not succeed; its text is one line for a person.
 
@@ -52,7 +56,7 @@ class ApiError(HookError):
         details: tuple[str, ...] = (),
         deployments: tuple[str, ...] = (),
     ) -> None:
-        hint = _TRY_NEXT.get(kind)
+        hint = "a larger --timeout, or the same again" if said == NO_TIME else _TRY_NEXT.get(kind)
         found = "; ".join(details)
         text = f"{what}: {said}" + (f": {found}" if found else "")
         super().__init__(f"{text} ({hint})" if hint else text)

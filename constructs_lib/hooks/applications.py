@@ -19,6 +19,8 @@ Deploy = Callable[[CompiledContract, Deadline, Say], End]
 """Brings a contract's version up by its strategy, and says how that ended."""
 Pending = Callable[[CompiledContract], Sequence[str]]
 """What is to do for a contract whose version and number are right: its route, an unfinished deployment."""
+Refused = Callable[[CompiledContract], str | None]
+"""Why the contract's version is not deployed again by itself; None where it would be."""
 Forget = Callable[[str, Deadline, Say], None]
 """Takes a contract's route away from every edge, before its apps go."""
 Versions = Mapping[str, Mapping[str, Any]]
@@ -34,6 +36,7 @@ class Applications:
         deploy: Deploy,
         *,
         pending: Pending = lambda _contract: (),
+        refused: Refused = lambda _contract: None,
         forget: Forget = lambda _name, _deadline, _say: None,
         prune: bool = False,
     ) -> None:
@@ -41,6 +44,7 @@ class Applications:
         self._compiled = compiled
         self._deploy = deploy
         self._pending = pending
+        self._refused = refused
         self._forget = forget
         self._prune = prune
         self._there: dict[str, dict[str, Mapping[str, Any]]] | None = None
@@ -55,6 +59,8 @@ class Applications:
     def changes(self, contract: CompiledContract) -> Sequence[Change]:
         """At most one: the deployment of the wanted version, or another number of instances."""
         found = _change(contract, self.there.get(contract.name, {}))
+        if found is not None and (why := self._refused(contract)):
+            return (_left_alone(contract, why),)
         if found is None and (pending := tuple(self._pending(contract))):
             name = contract.name
             found = Change(kind="app", name=name, action="update", contract=name, details=pending)
@@ -89,6 +95,9 @@ class Applications:
         if not (changes := self.changes(contract)):
             return _as_it_is(contract, self.there[contract.name][contract.app.version])
         says = "; ".join(detail for change in changes for detail in change.details[:2])
+        if changes[0].action == "keep":
+            helps = "another version in the contract, or clustermesos apply --retry"
+            return Verdict(kind="app", name=contract.name, good=False, says=says, try_next=helps)
         what = "not deployed yet" if changes[0].action == "create" else "differs"
         helps = "clustermesos apply"
         return Verdict(kind="app", name=contract.name, good=False, says=f"{what}: {says}", try_next=helps)
@@ -118,6 +127,11 @@ def _change(contract: CompiledContract, versions: Versions) -> Change | None:
     return Change(
         kind="app", name=contract.name, action="update", contract=contract.name, details=tuple(details)
     )
+
+
+def _left_alone(contract: CompiledContract, why: str) -> Change:
+    details = (f"version {contract.app.version} is not deployed again by itself: {why}",)
+    return Change(kind="app", name=contract.name, action="keep", contract=contract.name, details=details)
 
 
 def _new_version(contract: CompiledContract, others: Versions) -> Change:

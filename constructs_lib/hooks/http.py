@@ -20,7 +20,7 @@ import requests
 from requests.auth import HTTPBasicAuth
 
 from constructs_lib.hooks.answers import TroubleError, refusal, what
-from constructs_lib.hooks.api_error import ApiError
+from constructs_lib.hooks.api_error import NO_TIME, ApiError
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.unix_adapter import UnixAdapter
 
@@ -190,7 +190,7 @@ class Client:
         self.requests += 1
         bound = self.deadline.within(self._request_seconds)
         if bound.over:
-            raise TroubleError("unreachable", "no time is left")
+            raise TroubleError("unreachable", NO_TIME)
         sent = {"Accept": "application/json, text/plain, */*", **self.target.headers, **headers}
         if content is not None:
             sent.setdefault("Content-Type", "application/json")

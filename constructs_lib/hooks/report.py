@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,9 +50,8 @@ class Report:
         for outcome in self.outcomes:
             if outcome.error:
                 yield f"{outcome.hook}: {outcome.error}"
-            for one in outcome.verdicts:
-                if not one.good and one.try_next:
-                    yield f"{one.kind} {one.name}: try: {one.try_next}"
+        bad = [one for outcome in self.outcomes for one in outcome.verdicts if not one.good]
+        yield from hints((f"{one.kind} {one.name}", one.try_next) for one in bad)
 
     def _sum(self) -> str:
         changed = len(self.changes)
@@ -62,6 +61,16 @@ class Report:
             if self.good
             else f"{done}, NOT as the contracts say"
         )
+
+
+def hints(found: Iterable[tuple[str, str | None]]) -> Iterator[str]:
+    """`try: clustermesos apply (app shop, job orders.backup)`, each thing to try once."""
+    about: dict[str, list[str]] = {}
+    for name, helps in found:
+        if helps:
+            about.setdefault(helps, []).append(name)
+    for helps, names in about.items():
+        yield f"try: {helps} ({', '.join(names)})"
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -84,7 +93,12 @@ def diff_lines(changes: Sequence[Change]) -> Iterator[str]:
         yield from (f"      {detail}" for detail in change.details)
     counts = {action: sum(1 for one in changes if one.action == action) for action in _SIGNS}
     if not any(counts[action] for action in ("create", "update", "delete")):
-        yield "No changes: the platform is as the contracts say."
+        left = any(one.contract for one in changes)
+        yield "No changes: " + (
+            "what is left alone is not as its contract says."
+            if left
+            else "the platform is as the contracts say."
+        )
     else:
         shown = f"{counts['create']} to create, {counts['update']} to change, {counts['delete']} to delete"
         yield f"Plan: {shown}."

@@ -11,7 +11,7 @@ from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.errors import HookError
 from constructs_lib.hooks import strategies
 from constructs_lib.hooks.acting import Acting, Say, routed
-from constructs_lib.hooks.api_error import ApiError
+from constructs_lib.hooks.api_error import NO_TIME, ApiError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import ConflictError, Documents, Kept, LocalStore
@@ -74,6 +74,12 @@ class Rollout:
                 found.append(f"route {kept.route.host}{kept.route.path} → {where}")
         return (*found, *(f"route is missing in {site}" for site in kept.behind))
 
+    def refused(self, contract: CompiledContract) -> str | None:
+        """Why the contract's version is not tried again, by the same request; None where it would be."""
+        if self.forgive:
+            return None
+        return self._read().get(contract.name, Kept()).progress.refused.get(contract.app.version)
+
     def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> End:
         """Until the contract is kept, turned round, or waits for somebody; HookError where an API failed."""
         try:
@@ -106,6 +112,8 @@ class Rollout:
                 words.tell(f"{contract.name}: looks again, {conflict}")
             except ApiError as error:
                 # An answer that was lost: whether it was done is what the next look shows.
+                if error.said == NO_TIME:
+                    raise _late(contract, words) from None
                 if error.kind not in _LOST or deadline.over:
                     raise
                 words.tell(f"{contract.name}: looks again, {error}")
@@ -120,10 +128,7 @@ class Rollout:
                     if step.wait.person:
                         return End(good=True, why=f"waits for {step.wait.what}{_helps(contract, picture)}")
             if deadline.over:
-                raise HookError(
-                    f"{contract.name}: not done in time, stopped where it is "
-                    f"({words.last or 'in the middle'}); clustermesos apply goes on from there"
-                )
+                raise _late(contract, words)
             deadline.sleep(self.pause)
 
     def _prepared(self, picture: Picture, contract: CompiledContract) -> Picture:
@@ -202,6 +207,13 @@ class _Words:
         else:
             return
         self.last, self._left = text, left
+
+
+def _late(contract: CompiledContract, words: _Words) -> HookError:
+    return HookError(
+        f"{contract.name}: not done in time, stopped where it is ({words.last or 'in the middle'}); "
+        "clustermesos apply goes on from there"
+    )
 
 
 def _helps(contract: CompiledContract, picture: Picture) -> str:

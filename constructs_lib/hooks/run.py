@@ -9,7 +9,7 @@ from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
-from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending
+from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending, Refused
 from constructs_lib.hooks.deploying import rollout_of
 from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
@@ -26,7 +26,8 @@ GATE_SECONDS = 900.0
 
 def applications(platform: Platform, compiled: Compiled) -> tuple[Verdict, ...]:
     """How each contract's application is now, by one request; nothing is changed."""
-    apps = Applications(platform.marathon, compiled, rollout_of(platform).deploy)
+    rollout = rollout_of(platform)
+    apps = Applications(platform.marathon, compiled, rollout.deploy, refused=rollout.refused)
     return tuple(apps.verdict(contract) for contract in compiled.contracts)
 
 
@@ -71,6 +72,7 @@ class Run:
             compiled,
             rollout.deploy,
             pending=rollout.pending,
+            refused=rollout.refused,
             forget=rollout.forget,
             prune=prune,
             say=say,
@@ -84,6 +86,7 @@ class Run:
         deploy: Deploy,
         *,
         pending: Pending = lambda _contract: (),
+        refused: Refused = lambda _contract: None,
         forget: Forget = lambda _name, _deadline, _say: None,
         prune: bool = False,
         say: Callable[[str], None] = lambda _: None,
@@ -94,7 +97,7 @@ class Run:
         self._say = say
         self._gate_seconds = gate_seconds
         self._apps = Applications(
-            platform.marathon, compiled, deploy, pending=pending, forget=forget, prune=prune
+            platform.marathon, compiled, deploy, pending=pending, refused=refused, forget=forget, prune=prune
         )
         self._before: Sequence[Hook[Any]] = (
             (_settings(platform, compiled, prune=prune),) if platform.consuls else ()

@@ -85,6 +85,7 @@ class Platform:
             compiled,
             rollout.deploy,
             pending=rollout.pending,
+            refused=rollout.refused,
             forget=rollout.forget,
             **other,
         )

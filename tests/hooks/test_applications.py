@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from constructs_lib.hooks import by_hand
 from constructs_lib.hooks.documents import Kept
 from tests.hooks.rolling_platform import Platform
 
@@ -25,3 +26,23 @@ def test_apps_that_no_contract_names_go_only_when_they_are_ours_and_somebody_say
     assert platform.running() == {}
     assert {app["id"] for app in platform.rollout().marathon.apps()} == {"/theirs", "/nobodys"}
     assert platform.rollout().documents.of(platform.name) == Kept()
+
+
+def test_a_version_that_was_rolled_back_is_told_and_left_alone_until_somebody_wants_it_again(
+    platform: Platform,
+) -> None:
+    first, second = platform.contract("v1"), platform.contract("v2")
+    for one in (first, second):
+        platform.deploy(one)
+    by_hand.refuse(platform.rollout().documents, platform.name, "v2", "rolled back by ops")
+    platform.deploy(first)
+
+    applications = platform.applications(second)
+
+    [change] = applications.changes(second)
+    assert change.action == "keep"
+    assert change.details == ("version v2 is not deployed again by itself: rolled back by ops",)
+    verdict = applications.verdict(second)
+    assert (verdict.good, verdict.says) == (False, change.details[0])
+    assert verdict.try_next == "another version in the contract, or clustermesos apply --retry"
+    assert applications.changes(first) == ()
