@@ -86,10 +86,11 @@ def _rotate(args: argparse.Namespace) -> list[str]:
             held.enter_context(nodes.lease(site))
         wanted = values or _chosen(states, keys, nodes.values, store)
         change_keys(_gateways(nodes, order, keys, wanted), say)
-        finish(wanted, store)
+        finish(wanted, store, [site.stacks[name] for name, site in nodes.sites.items()])
     say(
         f"{store.name} has the keys that are in force now. Terraform's copies are older until the next cdktf "
-        "deploy '*', which changes no gateway that runs; until then gateways put their new keys before those"
+        "deploy '*', which changes no gateway that runs; until then gateways put the new keys before those. "
+        "On AWS deploy before you roll a gateway"
     )
     return list(order)
 

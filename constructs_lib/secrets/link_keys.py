@@ -6,12 +6,13 @@ ones wait in a file of their own, which an interrupted change is gone on with, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from constructs_lib.errors import SecretsError
 from constructs_lib.plan.model import PlannedSecret
-from constructs_lib.secrets.ensure import VARIABLE_PREFIX
+from constructs_lib.secrets.ensure import TFVARS_FILE, VARIABLE_PREFIX, write_tfvars
 from constructs_lib.secrets.store import locked, read_store, write_store
 from constructs_lib.secrets.values import new_secret
 
@@ -54,8 +55,23 @@ def begin(keys: Iterable[PlannedSecret], store: Path) -> dict[str, str]:
     return new
 
 
-def finish(values: Mapping[str, str], store: Path) -> None:
-    """They are in force: into the store, from which the next deploy takes them."""
+def finish(values: Mapping[str, str], store: Path, stacks: Iterable[Path] = ()) -> None:
+    """They are in force: into the store, and into the variables of the synthesized `stacks`, from which a
+    deploy takes them. A stack's file gets no name that it has not.
+    """
     with locked(store):
         write_store(store, read_store(store) | dict(values))
+    for folder in stacks:
+        _renew_variables(folder, values)
     store.with_name(NEXT_FILE).unlink(missing_ok=True)
+
+
+def _renew_variables(folder: Path, values: Mapping[str, str]) -> None:
+    file = folder / TFVARS_FILE
+    try:
+        there = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise SecretsError(f"{file}: can't be read ({error}); run: clustermesos synth") from None
+    write_tfvars(folder, {name: values.get(name, value) for name, value in there.items()})

@@ -54,10 +54,11 @@ class Gateways:
     held: list[str] = field(default_factory=list)
     spec: ClusterSpec = SPEC
     cluster: Any = CLUSTER
+    stacks: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def sites(self) -> Mapping[str, Any]:
-        return {name: SimpleNamespace(plan=site) for name, site in CLUSTER.sites.items()}
+        return {name: SimpleNamespace(plan=site, stacks=self.stacks) for name, site in CLUSTER.sites.items()}
 
     @property
     def targets(self) -> Sequence[Any]:
@@ -113,7 +114,7 @@ def store(tmp_path: Path) -> Path:
 @pytest.fixture
 def gateways(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gateways:
     monkeypatch.chdir(tmp_path)
-    found = Gateways(read_store(store))
+    found = Gateways(read_store(store), stacks={name: tmp_path / name for name in CLUSTER.sites})
     monkeypatch.setattr(loading, "load", lambda file: found.spec)
     monkeypatch.setattr(Nodes, "find", lambda *words, **options: found)
     monkeypatch.setattr(changing, "change_keys", found.change)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.errors import RollError
+from constructs_lib.errors import RollError, SecretsError
 from constructs_lib.plan.model import PlannedSecret
 from constructs_lib.plan.plan import plan
 from constructs_lib.rollout.link_keys import change_keys
+from constructs_lib.secrets.ensure import TFVARS_FILE, write_tfvars
 from constructs_lib.secrets.link_keys import NEXT_FILE, begin, begun, finish, link_keys
 from constructs_lib.secrets.store import read_store, write_store
 from constructs_lib.secrets.values import new_secret, wireguard_public_key
@@ -190,6 +191,34 @@ def test_a_link_that_was_silent_before_is_not_waited_for() -> None:
 
     assert "dc1: eu silent, as before: nothing waits for it" in said
     assert world.keys == dict.fromkeys(SITES, "new")
+
+
+def test_a_stack_that_is_deployed_without_a_synth_has_the_new_keys_too(store: Path, tmp_path: Path) -> None:
+    stacks = [tmp_path / "demo-eu", tmp_path / "demo-dc1"]
+    for folder in stacks:
+        folder.mkdir()
+    values = begin(KEYS, store)
+    write_tfvars(stacks[0], {"wireguard_key_eu": "old", "other": "stays"})
+
+    finish(values, store, stacks)
+
+    file = stacks[0] / TFVARS_FILE
+    assert json.loads(file.read_text()) == {"wireguard_key_eu": own(values), "other": "stays"}
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not list(stacks[1].iterdir())
+
+
+def test_a_stack_whose_variables_are_damaged_is_named_and_the_change_can_be_finished_later(
+    store: Path, tmp_path: Path
+) -> None:
+    values = begin(KEYS, store)
+    (tmp_path / TFVARS_FILE).write_text("{")
+
+    with pytest.raises(SecretsError, match=r"can't be read .*; run: clustermesos synth"):
+        finish(values, store, [tmp_path])
+
+    assert own(read_store(store)) == own(values)
+    assert begun(KEYS, store) == values
 
 
 def test_new_keys_wait_in_a_file_that_nobody_else_reads(store: Path) -> None:
