@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -172,7 +172,7 @@ def _apply(args: argparse.Namespace) -> list[str]:
     if not behind and not nodes.growing:
         return []
     _require_deployed(nodes, behind)
-    require_secrets_in_reach(behind)
+    require_secrets_in_reach(behind, nodes.values)
     _require_told(args, behind)
     names = ", ".join(state.target.name for state in behind)
     question = f"Change {names}, one at a time?" if behind else "Let the new masters in?"
@@ -277,13 +277,14 @@ def _require_known(states: Sequence[NodeState]) -> None:
         )
 
 
-def require_secrets_in_reach(behind: Sequence[NodeState]) -> None:
-    """RollError for secrets that come with a machine alone, which the node would wait for in vain."""
+def require_secrets_in_reach(behind: Sequence[NodeState], values: Mapping[str, str]) -> None:
+    """RollError for secrets that come with a machine alone and that are not here (`values`) to be brought."""
     lines = [
-        f"{state.target.name}.{state.target.site}: lacks {', '.join(state.out_of_reach)}, which come with a "
-        f"new machine alone; run: {state.target.rolled_by} first"
+        f"{state.target.name}.{state.target.site}: lacks {', '.join(lacking)}, which come with a "
+        f"new machine alone and are not here to be brought; run: {state.target.rolled_by} first"
         for state in behind
-        if state.out_of_reach
+        for lacking in ([name for name in state.out_of_reach if name not in values],)
+        if lacking
     ]
     if lines:
         raise RollError("\n".join([*lines, "nothing was changed"]))

@@ -10,6 +10,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from constructs_lib.access.ssh import LOST, Ssh
@@ -91,15 +92,22 @@ class NodeShell:
         )
 
     def apply(
-        self, generation: Generation, seen: Seen, rollout: Mapping[str, Any], hear: Callable[[str], None]
+        self,
+        generation: Generation,
+        seen: Seen,
+        rollout: Mapping[str, Any],
+        hear: Callable[[str], None],
+        given: Mapping[str, str] = MappingProxyType({}),
     ) -> Outcome:
         """Send what the node lacks, run clustermesos-apply there and confirm that it is still reached.
+
+        `given` are values, by name, of secrets that the node's own source does not have.
 
         A generation that is there already is not sent: clustermesos-apply then heals and fetches secrets.
         """
         fresh = seen.manifest is None or generation.manifest_data != seen.manifest or bool(seen.differs)
         there = {path for path in _paths(seen.manifest) if path not in seen.differs}
-        request: dict[str, Any] = {"manifest": None, "rollout": dict(rollout)}
+        request: dict[str, Any] = {"manifest": None, "rollout": dict(rollout), "given": dict(given)}
         if fresh or seen.incoming:
             request |= {
                 "manifest": generation.manifest,

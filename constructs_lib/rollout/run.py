@@ -84,7 +84,10 @@ class Rollout:
             self.say(f"{target.name}: up to date by now")
             return
         self.say(f"{target.name}: applying")
-        outcome = shell.apply(target.generation, state.seen, self._signed(target), self._hear)
+        given = {name: self.values[name] for name in state.out_of_reach if name in self.values}
+        if given:
+            self.say(f"{target.name}: brings {', '.join(given)}, which its machine was made without")
+        outcome = shell.apply(target.generation, state.seen, self._signed(target), self._hear, given)
         self._require_done(target, outcome)
         self._require_secrets(target)
         self.gates.require_all(target)

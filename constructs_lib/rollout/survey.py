@@ -30,7 +30,7 @@ class NodeState:
 
     @property
     def out_of_reach(self) -> tuple[str, ...]:
-        """Secrets that the node is to read for the first time and that its machine will never have."""
+        """Secrets that the node is to read for the first time and that its machine was made without."""
         if not self.target.generation.comes_with_machine:
             return ()
         return tuple(each.name for each in self.changes if (each.kind, each.action) == ("secret", "add"))

@@ -245,6 +245,23 @@ def test_a_source_without_an_answer_is_refused_before_anything_changes(
     assert keys(gateway) == OLD
 
 
+def test_a_source_that_never_had_a_key_does_not_stop_a_change_of_it(
+    gateway: Node, changes: list[Change]
+) -> None:
+    (gateway.doubles / "secrets/public_dc1").unlink()
+    former = {"public_dc1": {"value": "old-public_dc1", "replaces": ""}}
+    (gateway.state / "given").write_text(json.dumps(former))
+    change = begin(gateway, changes)
+
+    change.tell(b"go\n")
+    assert [change.says(), change.says()] == [{"switched": True}, {"heard": True, "silent": []}]
+    change.tell(b"keep\n")
+
+    assert change.says()["answer"]["state"] == "kept"
+    given = json.loads((gateway.state / "given").read_text())
+    assert given["public_dc1"] == {"value": "new-dc1", "replaces": ""}
+
+
 def test_keys_that_the_gateway_does_not_read_yet_are_refused(gateway: Node, changes: list[Change]) -> None:
     manifest = gateway.state / "generations/1/manifest.json"
     found = json.loads(manifest.read_text())

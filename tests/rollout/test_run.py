@@ -253,6 +253,24 @@ def test_a_rotated_secret_restarts_its_readers_and_nothing_else(cluster: Cluster
         assert [call for call in one.node.calls() if "restart" in call] == [f"restart {UNIT}"]
 
 
+def test_a_secret_that_the_machine_was_made_without_is_brought_and_stays(cluster: Cluster) -> None:
+    secret = {"name": "peer", "path": "/etc/web/peer", "owner": OWNER, "newline": False}
+    wanted = replace(generation({CONF: "one\n"}, checks=CHECKS, secrets=[secret]), comes_with_machine=True)
+    cluster.values = {"peer": "of-another-site"}
+
+    assert cluster.apply(wanted) == ("master-2", "master-3", "master-1")
+
+    assert "master-2: brings peer, which its machine was made without" in cluster.said
+    assert not [line for line in cluster.said if "of-another-site" in line]
+    for one in cluster.nodes.values():
+        assert one.node.at("/etc/web/peer").read_text() == "of-another-site"
+        assert (one.node.state / "given").stat().st_mode & 0o777 == 0o600
+        assert one.node.apply("apply").returncode == 0
+        one.node.secret("peer", "of-the-source")
+        assert one.node.apply("apply").returncode == 0
+        assert one.node.at("/etc/web/peer").read_text() == "of-the-source"
+
+
 def test_a_secret_that_the_platform_does_not_have_yet_stops_the_run(cluster: Cluster) -> None:
     secret = {"name": "password", "path": "/etc/web/password", "owner": OWNER, "newline": False}
     wanted = generation({CONF: "one\n"}, checks=CHECKS, secrets=[secret])

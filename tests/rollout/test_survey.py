@@ -36,19 +36,27 @@ def state(*, comes_with_machine: bool, there: int) -> NodeState:
     return NodeState(target=target, seen=found, changes=changes(wanted, found))
 
 
-def test_a_key_that_comes_with_a_machine_alone_is_not_waited_for_but_asks_for_a_roll() -> None:
+def test_a_key_that_comes_with_a_machine_alone_and_is_nowhere_here_asks_for_a_roll() -> None:
     with pytest.raises(RollError) as refused:
-        require_secrets_in_reach([state(comes_with_machine=True, there=1)])
+        require_secrets_in_reach([state(comes_with_machine=True, there=1)], {})
 
     assert str(refused.value) == (
-        "gateway-1.dc1: lacks wireguard_public_key_us, which come with a new machine alone; run: "
-        "clustermesos roll gateway --site dc1 first\nnothing was changed"
+        "gateway-1.dc1: lacks wireguard_public_key_us, which come with a new machine alone and are not here "
+        "to be brought; run: clustermesos roll gateway --site dc1 first\nnothing was changed"
     )
+
+
+def test_a_key_that_is_here_is_brought_without_a_roll() -> None:
+    lacking = state(comes_with_machine=True, there=1)
+
+    require_secrets_in_reach([lacking], {"wireguard_public_key_us": "here"})
+
+    assert lacking.out_of_reach == ("wireguard_public_key_us",)
 
 
 def test_what_the_machine_has_or_can_fetch_needs_no_roll() -> None:
     require_secrets_in_reach(
-        [state(comes_with_machine=True, there=2), state(comes_with_machine=False, there=1)]
+        [state(comes_with_machine=True, there=2), state(comes_with_machine=False, there=1)], {}
     )
 
 

@@ -18,11 +18,10 @@ import sys
 import time
 from pathlib import Path
 
-from constructs_lib.rollout.on_node.state import Data, Node, RefusedError
+from constructs_lib.rollout.on_node.state import GIVEN, Data, Node, RefusedError
 
-GIVEN, CHANGE, WORD = "given", "link-keys.json", "link-keys.word"
-"""What clustermesos-apply puts before the source's values; the change under way, with the former keys; the
-operator's last word."""
+CHANGE, WORD = "link-keys.json", "link-keys.word"
+"""The change under way, with the former keys; the operator's last word."""
 LIVES = 180
 """Seconds; a link with a session that works was heard at most 150 s ago."""
 GRACE = 30
@@ -61,12 +60,17 @@ def _given(node: Node, entries: dict[str, Data], request: Data) -> dict[str, Dat
     manifest = node.read(node.folder(node.pointer("wanted")) / "manifest.json")
     command = shlex.split(manifest["secret_command"])
     given = {}
+    before = node.read(node.state / GIVEN, {})
     for name in entries:
         try:
             done = subprocess.run((*command, name), capture_output=True, check=False, timeout=60)
         except (OSError, subprocess.TimeoutExpired):
             raise RefusedError(f"{command[0]} gave no answer about {name}") from None
         value = done.stdout.rstrip(b"\r\n")
+        if not value and before.get(name, {}).get("replaces") == "":
+            # Known to be without it: the machine was made before that site was.
+            given[name] = {"value": request["keys"][name]["value"], "replaces": ""}
+            continue
         # Never what it printed: that may be a part of the value.
         if done.returncode or not value:
             raise RefusedError(f"{command[0]} ended with {done.returncode} and gave no {name}")

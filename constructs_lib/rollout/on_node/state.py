@@ -14,6 +14,9 @@ from typing import Any
 
 Data = dict[str, Any]
 BUSY = "another clustermesos-apply runs on this node; wait until it has ended"
+GIVEN = "given"
+"""What clustermesos-apply puts before a value of the secrets' source: {name: {value, replaces}}, where
+`replaces` is the SHA-256 of that value, empty where the source has none."""
 SIGNED, RESULT, LOG, CONFIRMED = "rollouts.json", "rollout.json", "rollout.log", "rollout.confirmed"
 
 

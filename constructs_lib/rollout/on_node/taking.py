@@ -10,6 +10,7 @@ from pathlib import Path
 from constructs_lib.rollout.on_node.packages import refuse_unknown_versions
 from constructs_lib.rollout.on_node.state import (
     CONFIRMED,
+    GIVEN,
     LOG,
     RESULT,
     SIGNED,
@@ -32,9 +33,17 @@ def take(node: Node, request: Data) -> None:
             refuse_unknown_versions(node, json.loads(request["manifest"]))
             sign(node, request["rollout"])
             stage(node, request)
+        give(node, request.get("given", {}))
         node.note(RESULT, {"id": request["id"], "state": "running"})
         (node.state / LOG).unlink(missing_ok=True)
         os.close(os.open(node.state / LOG, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def give(node: Node, values: dict[str, str]) -> None:
+    """Values that the node's source does not have; one that it gets later counts before these."""
+    if values:
+        given = {name: {"value": value, "replaces": ""} for name, value in values.items()}
+        node.note(GIVEN, node.read(node.state / GIVEN, {}) | given)
 
 
 def confirm_former(node: Node) -> None:
