@@ -6,6 +6,7 @@ not come from requests). The number is kept in Consul beside the contract, so th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ SHRINK_SECONDS: Final = 300.0
 """Nothing is taken away so soon after the number changed: what load does for a minute is no trend."""
 GOOD_ENOUGH: Final = 0.1
 """A load that is this near the target, as a share of it, changes nothing."""
+_HAIR: Final = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,9 @@ def _braked(mean: float, happy: int, target: float, load: Load) -> tuple[int, st
     asked = load.asked
     if abs(mean - target) <= GOOD_ENOUGH * target:
         return asked, "near enough"
-    count = round((mean - load.offset) * happy / (target - load.offset))
+    # Rounded up, unlike PaaSTA: processors that are capped never show more than 1, whatever waits for them,
+    # and two instances at 1 would stay two at a target of 0.8.
+    count = math.ceil((mean - load.offset) * happy / (target - load.offset) - _HAIR)
     if count >= asked:
         # Load above the target never takes an instance away, and below it never adds one.
         return (count, "") if mean > target else (asked, "load is below the target")

@@ -18,7 +18,7 @@ SIGNALS: Final = ("cpu", "memory")
 """What agents count; every other signal is a PromQL expression."""
 SPAN_SECONDS: Final = 10.0
 """Between two counts where there is none of before."""
-FRESH_SECONDS: Final = SPAN_SECONDS
+FRESH_SECONDS: Final = 5.0
 """So young a count is not made anew: contracts of one round are decided from the same."""
 OLDEST_SECONDS: Final = 600.0
 """A count of before that is older says little of now."""

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from constructs_lib.errors import HookError
+from constructs_lib.hooks.agents import Agents
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import through_gateways
 from constructs_lib.hooks.gate import wait_until_ready
@@ -28,6 +29,21 @@ SHORT = 15
 @pytest.fixture
 def operator(lab: KeptLab, workspace: Workspace) -> Operator:
     return Operator(lab, workspace, load(workspace.cluster_file))
+
+
+def test_agents_are_asked_what_their_containers_use_through_the_gateway(
+    operator: Operator,
+) -> None:
+    cluster = plan(operator.overrides.apply(operator.spec), read_lock(operator.workspace.lock_file))
+    with (
+        through_gateways(cluster, operator.ssh) as endpoints,
+        Platform(cluster, endpoints, Deadline(LONG), {}) as platform,
+    ):
+        known = [str(agent["id"]) for agent in platform.mesos.agents()]
+        counted = Agents(cluster, platform.mesos, endpoints, platform.deadline).count(known)
+
+    # The doubles run nothing, so that there is nothing to count; but each of them answered.
+    assert known and not counted.silent and not counted.samples
 
 
 def test_the_gate_opens_for_a_healthy_platform_and_names_what_is_missing(
