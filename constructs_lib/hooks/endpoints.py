@@ -82,10 +82,13 @@ class Endpoints:
         return bool(self.instances.get(program))
 
     def target(self, program: str, *, scheme: str = "http") -> Target:
-        """All instances of a program, for a client."""
+        """All instances of a program, for a client; its errors name the site where several have one."""
         found = self.instances[program]
+        name, slash, site = program.partition("/")
+        if slash and sum(other.startswith(name + slash) for other in self.instances) > 1:
+            name = f"{name} of {site}"
         return Target(
-            name=program.partition("/")[0],
+            name=name,
             bases=tuple(f"{scheme}://{one.where}" for one in found),
             sockets=self.sockets,
         )

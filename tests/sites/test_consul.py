@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.hooks.pipeline import run_hook
+from constructs_lib.hooks.settings import FOLDER, Settings
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
 from tests.conftest import tool
+from tests.hooks.test_settings import compiled
 from tests.lab.asking import LONG as LONGEST
 from tests.lab.asking import seen, until
 from tests.nodes.clusters import HYBRID, RELAYED
 from tests.sites.network import AGENT, ASKING, PYTHON, Network, Place, network
+from tests.sites.ways import Ways
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 SERVER = "consul-1"
@@ -213,6 +217,45 @@ def test_while_cut_off_each_site_keeps_its_names_and_afterwards_has_the_others_a
     joined_up.all_alive()
     for site in SITES:
         joined_up.resolves((site, AGENT), f"only-{other(site)}.service.{other(site)}.consul", other(site))
+
+
+@pytest.fixture
+def ways(joined_up: Datacenters) -> Iterator[Ways]:
+    made = Ways(joined_up.joined, plan(ClusterSpec.model_validate(HYBRID)), SERVER)
+    for site in SITES:
+        made.open(site)
+    run_hook(Settings(made.consuls(), compiled(shop__colour="blue")), lambda _: None)
+    assert made.colours() == dict.fromkeys(SITES, b"blue")
+    yield made
+    for site in SITES:
+        made.lose(site)
+
+
+def test_settings_are_written_into_every_site_while_their_link_is_cut(ways: Ways) -> None:
+    ways.joined.internet.run("ip", "link", "set", "eu", "down")
+    try:
+        outcome = run_hook(Settings(ways.consuls(), compiled(shop__colour="red")), lambda _: None)
+        assert outcome.good
+        assert ways.colours() == dict.fromkeys(SITES, b"red")
+    finally:
+        ways.joined.internet.run("ip", "link", "set", "eu", "up")
+
+
+def test_settings_of_a_site_that_is_lost_halfway_are_finished_by_the_next_run(ways: Ways) -> None:
+    def loses(line: str) -> None:
+        if f"eu:{FOLDER}" in line:
+            ways.lose("dc1")
+
+    lost = run_hook(Settings(ways.consuls(seconds=5), compiled(shop__colour="red")), loses)
+    assert lost.error is not None
+    assert lost.error.startswith("consul of dc1: ")
+
+    ways.open("dc1")
+    assert ways.colours() == {"eu": b"red", "dc1": b"blue"}
+    outcome = run_hook(Settings(ways.consuls(), compiled(shop__colour="red")), lambda _: None)
+
+    assert [(one.action, one.name) for one in outcome.changes] == [("update", f"dc1:{FOLDER}shop/colour")]
+    assert ways.colours() == dict.fromkeys(SITES, b"red")
 
 
 @pytest.mark.parametrize("site", SITES)
