@@ -81,6 +81,7 @@ MESOS_MASTER = Component(
         for who in ("zookeeper", "operator", "agent", "marathon", "chronos")
     ),
     health=(HttpOk(port="http", path="/health"),),
+    leads=HttpOk(port="http", path="/metrics/snapshot", contains='elected":1'),
     # At the first boot the registry's log needs every master, and some may still be installing.
     ready_within=900,
     state="/srv/data/mesos-master",

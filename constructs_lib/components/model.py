@@ -286,6 +286,8 @@ class Component:
     alerts: tuple[Alert, ...] = ()
     """When Prometheus calls somebody."""
     health: tuple[Health, ...] = ()
+    leads: HttpOk | None = None
+    """Of several nodes one leads, which answers so; a rollout changes it last, and the lead moves once."""
     ready_within: int = 300
     """Seconds that the node waits for `health` after starting the units, image downloads included."""
     state: str | None = None

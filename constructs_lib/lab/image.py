@@ -14,6 +14,7 @@ from pathlib import Path
 
 from constructs_lib.errors import LabError
 from constructs_lib.lab.commands import run
+from constructs_lib.spec.workspace import cache_folder
 
 SUITE = "bookworm"
 ARCHIVE = "http://deb.debian.org/debian"
@@ -65,12 +66,6 @@ def image(say: Callable[[str], None] = lambda _: None) -> Image:
             (folder / ".complete").touch()
             _forget_former(folder)
     return Image(folder)
-
-
-def cache_folder() -> Path:
-    """Where the project keeps what it built, for all clones of this user."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "clustermesos"
 
 
 def package_names() -> tuple[str, ...]:

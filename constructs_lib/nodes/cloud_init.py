@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -23,6 +24,8 @@ __all__ = ["SecretSource", "check_size", "gzip_size", "pack"]
 PROGRAM = "/usr/local/sbin/clustermesos-apply"
 APPLY = f"{INCOMING}/files{PROGRAM}"
 UNIT = "/etc/systemd/system/clustermesos-apply.service"
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./-]+")
+_OCTAL = re.compile(r"0[0-7]{3}")
 LINE_BREAKS_TO_YAML = frozenset("\r\x85\u2028\u2029")
 
 
@@ -212,6 +215,10 @@ def _dumped(key: str, plain: _Plain) -> str:
 
 @lru_cache(maxsize=512)
 def _written(path: str, permissions: str, content: str) -> str:
+    if _PLAIN_PATH.fullmatch(path) and _OCTAL.fullmatch(permissions) and _simple_block(content):
+        # As the emitter writes it, which takes 0.1 s for the files of seven nodes.
+        lines = "".join(f"      {line}\n" if line else "\n" for line in content[:-1].split("\n"))
+        return f"  - path: {path}\n    permissions: '{permissions}'\n    content: |\n{lines}"
     entry = {"path": path, "permissions": permissions, "content": content}
     return _yaml({"write_files": [entry]}).removeprefix("write_files:\n")
 

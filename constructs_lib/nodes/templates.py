@@ -13,6 +13,7 @@ import jinja2
 
 import constructs_lib
 from constructs_lib.errors import RenderError
+from constructs_lib.nodes.compiled import compiled_templates
 from constructs_lib.plan.model import TrafficRule
 
 NFT_COMMENT_BYTES = 128
@@ -25,6 +26,7 @@ def environment(folder: Path) -> jinja2.Environment:
     """The environment over `folder`: an undefined name is an error, a trailing newline stays."""
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
+        bytecode_cache=compiled_templates(),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - configuration files, not HTML
         keep_trailing_newline=True,

@@ -19,7 +19,9 @@ from constructs_lib.roll.quorum import ensemble_trouble
 
 ASK_SECONDS = 30.0
 """The longest that one question to one node may take."""
+FIRST_PAUSE_SECONDS = 1.0
 PAUSE_SECONDS = 5.0
+"""The longest pause between two looks; the first ones are shorter, since most nodes are well by then."""
 AT_ONCE = 5
 """Logins at the same time: sshd drops some of more than ten that are not through yet (MaxStartups)."""
 HEALTH_COMMAND = ("sudo", "-n", "clustermesos-health")
@@ -98,8 +100,9 @@ class SshGate:
             return wrong
         # Each may be well for itself and all of them still no ensemble: only the modes together tell.
         members = [machine for machine in machines if mode_check(machine.role)]
-        trouble = ensemble_trouble({machine.name: self.mode(machine) for machine in members})
-        return dict.fromkeys(wrong, trouble)
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            modes = dict(zip((one.name for one in members), pool.map(self.mode, members), strict=True))
+        return dict.fromkeys(wrong, ensemble_trouble(modes))
 
     def _health(self, machine: Machine) -> str | None:
         answer = self.ssh.run(machine.login, HEALTH_COMMAND, timeout=ASK_SECONDS)
@@ -111,6 +114,13 @@ class SshGate:
         if check is None:
             return None
         return read_mode(self.ssh.run(machine.login, (mode_command(*check),), timeout=ASK_SECONDS).out)
+
+    def leads(self, machine: Machine) -> int:
+        """Of how many ensembles of its role it is the leader; 0 without an answer."""
+        return int(self.mode(machine) == "leader") + sum(
+            said in self.ssh.run(machine.login, (page_command(port, path),), timeout=ASK_SECONDS).out
+            for port, path, said in lead_checks(machine.role)
+        )
 
 
 def mode_check(role: str) -> tuple[int, str] | None:
@@ -125,6 +135,23 @@ def mode_check(role: str) -> tuple[int, str] | None:
 def mode_command(port: int, word: str) -> str:
     """What to run on the node: bash speaks TCP, so nothing has to be installed."""
     ask = f"exec 3<>/dev/tcp/127.0.0.1/{port} && printf {word} >&3 && timeout 5 cat <&3"
+    return f"bash -c {shlex.quote(ask)}"
+
+
+def lead_checks(role: str) -> tuple[tuple[int, str, str], ...]:
+    """Port, path and words by which the one that leads is known, of each component that declares it."""
+    return tuple(
+        (component.port(component.leads.port).number, component.leads.path, component.leads.contains)
+        for component in COMPONENTS
+        if component.leads and role in component.roles
+    )
+
+
+def page_command(port: int, path: str) -> str:
+    """What to run on the node: the page as the program there gives it, head included."""
+    ask = (
+        rf"exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET {path} HTTP/1.0\r\n\r\n' >&3 && timeout 5 cat <&3"
+    )
     return f"bash -c {shlex.quote(ask)}"
 
 
@@ -160,7 +187,7 @@ def wait_until_healthy(
     """Ask until all are healthy or `timeout` seconds have passed; the last answers, and `say` each that
     is new.
     """
-    end = clock() + timeout
+    end, pause = clock() + timeout, FIRST_PAUSE_SECONDS
     told: dict[str, str | None] = {}
     while True:
         answers = gate.look(machines)
@@ -173,4 +200,5 @@ def wait_until_healthy(
         left = end - clock()
         if left <= 0:
             return answers
-        sleep(min(PAUSE_SECONDS, left))
+        sleep(min(pause, left))
+        pause = min(pause + 1, PAUSE_SECONDS)

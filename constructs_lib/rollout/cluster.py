@@ -117,7 +117,7 @@ class Nodes:
             gate=CommandGate(command=gate) if gate else asked,
             timeout=gate_timeout,
             everyone=[one for one in self.everyone if one.site == site],
-            modes=asked.mode,
+            leads=asked.leads,
             say=say,
         )
         return Rollout(

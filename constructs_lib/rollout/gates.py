@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from constructs_lib.errors import RollError
-from constructs_lib.roll.gate import Gate, Machine, wait_until_healthy
+from constructs_lib.roll.gate import AT_ONCE, Gate, Machine, wait_until_healthy
 from constructs_lib.roll.nodes import PATIENCE_BEFORE, VOTERS
 from constructs_lib.roll.quorum import why_not
 from constructs_lib.roll.site import Say
@@ -15,8 +17,11 @@ from constructs_lib.rollout.targets import Target
 
 JOURNAL_LINES = 8
 
-Modes = Callable[[Machine], str | None]
-"""Asks a machine what it is in its ensemble: leader, follower, standalone; None without an answer."""
+FRESH_SECONDS = 10.0
+"""How long an answer that all are healthy stands: the gate behind one node is the one before the next."""
+
+Leads = Callable[[Machine], int]
+"""Asks a machine of how many ensembles it is the leader."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +32,17 @@ class Gates:
     timeout: float
     """Seconds that a changed node may take to be healthy."""
     everyone: Sequence[Target]
-    modes: Modes
+    leads: Leads
     say: Say
+    clock: Callable[[], float] = time.monotonic
+    _healthy: dict[tuple[object, ...], float] = field(default_factory=dict, init=False)
+    """Group → when all of it was seen to be healthy."""
 
     def require_the_others(self, target: Target) -> None:
         """RollError while one of its kind is not healthy; the target itself may be sick."""
+        seen = self._healthy.get(_kind(target))
+        if seen is not None and self.clock() - seen < FRESH_SECONDS:
+            return
         machines = self._group(target)
         patience = min(PATIENCE_BEFORE, self.timeout)
         answers = wait_until_healthy(self.gate, machines, timeout=patience, say=self._quiet)
@@ -52,24 +63,31 @@ class Gates:
                 f"{target.name} was changed, and after {self.timeout:g} seconds not all are healthy:\n"
                 + "\n".join(wrong)
             )
+        self._healthy[_kind(target)] = self.clock()
 
     def next_of(self, left: Sequence[Target]) -> Target:
-        """The first of them that does not lead its ensemble: the leader comes last, so it moves once."""
+        """The first of those that lead nothing; who leads most comes last, so that each lead moves once."""
         first = left[0]
         kind = [target for target in left if (target.role, target.site) == (first.role, first.site)]
         if first.role not in VOTERS or len(kind) == 1:
             return first
-        return next((one for one in kind if self.modes(one.machine) != "leader"), first)
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            leads = list(pool.map(self.leads, (one.machine for one in kind)))
+        return kind[leads.index(min(leads))]
 
     def _group(self, target: Target) -> tuple[Machine, ...]:
         """Those that do the same in its site."""
-        kind = (target.site, target.role, target.pool)
-        return tuple(one.machine for one in self.everyone if (one.site, one.role, one.pool) == kind)
+        return tuple(one.machine for one in self.everyone if _kind(one) == _kind(target))
 
     def _quiet(self, line: str) -> None:
         """What is healthy is not worth a line at each of ten gates."""
         if not line.endswith(": healthy"):
             self.say(line)
+
+
+def _kind(target: Target) -> tuple[object, ...]:
+    """What it has in common with those that do the same in its site."""
+    return target.site, target.role, target.pool
 
 
 def why_lines(shell: NodeShell) -> Iterator[str]:

@@ -13,6 +13,15 @@ FILE_VARIABLE = "CLUSTERMESOS_FILE"
 DEFAULT_FILE = "cluster.yaml"
 
 
+def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the project keeps what it built, for all clusters and clones of this user.
+
+    RuntimeError where the user has no home.
+    """
+    base = (os.environ if environ is None else environ).get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "clustermesos"
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The files around one cluster.yaml; none of them needs to exist."""

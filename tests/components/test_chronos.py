@@ -90,6 +90,8 @@ class Doubles:
     def __init__(self, node: Root) -> None:
         self.node = node
         self.elected, self.active, self.answers = 1.0, True, True
+        self.leader = "//10.20.0.5:5050"
+        """Where the master sends who looks for the leader: to itself, while it knows none."""
         doubles = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -103,6 +105,11 @@ class Doubles:
                         ]
                     },
                 }
+                if self.path == "/redirect":
+                    self.send_response(307)
+                    self.send_header("Location", doubles.leader)
+                    self.end_headers()
+                    return
                 if self.path == "/ping" and not doubles.answers:
                     self.send_error(503)
                     return
@@ -115,6 +122,7 @@ class Doubles:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.node.double("hostname", "echo 10.20.0.5 172.17.0.1")
         self.node.at("/run").mkdir()
         self.runs(yes=True)
 
@@ -135,7 +143,7 @@ esac""",
 
     def watchdog(self, *arguments: str) -> tuple[int, str]:
         port = self.server.server_address[1]
-        here = {'"5050/': f'"{port}/', '"4400/': f'"{port}/'}
+        here = {'"5050/': f'"{port}/', "5050, timeout": f"{port}, timeout", '"4400/': f'"{port}/'}
         done = self.node.run(master().file(WATCHDOG).content, *arguments, replaced=here)
         assert done.stderr == ""
         return done.returncode, done.stdout.strip()
@@ -186,10 +194,18 @@ def test_when_its_master_led_last_is_left_for_prometheus_and_by_no_mere_check(do
     assert name == LED and 0 <= time.time() - int(led) < 600
 
 
-def test_a_master_that_does_not_lead_stops_it_the_second_time_and_is_healthy_without_it(
-    doubles: Doubles,
+def test_a_master_that_knows_another_leader_stops_it_at_once(doubles: Doubles) -> None:
+    doubles.elected, doubles.leader = 0.0, "//10.20.0.6:5050"
+    assert doubles.watchdog("--check") == (1, "chronos led elsewhere")
+    doubles.watchdog()
+    assert doubles.asked() == ["stop chronos.service"]
+
+
+@pytest.mark.parametrize("leader", ["//10.20.0.5:5050", "", "/"])
+def test_a_master_that_knows_no_leader_stops_it_the_second_time_and_is_healthy_without_it(
+    doubles: Doubles, leader: str
 ) -> None:
-    doubles.elected = 0.0
+    doubles.elected, doubles.leader = 0.0, leader
     assert doubles.watchdog("--check") == (1, "chronos elsewhere")
     doubles.watchdog()
     assert doubles.asked() == []

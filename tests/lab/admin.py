@@ -182,7 +182,7 @@ class Operator:
     def _rollout(self, targets: Sequence[Target], lease: Lease) -> Rollout:
         gate = SshGate(ssh=self.ssh)
         gates = Gates(
-            gate=gate, timeout=self.patience, everyone=targets, modes=gate.mode, say=self.said.append
+            gate=gate, timeout=self.patience, everyone=targets, leads=gate.leads, say=self.said.append
         )
         return Rollout(
             gates=gates,

@@ -58,3 +58,15 @@ def test_section_by_section_is_the_same_document(files: list[tuple[str, bool]]) 
 @pytest.mark.parametrize("text", ["a\n", "a\n\n  b\n", "#!/bin/sh\nexec true\n"])
 def test_a_plain_file_takes_the_fast_road(text: str) -> None:
     assert cloud_init._simple_block(text)
+
+
+@given(
+    st.from_regex(r"\A/[a-zA-Z0-9_./: #-]{1,12}\Z") | st.just("/etc/mesos-master/?no-logger"),
+    st.from_regex(r"\A[0-9]{4}\Z"),
+    _TEXTS,
+)
+@example("/etc/a.conf", "0644", "a\n\n  b\n")
+@example("/etc/a: b", "0644", "a\n")
+def test_a_file_is_written_as_the_emitter_writes_it(path: str, permissions: str, content: str) -> None:
+    entry = {"path": path, "permissions": permissions, "content": content}
+    assert cloud_init._item(entry) == _dump({"write_files": [entry]}, _Slow).removeprefix("write_files:\n")

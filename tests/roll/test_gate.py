@@ -84,6 +84,8 @@ class RecordedSsh(Ssh):
     """A double of ssh: healthy nodes that answer with their mode, by login; None does not answer at all."""
 
     modes: dict[str, str | None]
+    elected: str = ""
+    """The login whose Mesos master leads."""
 
     def run(self, host: str, words: Sequence[str], *, timeout: float, **_: object) -> Answer:
         mode = self.modes[host]
@@ -91,6 +93,9 @@ class RecordedSsh(Ssh):
             return Answer(code=255, out="", err="ssh: connect to host: Connection refused")
         if words == gate_module.HEALTH_COMMAND:
             return Answer(code=0, out=json.dumps(REPORT), err="")
+        if "/metrics/snapshot" in " ".join(words):
+            elected = float(host == self.elected)
+            return Answer(code=0, out=f'HTTP/1.0 200 OK\r\n\r\n{{"master/elected":{elected}}}', err="")
         return Answer(code=0, out=f"Zookeeper version: 3.9.6\nMode: {mode}\nNode count: 5\n", err="")
 
 
@@ -118,6 +123,21 @@ def test_only_the_one_that_does_not_answer_is_sick() -> None:
 def test_only_roles_with_an_ensemble_are_asked_who_leads() -> None:
     assert mode_check("master") == (2181, "srvr")
     assert mode_check("agent") is None
+
+
+def test_who_leads_two_ensembles_leads_more_than_who_leads_one() -> None:
+    modes: dict[str, str | None] = {
+        "master-1.eu": "follower",
+        "master-2.eu": "leader",
+        "master-3.eu": "leader",
+    }
+    gate = SshGate(ssh=RecordedSsh(folder=Folder(Path()), modes=modes, elected="master-3.eu"))
+    assert [gate.leads(machine) for machine in MASTERS] == [0, 1, 2]
+
+
+def test_who_does_not_answer_leads_nothing() -> None:
+    gate = SshGate(ssh=RecordedSsh(folder=Folder(Path()), modes={"master-1.eu": None}))
+    assert gate.leads(MASTERS[0]) == 0
 
 
 def test_the_mode_is_asked_over_tcp_by_bash_alone() -> None:
@@ -175,7 +195,15 @@ def test_waiting_ends_as_soon_as_all_are_healthy_and_tells_only_what_is_new() ->
     answers = wait_until_healthy(gate, (), timeout=60, say=said.append, clock=clock, sleep=clock.sleep)
     assert answers == {"a": None}
     assert said == ["  a: booting", "  a: healthy"]
-    assert clock.now == 2 * gate_module.PAUSE_SECONDS
+    assert clock.now == 1 + 2
+
+
+def test_the_pauses_grow_to_the_longest() -> None:
+    clock = Clock()
+    booting: dict[str, str | None] = {"a": "booting"}
+    gate = Scripted(*[booting] * 8, {"a": None})
+    wait_until_healthy(gate, (), timeout=60, say=lambda line: None, clock=clock, sleep=clock.sleep)
+    assert clock.now == 1 + 2 + 3 + 4 + 4 * gate_module.PAUSE_SECONDS
 
 
 def test_waiting_ends_at_the_timeout_with_the_last_answer() -> None:

@@ -36,12 +36,17 @@ WORSE = generation({CONF: "two\n"}, checks=[*CHECKS, "x"])
 class Ensemble(SshGate):
     """The real gate, but which of them leads is said by the test: there is no ZooKeeper."""
 
-    def __init__(self, ssh: Ssh, leader: str) -> None:
+    def __init__(self, ssh: Ssh, leader: str, elected: str) -> None:
         super().__init__(ssh=ssh)
         object.__setattr__(self, "leader", leader)
+        object.__setattr__(self, "elected", elected)
 
     def mode(self, machine: Machine) -> str | None:
         return "leader" if machine.name == getattr(self, "leader") else "follower"  # noqa: B009
+
+    def leads(self, machine: Machine) -> int:
+        led: tuple[str, str] = (getattr(self, "leader"), getattr(self, "elected"))  # noqa: B009
+        return led.count(machine.name)
 
 
 @dataclass
@@ -50,6 +55,8 @@ class Cluster:
 
     nodes: dict[str, Behind]
     leader: str = "master-1"
+    elected: str = "master-1"
+    """Where the Mesos master leads."""
     timeout: float = 2
     values: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
@@ -64,12 +71,12 @@ class Cluster:
     @contextmanager
     def rollout(self, wanted: Generation) -> Iterator[Rollout]:
         ssh = self.nodes["master-1"].shell.ssh
-        gate = Ensemble(ssh, self.leader)
+        gate = Ensemble(ssh, self.leader, self.elected)
         gates = Gates(
             gate=gate,
             timeout=self.timeout,
             everyone=self.targets(wanted),
-            modes=gate.mode,
+            leads=gate.leads,
             say=self.said.append,
         )
         with Lease(self.nodes["master-1"].shell, "alice@laptop") as lease:
@@ -118,6 +125,11 @@ def test_followers_change_first_and_the_leader_last_then_nothing_is_left(cluster
     assert cluster.apply(TWO) == ("master-2", "master-3", "master-1")
     assert cluster.confs() == ["two\n"] * 3
     assert not any(state.changes for state in cluster.states(TWO))
+
+
+def test_who_leads_one_ensemble_comes_after_who_leads_none(cluster: Cluster) -> None:
+    cluster.leader, cluster.elected = "master-1", "master-2"
+    assert cluster.apply(TWO)[0] == "master-3"
 
 
 def test_it_stops_at_the_first_that_does_not_come_back_and_says_what_to_do(cluster: Cluster) -> None:
