@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,18 +107,18 @@ class Machine:
         return float(found[-1]) if found else None
 
 
-def machine(here: Path, **backup: Any) -> Machine:
-    """The jobs of a contract with one volume, whose repository is a folder."""
+def machine(here: Path, *, dev: Mapping[str, Any] | None = None, **backup: Any) -> Machine:
+    """The jobs of a contract with one volume, whose repository is a folder; `dev` is what else it says."""
     need_restic()
     for folder in FOLDERS.values():
         (here / folder).mkdir(parents=True, exist_ok=True)
     (here / "secrets" / "RESTIC_PASSWORD").write_text("not a secret", encoding="utf-8")
     plan = one_site(
         backups={"folder": {"repository": "/repository", "password": "backup/password"}},
-        app_secrets={"backup/password": {"pools": ["data"]}},
+        app_secrets={"backup/password": {"pools": ["data"]}, "shop/db": {"pools": ["data"]}},
     )
     shop = contract(
-        dev={"state": {"volumes": {"data": {"path": "/var/lib/shop"}}}},
+        dev={"state": {"volumes": {"data": {"path": "/var/lib/shop"}}}, **(dev or {})},
         pools=["data"],
         deploy={"strategy": "recreate"},
         backup={"volume": "data"} | backup,
