@@ -84,13 +84,11 @@ def shop(server: ConsulServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def rounds(monkeypatch: pytest.MonkeyPatch, *between: Callable[[], object]) -> None:
     """Let `--every` not wait: what is given happens between its rounds, and SIGTERM comes after the last."""
-    left = list(between)
+    left: list[Callable[[], object]] = [*between, lambda: os.kill(os.getpid(), signal.SIGTERM)]
 
     def sleep(_seconds: float) -> None:
-        if left:
-            left.pop(0)()
-        else:
-            os.kill(os.getpid(), signal.SIGTERM)
+        assert left, "SIGTERM came, and it went on"
+        left.pop(0)()
 
     # No time passes between rounds, so what was counted in the last one has to count as old.
     monkeypatch.setattr(usage, "FRESH_SECONDS", -1.0)

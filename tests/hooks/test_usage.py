@@ -70,6 +70,18 @@ def counted(at: float, **cpu_seconds: float) -> Counted:
     return Counted(samples=samples, silent={})
 
 
+def test_an_instance_that_began_to_serve_between_the_looks_is_not_measured_yet() -> None:
+    class Starting(World):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            self.app = app_of({"id": "a"}, {"id": "b"})
+
+    starts = {"id": "b", "healthCheckResults": [{"alive": False}]}
+    world = Starting(app_of({"id": "a"}, starts), [counted(5, a=1, b=9), counted(25, a=6, b=29)])
+
+    assert world.measured() == ([0.5], ())
+
+
 def test_processor_time_is_a_share_of_what_the_contract_asks_for_over_the_agents_own_time() -> None:
     world = World(app_of({"id": "a"}, {"id": "b"}), [counted(5, a=1, b=9), counted(25, a=6, b=9.5)])
 
