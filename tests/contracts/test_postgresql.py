@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.contracts.backups import machine
+from tests.contracts.backups import Machine, machine
 
 pytestmark = pytest.mark.slow
 
@@ -106,14 +107,20 @@ def server() -> Iterator[Server]:
         server.lose()
 
 
+def shop_of(here: Path, **backup: Any) -> Machine:
+    """The jobs of an application that logs in with a password from a file."""
+    found = machine(here, dev={"secrets": {"DB_PASSWORD": "shop/db"}}, **backup)
+    (here / "secrets" / "DB_PASSWORD").write_text(PASSWORD)
+    return found
+
+
 def test_a_servers_database_is_dumped_lost_restored_loaded_and_the_same(
     server: Server, tmp_path: Path
 ) -> None:
     password = 'PGPASSWORD=$(cat "$DB_PASSWORD_FILE")'
     way = f"-h 127.0.0.1 -p {server.port} -U shop -d postgres"
-    found = machine(
+    found = shop_of(
         tmp_path,
-        dev={"secrets": {"DB_PASSWORD": "shop/db"}},
         before={
             "command": f"{password} pg_dump -Fc {way}",
             "file": "shop.dump",
@@ -121,7 +128,6 @@ def test_a_servers_database_is_dumped_lost_restored_loaded_and_the_same(
         },
         verify="head -c 5 shop.dump | grep -q PGDMP",
     )
-    (tmp_path / "secrets" / "DB_PASSWORD").write_text(PASSWORD)
     values = ", ".join(
         f"({number}, {'null' if what is None else f'$x${what}$x$'})" for number, what in ORDERS
     )
@@ -143,18 +149,16 @@ def test_a_servers_database_is_dumped_lost_restored_loaded_and_the_same(
     assert before.strip().endswith(f"|{len(ORDERS)}")
 
 
-def test_a_database_that_does_not_answer_is_no_dump_and_leaves_the_last_one(
+def test_a_database_that_lets_nobody_in_is_no_dump_and_leaves_the_last_one(
     server: Server, tmp_path: Path
 ) -> None:
-    found = machine(
+    found = shop_of(
         tmp_path,
-        dev={"secrets": {"DB_PASSWORD": "shop/db"}},
         before={
             "command": f"pg_dump -Fc -w -h 127.0.0.1 -p {server.port} -U shop postgres",
             "file": "shop.dump",
         },
     )
-    (tmp_path / "secrets" / "DB_PASSWORD").write_text(PASSWORD)
     (tmp_path / "dump" / "shop.dump").write_text("the last one")
 
     done = found.run("dump")
