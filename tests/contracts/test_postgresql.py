@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 PASSWORD = "a password of the application"
 ORDERS = [(1, "three apples; 'quoted' \\ and\nof two lines"), (2, None), (3, "größer")]
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
 PATIENCE = 60
 
 
