@@ -108,16 +108,13 @@ class Watch:
         return Picture(observed=observed, kept=kept, services=services, problems=problems)
 
     def _registered(self) -> dict[Endpoint, Registered]:
-        found: dict[Endpoint, Registered] = {}
         if self.contract.service is None:
-            return found
-        for consul in self.sites.values():
-            for one in consul.health.service(self.contract.service)[1]:
-                service = one["Service"]
-                address = service.get("Address") or one["Node"]["Address"]
-                passing = all(check.get("Status") == "passing" for check in one["Checks"])
-                found[str(address), int(service["Port"])] = Registered(id=str(service["ID"]), passing=passing)
-        return found
+            return {}
+        return {
+            endpoint: one
+            for consul in self.sites.values()
+            for endpoint, one in by_endpoint(consul.health.service(self.contract.service)[1]).items()
+        }
 
     def _version(self, look: _Look, version: str, app: App) -> Version:
         tasks = tasks_of(app)
@@ -195,6 +192,21 @@ class Watch:
             older=int(told.get("older", 0)),
             connections=int(told.get("connections", 0)),
         )
+
+
+def by_endpoint(entries: Sequence[Mapping[str, Any]]) -> dict[Endpoint, Registered]:
+    """One datacenter's answer of `/v1/health/service/…` by address and port.
+
+    An entry whose container died may stay, its checks as they were last, while its port has a new owner. Only
+    one process has a port at a time, so that the entry that was made last is the one that lives.
+    """
+    found = {}
+    for one in sorted(entries, key=lambda one: int(one["Service"].get("CreateIndex", 0))):
+        service = one["Service"]
+        address = service.get("Address") or one["Node"]["Address"]
+        passing = all(check.get("Status") == "passing" for check in one["Checks"])
+        found[str(address), int(service["Port"])] = Registered(id=str(service["ID"]), passing=passing)
+    return found
 
 
 def owned(contract: CompiledContract, apps: Sequence[App]) -> dict[str, App]:

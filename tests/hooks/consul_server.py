@@ -42,7 +42,12 @@ def consul_server(program: Path, folder: Path) -> Iterator[ConsulServer]:
         "bind_addr": "127.0.0.1",
         "ports": {**ports, "serf_wan": -1, "grpc": -1, "grpc_tls": -1},
         "performance": {"raft_multiplier": 1},
-        "acl": {"enabled": True, "default_policy": "deny", "tokens": {"initial_management": TOKEN}},
+        # As on nodes: an agent without a token of its own can't take a service out of the catalog again.
+        "acl": {
+            "enabled": True,
+            "default_policy": "deny",
+            "tokens": {"initial_management": TOKEN, "agent": TOKEN},
+        },
         "log_level": "warn",
     }
     (folder / "consul.json").write_text(json.dumps(settings))

@@ -164,6 +164,11 @@ class Consul:
         found: dict[str, Any] = ask(f"{self.server.url}/v1/agent/services", headers=headers)[1]
         return found
 
+    def catalog(self, service: str) -> list[str]:
+        headers = {"X-Consul-Token": self.server.token}
+        found = ask(f"{self.server.url}/v1/catalog/service/{service}", headers=headers)[1]
+        return [one["ServiceID"] for one in found]
+
 
 @pytest.fixture(scope="module")
 def known(consul: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
@@ -205,6 +210,22 @@ def test_consul_forgets_a_task_only_after_it_has_died(known: Consul) -> None:
         marathon.ask("DELETE", "/apps/later?force=true")
         sim.advance(6)
         until(lambda: known.services() == {})
+
+
+def test_the_catalog_keeps_nothing_of_a_crash_loop(known: Consul) -> None:
+    with SimulatedCluster(consul=known.server.url, consul_token=known.server.token) as sim:
+        marathon = Marathon(sim)
+        sim.profile("/web", Profile(fails_after=0.5))
+        marathon.put("/web", **WEB)
+        sim.advance(20)
+        assert len(sim.world.ended) > 2
+        sim.profile("/web", Profile())
+        sim.advance(60)
+        (task,) = sim.tasks("/web")
+        container = task.id.split("instance-")[1].split(".")[0]
+
+        until(lambda: known.catalog("web") == [f"{task.agent.hostname}:mesos-{container}:8080"])
+    until(lambda: known.catalog("web") == [])
 
 
 def test_consul_hears_nothing_of_an_app_on_the_host_s_own_network(known: Consul) -> None:
