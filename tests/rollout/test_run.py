@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from constructs_lib.access.ssh import Ssh, end
+from constructs_lib.access.ssh import end
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError
 from constructs_lib.roll.gate import Machine, SshGate
@@ -33,20 +33,18 @@ WORSE = generation({CONF: "two\n"}, checks=[*CHECKS, "x"])
 """Needs a unit more, which the test can take down."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Ensemble(SshGate):
-    """The real gate, but which of them leads is said by the test: there is no ZooKeeper."""
+    """The real gate, but who leads is said by the test: there is no ZooKeeper and no Mesos master."""
 
-    def __init__(self, ssh: Ssh, leader: str, elected: str) -> None:
-        super().__init__(ssh=ssh)
-        object.__setattr__(self, "leader", leader)
-        object.__setattr__(self, "elected", elected)
+    leader: str
+    elected: str
 
     def mode(self, machine: Machine) -> str | None:
-        return "leader" if machine.name == getattr(self, "leader") else "follower"  # noqa: B009
+        return "leader" if machine.name == self.leader else "follower"
 
     def leads(self, machine: Machine) -> int:
-        led: tuple[str, str] = (getattr(self, "leader"), getattr(self, "elected"))  # noqa: B009
-        return led.count(machine.name)
+        return (self.leader, self.elected).count(machine.name)
 
 
 @dataclass
@@ -71,7 +69,7 @@ class Cluster:
     @contextmanager
     def rollout(self, wanted: Generation) -> Iterator[Rollout]:
         ssh = self.nodes["master-1"].shell.ssh
-        gate = Ensemble(ssh, self.leader, self.elected)
+        gate = Ensemble(ssh=ssh, leader=self.leader, elected=self.elected)
         gates = Gates(
             gate=gate,
             timeout=self.timeout,
