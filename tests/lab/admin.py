@@ -19,7 +19,7 @@ from constructs_lib.lab.network import ROUTER
 from constructs_lib.lab.overrides import OVERRIDES_FILE, read_overrides
 from constructs_lib.lab.texts import SECRET_SOURCE, volume_id
 from constructs_lib.plan.lock import read_lock
-from constructs_lib.plan.model import PoolPlan, SitePlan
+from constructs_lib.plan.model import ClusterPlan, PoolPlan, SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.gate import Machine, SshGate
 from constructs_lib.rollout.gates import Gates
@@ -29,6 +29,7 @@ from constructs_lib.rollout.run import Rollout, last_first, of_the_last_rollout
 from constructs_lib.rollout.survey import NodeState, survey
 from constructs_lib.rollout.targets import Target, in_order
 from constructs_lib.rollout.wanted import Generation, wanted
+from constructs_lib.secrets.ensure import ensure
 from constructs_lib.secrets.values import new_value
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
@@ -74,8 +75,12 @@ class Operator:
         )
         self.ssh = Ssh(folder=self.folder, program=str(program), environ=dict(os.environ))
 
+    def planned(self, spec: ClusterSpec) -> ClusterPlan:
+        """The whole cluster by `spec`, with the lab's software."""
+        return plan(self.overrides.apply(spec), read_lock(self.workspace.lock_file))
+
     def _planned(self, spec: ClusterSpec) -> SitePlan:
-        return plan(self.overrides.apply(spec), read_lock(self.workspace.lock_file)).site("eu")
+        return self.planned(spec).site("eu")
 
     def _key(self) -> Path:
         file = self.workspace.private / "id_ed25519"
@@ -153,6 +158,15 @@ class Operator:
                 )
             )
         return in_order(found)
+
+    def hand_out(self, spec: ClusterSpec) -> dict[str, str]:
+        """All secrets of `spec` by name, made where there are none; each machine can get its own."""
+        planned = self.planned(spec)
+        everything = dict(ensure(planned.secrets, (), lab_folder(self.workspace) / "secrets.json", {}))
+        for machine in self.lab.names():
+            own = {one.name for one in planned.site("eu").secrets_of(Role(self.lab.identity(machine).role))}
+            self.lab.hand_out(machine, {name: value for name, value in everything.items() if name in own})
+        return everything
 
     def shell(self, target: Target) -> NodeShell:
         return NodeShell(ssh=self.ssh, login=target.machine.login, patience=self.patience)

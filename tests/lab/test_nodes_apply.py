@@ -6,17 +6,20 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.components.site_link import INTERFACE
 from constructs_lib.errors import RollError
 from constructs_lib.lab.keeper import KeptLab
+from constructs_lib.lab.network import STRANGER
 from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
 from tests.lab.admin import GATE_SECONDS, Operator
-from tests.lab.asking import MASTERS, leader, quorum
+from tests.lab.asking import LONG, MASTERS, leader, quorum, reaches, until
 from tests.lab.drill import Drill
 from tests.lab.healthy import HEALTHY_SECONDS
+from tests.lab.other_site import other_site
 
-SICK_SECONDS = 30
+SICK_SECONDS = 20
 """How long a master that can't become healthy is waited for."""
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 SECOND_KEY = (
@@ -29,17 +32,26 @@ def operator(lab: KeptLab, workspace: Workspace) -> Operator:
     return Operator(lab, workspace, load(workspace.cluster_file))
 
 
+OTHER_SITE = {
+    "platform": "openstack",
+    "network": "10.67.0.0/16",
+    "openstack": {"external_network": "public", "image": "ubuntu-24.04"},
+    "agents": {"private": {"count": 1}},
+}
+
+
 def changed(
-    spec: ClusterSpec, *, masters: dict[str, Any] | None = None, admin: dict[str, Any] | None = None
+    spec: ClusterSpec, *, masters: dict[str, Any], admin: dict[str, Any], sites: dict[str, Any]
 ) -> ClusterSpec:
-    """`spec` with other settings of the masters and of the admins."""
+    """`spec` with other settings of the masters and of the admins, and with further sites."""
     data = spec.model_dump(mode="json", exclude_unset=True)
-    data["sites"]["eu"]["masters"] |= masters or {}
-    data["admin"] |= admin or {}
+    data["sites"]["eu"]["masters"] |= masters
+    data["admin"] |= admin
+    data["sites"] |= sites
     return ClusterSpec.model_validate(data)
 
 
-def test_a_flag_a_firewall_rule_and_a_key_reach_every_role_and_go_back(
+def test_a_flag_a_firewall_rule_a_key_and_a_new_site_reach_every_role_and_go_back(
     operator: Operator, drill: Drill
 ) -> None:
     lab, before = operator.lab, operator.targets(operator.spec)
@@ -51,11 +63,14 @@ def test_a_flag_a_firewall_rule_and_a_key_reach_every_role_and_go_back(
             "networks": ["203.0.113.0/24", "198.51.100.0/24"],
             "ssh_keys": [*operator.spec.admin.ssh_keys, SECOND_KEY],
         },
+        sites={"dc1": OTHER_SITE},
     )
+    secrets = operator.hand_out(spec)
     after = operator.targets(spec)
     drill.breaks(
-        "cluster.yaml gives masters more heap, another admin network and a second operator's key",
-        "each node changes alone, the quorum stays, all are healthy, and nodes rollback takes it all back",
+        "cluster.yaml gives masters more heap, one more admin network and operator, and another site",
+        "each node changes alone, the quorum stays, all are healthy, the other site's agents reach the "
+        "masters and nothing else, and nodes rollback takes it all back",
     )
 
     done = operator.apply(after)
@@ -72,12 +87,20 @@ def test_a_flag_a_firewall_rule_and_a_key_reach_every_role_and_go_back(
     assert "198.51.100.0/24" in lab.run("gateway-1", "nft", "list", "ruleset").out
     quorum(lab)
     assert not any(state.changes for state in operator.states(after))
+    joined = operator.planned(spec)
+    master = str(joined.site("eu").masters[0])
+    assert not reaches(lab, STRANGER, master, 5050)
+    with other_site(lab, joined, "dc1", secrets):
+        until("the other site reaches a master", LONG, lambda: reaches(lab, STRANGER, master, 5050))
+        assert not reaches(lab, STRANGER, master, 22)
+        drill.saw("the other site's agents reach Mesos through the gateways' tunnel, and no SSH")
 
     back = operator.back(after)
 
     assert back == done[::-1] or sorted(back) == sorted(done)
     drill.saw(f"went back: {', '.join(back)}")
     assert "198.51.100.0/24" not in lab.run("gateway-1", "nft", "list", "ruleset").out
+    assert lab.run("gateway-1", "ip", "link", "show", INTERFACE).code != 0
     assert [s.target.name for s in operator.states(before) if s.changes] == []
     quorum(lab)
 
