@@ -111,6 +111,12 @@ def require_room(ranges: Mapping[str, IPv4Network], agents: int, *, path: str) -
         )
 
 
+def agents_in_zones(pool: PoolPlan) -> dict[str, int]:
+    """Zone → how many of the pool's `max` agents `planned_agents` puts there, counted at once."""
+    zones = len(pool.ranges)
+    return {name: (pool.max - at + zones - 1) // zones for at, name in enumerate(pool.ranges)}
+
+
 def planned_agents(pool: PoolPlan, zones: Sequence[ZonePlan]) -> tuple[NodePlan, ...]:
     """The agents of a pool whose addresses are planned, in the order of their numbers; none elsewhere.
 

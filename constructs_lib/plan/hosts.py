@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
-from constructs_lib.plan.addresses import planned_agents
+from constructs_lib.plan.addresses import agents_in_zones
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.spec.model import ConsulSpec, EdgeSpec, GatewaySpec, MastersSpec, PoolSpec
 
@@ -32,8 +32,10 @@ class HostLoad:
 
 def host_loads(plan: SitePlan) -> tuple[HostLoad, ...]:
     """One for each zone, in order."""
+    machines = list(_machines(plan))
     return tuple(
-        _load(zone.name, [each for at, each in _machines(plan) if at == zone.name]) for zone in plan.zones
+        _load(zone.name, [(count, spec) for at, count, spec in machines if at == zone.name])
+        for zone in plan.zones
     )
 
 
@@ -62,8 +64,8 @@ def root_gib(spec: Sized) -> int:
     return spec.disk_gib if isinstance(spec, PoolSpec) else ROOT_GIB
 
 
-def _machines(plan: SitePlan) -> Iterator[tuple[str, Sized]]:
-    """Zone and shape of every machine."""
+def _machines(plan: SitePlan) -> Iterator[tuple[str, int, Sized]]:
+    """Zone, number and shape of like machines; agents are counted, since there may be many."""
     specs: dict[Role, Sized | None] = {
         Role.MASTER: plan.masters_spec,
         Role.CONSUL: plan.consul_spec,
@@ -73,19 +75,24 @@ def _machines(plan: SitePlan) -> Iterator[tuple[str, Sized]]:
     for node in plan.nodes:
         spec = specs[node.role]
         if spec:
-            yield node.zone.name, spec
+            yield node.zone.name, 1, spec
     for pool in plan.pools:
-        for agent in planned_agents(pool, plan.zones):
-            yield agent.zone.name, pool.spec
+        for zone, count in agents_in_zones(pool).items():
+            if count:
+                yield zone, count, pool.spec
 
 
-def _load(zone: str, machines: list[Sized]) -> HostLoad:
-    kept = sum(spec.disk_gib for spec in machines if isinstance(spec, MastersSpec | ConsulSpec))
+def _load(zone: str, machines: list[tuple[int, Sized]]) -> HostLoad:
     return HostLoad(
         zone=zone,
-        machines=len(machines),
-        cpus=sum(spec.cpus for spec in machines),
-        widest=max((spec.cpus for spec in machines), default=0),
-        memory_gib=sum(spec.memory_gib for spec in machines),
-        disk_gib=kept + sum(map(root_gib, machines)),
+        machines=sum(count for count, _ in machines),
+        cpus=sum(count * spec.cpus for count, spec in machines),
+        widest=max((spec.cpus for _, spec in machines), default=0),
+        memory_gib=sum(count * spec.memory_gib for count, spec in machines),
+        disk_gib=sum(count * _disk_gib(spec) for count, spec in machines),
     )
+
+
+def _disk_gib(spec: Sized) -> int:
+    """Root disk and data volume in GiB."""
+    return root_gib(spec) + (spec.disk_gib if isinstance(spec, MastersSpec | ConsulSpec) else 0)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from ipaddress import IPv4Address
 
 import pytest
 
 from constructs_lib.errors import SpecError
-from constructs_lib.plan.addresses import planned_agents
+from constructs_lib.plan.addresses import agents_in_zones, planned_agents
 from constructs_lib.plan.hosts import host_loads
 from tests.libvirt.clusters import Json, cluster_stack, plan_of, resources, settings, site_plan, with_site
 
@@ -43,6 +44,15 @@ def test_ten_thousand_agents_have_addresses_of_their_own_in_a_stack_that_is_no_l
     assert len({agent.address for agent in agents}) == 10_000
     assert len(json.dumps(cluster_stack(many))) - few < 200
     assert sum(load.machines for load in host_loads(many)) == 10_000 + len(many.nodes)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 300])
+def test_agents_counted_by_zone_are_those_that_are_planned(count: int) -> None:
+    site = site_plan(agents={"general": {"count": count}})
+    pool = site.pool("general")
+    assert len(pool.ranges) > 1
+    planned = Counter(agent.zone.name for agent in planned_agents(pool, site.zones))
+    assert {zone: found for zone, found in agents_in_zones(pool).items() if found} == planned
 
 
 def test_the_stack_and_the_plan_give_an_agent_the_same_address() -> None:
