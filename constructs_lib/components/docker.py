@@ -19,6 +19,7 @@ from constructs_lib.components.model import (
 )
 
 LOGIN = "docker-login.service"
+DROP_INS = "/etc/systemd/system/docker.service.d"
 IMAGE_GC = "docker-image-gc.timer"
 LIVE_KEYS = (
     "debug",
@@ -55,9 +56,9 @@ DOCKER = Component(
     packages=("ca-certificates", "gpg"),
     files=(
         File("daemon.json.j2", to="/etc/docker/daemon.json", restarts="docker.service", live_keys=LIVE_KEYS),
-        File(
-            "proxy.conf.j2", to="/etc/systemd/system/docker.service.d/proxy.conf", restarts="docker.service"
-        ),
+        File("proxy.conf.j2", to=f"{DROP_INS}/proxy.conf", restarts="docker.service"),
+        # Its own unit gives up for a minute after three attempts, which a full disk ends in seconds.
+        File("restart.conf", to=f"{DROP_INS}/restart.conf", on=(Role.AGENT, Role.MASTER)),
         File("docker-login", to="/usr/local/libexec/docker-login", mode=0o755, restarts=LOGIN),
         File("docker-login.service", to=f"/etc/systemd/system/{LOGIN}", restarts=LOGIN),
         File("docker-image-gc.j2", to="/usr/local/libexec/docker-image-gc", mode=0o755, on=(Role.AGENT,)),

@@ -20,7 +20,7 @@ IMAGE = "registry.service.consul:5000/lab/heavy:1"
 MAKE = f"""
 set -e
 rm -rf /tmp/heavy && mkdir -p /tmp/heavy/bin && cp /bin/busybox /tmp/heavy/bin/
-head -c 33554432 /dev/urandom >/tmp/heavy/ballast
+head -c 16777216 /dev/urandom >/tmp/heavy/ballast
 tar -C /tmp/heavy -c . | docker import - {IMAGE}
 rm -rf /tmp/heavy
 docker push {IMAGE}
@@ -49,7 +49,7 @@ def pushed(lab: KeptLab) -> Iterator[str]:
         lab.run(name, "systemctl", "stop", LOOP, UNIT, timeout=LONG)
         lab.run(name, "systemctl", "reset-failed", LOOP, UNIT)
         lab.run(name, "docker", "rm", "--force", "drill", timeout=LONG)
-        _lacks(lab, name)
+    _lack(lab)
 
 
 def _count(lab: KeptLab, name: str, word: str) -> int:
@@ -62,15 +62,16 @@ def _layers(lab: KeptLab, name: str) -> str:
     return says(lab, name, "docker", "image", "inspect", "--format", "{{.RootFS.Layers}}", IMAGE)
 
 
-def _lacks(lab: KeptLab, name: str) -> None:
+def _lack(lab: KeptLab) -> None:
     """Take the image away; a pull that was under way when its client ended may still have finished."""
 
     def gone() -> bool:
-        lab.run(name, "docker", "rmi", "--force", IMAGE, timeout=LONG)
-        return says(lab, name, "docker", "images", "--quiet", IMAGE) == ""
+        for name in PULLERS:
+            lab.run(name, "docker", "rmi", "--force", IMAGE, timeout=LONG)
+        return not any(says(lab, name, "docker", "images", "--quiet", IMAGE) for name in PULLERS)
 
-    until(f"{name} has the image no more", PULL_SECONDS, gone)
-    stays(f"{name} has the image no more", gone)
+    until("no puller has the image", PULL_SECONDS, gone)
+    stays("no puller has the image", gone)
 
 
 def _pulled_more(lab: KeptLab, name: str, than: int) -> bool:
@@ -105,8 +106,8 @@ def test_registry_restarted_during_pulls(lab: KeptLab, drill: Drill, pushed: str
         drill.saw(f"{name} pulls again without a hand: {told} so far")
         says(lab, name, "systemctl", "stop", LOOP)
     says(lab, REGISTRY, "systemctl", "stop", SERVICE)
+    _lack(lab)
     for name in PULLERS:
-        _lacks(lab, name)
         run = ("docker", "run", "--rm", "--name", "drill", IMAGE, "/bin/busybox", "sleep", "3600")
         says(lab, name, "systemd-run", f"--unit={UNIT}", *PROPERTIES, *run)
     for name in PULLERS:

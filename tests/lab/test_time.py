@@ -139,8 +139,16 @@ def test_lying_time_server(lab: KeptLab, drill: Drill, servers: TimeServers, chr
         _configure(lab, name, chrony)
     for name in NODES:
         until("the liar has answered", CHRONY_SECONDS, partial(_liar_answers, lab, name))
-        stays("the liar is not chosen", partial(_chosen, lab, name), lambda chosen: chosen[LIAR] != "*")
-        stays("nobody is", partial(_tracking, lab, name), lambda words: words[-1] == UNSYNCHRONISED)
+    stays(
+        "the liar is not chosen",
+        lambda: [_chosen(lab, name)[LIAR] for name in NODES],
+        lambda words: "*" not in words,
+    )
+    stays(
+        "nobody is",
+        lambda: {_tracking(lab, name)[-1] for name in NODES},
+        lambda words: words == {UNSYNCHRONISED},
+    )
     drill.saw("alone the liar is asked and answers, and no node follows it")
     # The control: it is this line that keeps a lone liar out.
     _configure(lab, NODES[0], chrony.replace("minsources 2\n", ""))
