@@ -6,6 +6,7 @@ letter wherever no scope has both, and a name is the same letter everywhere: gzi
 
 Other scripts in Python are read where they lie. Their short forms, with local names as python-minifier gives
 them, are in cloud-init/short, each named by what it was made from: no changed script gets an old one.
+An empty one says that the script is short as it is.
 
 `python -m scripts.node_program` writes all; tests/nodes/test_program.py fails until it was run.
 """
@@ -66,8 +67,9 @@ def built() -> dict[pathlib.Path, str]:
     files = sorted(path for path in FOLDER.parent.rglob("*") if path.is_file() and path != BUILT)
     texts = [path.read_text(encoding="utf-8") for path in files if path.parent != SHORT]
     scripts = [text for text in texts if text.startswith(PYTHON)]
-    program = _bare(ast.unparse(_renamed(_marked(ast.parse(_bare(_joined()))))))
-    return {BUILT: _script(program)} | {
+    program = _script(_bare(ast.unparse(_renamed(_marked(ast.parse(_bare(_joined())))))))
+    # Empty: it is as short as can be, and to look for comments in it would take a tenth of a synth.
+    return {BUILT: program, SHORT / short_name(program): ""} | {
         SHORT / short_name(text): _script(_bare(text, rename_locals=True)) for text in scripts
     }
 

@@ -44,9 +44,9 @@ def short_name(source: str) -> str:
 
 @cache
 def _short(source: str) -> str:
-    """The short form where one was made of this very text, else the bare one."""
+    """The short form that was made of this very text (empty: the text itself), else the bare one."""
     made = TEMPLATE_FOLDER / "short" / short_name(source)
-    return made.read_text(encoding="utf-8") if made.is_file() else bare(source)
+    return (made.read_text(encoding="utf-8") or source) if made.is_file() else bare(source)
 
 
 @cache

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from constructs_lib.nodes.bare_python import shipped
+from constructs_lib.nodes.bare_python import bare, shipped
 from scripts.node_program import BUILT, SHORT, built
 
 
@@ -20,6 +20,13 @@ def test_what_travels_is_made_from_what_is_read() -> None:
 def test_it_is_python_that_this_python_reads() -> None:
     for path in (BUILT, *SHORT.iterdir()):
         compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)
+
+
+def test_the_program_travels_as_it_was_built_and_is_not_taken_apart() -> None:
+    source = BUILT.read_text(encoding="utf-8")
+    bare.cache_clear()
+    assert shipped(f"/usr/local/sbin/{BUILT.name}", source) == source == bare(source)
+    assert bare.cache_info().misses == 1, "only this test has taken it apart"
 
 
 def test_a_script_that_was_changed_travels_without_its_comments_until_it_is_made_short() -> None:
