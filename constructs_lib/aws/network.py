@@ -232,9 +232,10 @@ class _ExistingNetwork(Network):
         missing = [zone.name for zone in plan.zones if zone.name not in route_tables]
         if plan.link and missing:
             raise SpecError(
-                f"sites.{plan.name}.route_tables",
+                f"Network.existing(…, route_tables=…) of site {plan.name}",
                 sorted(route_tables),
-                f"those of the zones {', '.join(missing)} too: they get the routes to other sites",
+                f"those of the zones {', '.join(missing)} too: they get the routes to the other sites of "
+                "cluster.yaml",
             )
         # Two zones may share one, and a table takes each route once.
         self.route_tables = {table: table for table in route_tables.values()} if plan.link else {}

@@ -77,7 +77,7 @@ class AgentPool(Construct):
             "openstack_compute_instance_v2",
             for_each=members,
             **machine(self, plan, Role.AGENT, around, pool.name),
-            **flavor(self, pool.spec.cpus, pool.spec.memory_gib, pool.spec.flavor),
+            **flavor(self, pool.spec, path=f"sites.{plan.name}.agents.{pool.name}"),
             availability_zone="${each.value.zone}" if _zone_names(plan, pool) else None,
             network=[{"port": Expr(f"{self.ports.address}[each.key].id")}],
             block_device=[root_disk(around.image, pool.spec.disk_gib)],

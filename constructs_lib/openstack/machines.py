@@ -43,6 +43,8 @@ IGNORED = [
     "user_data",
 ]
 """Settings that a plain deploy leaves alone; `clustermesos roll` replaces a node so that it takes them."""
+_SETTINGS = {Role.MASTER: "masters", Role.CONSUL: "consul", Role.GATEWAY: "gateway", Role.EDGE: "edge"}
+"""Where cluster.yaml says what machines of a role are like."""
 ADDRESS = "clustermesos:address"
 """The machine's planned address in its metadata; its own attributes are known only after it was made."""
 
@@ -156,7 +158,7 @@ class Machines:
             "openstack_compute_instance_v2",
             for_each={node.name: self._place(node) for node in self.nodes},
             **machine(self._scope, plan, role, self._around),
-            **flavor(self._scope, self._spec.cpus, self._spec.memory_gib, self._spec.flavor),
+            **flavor(self._scope, self._spec, path=f"sites.{plan.name}.{_SETTINGS[role]}"),
             availability_zone="${each.value.zone}" if openstack_of(plan).availability_zones else None,
             network=[{"port": Expr(f"{self.ports.address}[each.key].id")}],
             block_device=[root_disk(self._around.image, ROOT_GIB), *self._data_disk()],

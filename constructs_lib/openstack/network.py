@@ -167,9 +167,9 @@ class _ExistingNetwork(Network):
             )
         if plan.link and router_id is None:
             raise SpecError(
-                f"sites.{plan.name}.router_id",
+                f"Network.existing(…, router_id=…) of site {plan.name}",
                 None,
-                "the id of the subnet's router, which gets the routes to the cluster's other sites",
+                "the id of the subnet's router: it gets the routes to the other sites of cluster.yaml",
             )
         self._plan = plan
         self.router_id = router_id

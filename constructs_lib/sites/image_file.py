@@ -17,11 +17,16 @@ umask 077
 mkdir -p images
 file="images/$SHA256"
 matches() { echo "$SHA256  $1" | sha256sum -c - >/dev/null 2>&1; }
+failed() {
+  echo "$SOURCE can't be fetched, see above; correct the image in cluster.yaml, or deploy again" >&2
+  rm -f "$file.part"
+  exit 1
+}
 matches "$file" && exit 0
 rm -f "$file"
 case "$SOURCE" in
-  http*) curl -fsSL --retry 3 -o "$file.part" "$SOURCE" ;;
-  *) cp "$SOURCE" "$file.part" ;;
+  http*) curl -fsSL --retry 3 -o "$file.part" "$SOURCE" || failed ;;
+  *) cp "$SOURCE" "$file.part" || failed ;;
 esac
 if ! matches "$file.part"; then
   echo "$SOURCE has the sha256 $(sha256sum "$file.part" | cut -d ' ' -f 1), cluster.yaml says $SHA256" >&2

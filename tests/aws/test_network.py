@@ -4,12 +4,13 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from constructs_lib.aws import Network, Subnet, ZoneSubnets
+from constructs_lib.aws import Gateway, Network, Subnet, ZoneSubnets
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
 from constructs_lib.plan.model import SitePlan, ZonePlan
 from constructs_lib.terraform import TerraformStack
 from tests.aws.clusters import Json, only, resources, site_plan, synthesize
+from tests.hybrid.clusters import cluster_plan
 
 
 def network(site: SitePlan) -> Json:
@@ -138,3 +139,36 @@ def test_a_frontend_subnet_outside_the_planned_range_is_refused() -> None:
                 stack, "net", plan=site, vpc_id="vpc-1", subnets=existing(site, frontend=elsewhere)
             )
         )
+
+
+def linked_in_existing(tables: dict[str, str]) -> Json:
+    """A site of three zones that is joined to another one, in a network that is there already."""
+    site = cluster_plan("hybrid").site("eu")
+
+    def build(stack: TerraformStack) -> None:
+        network = Network.existing(
+            stack, "net", plan=site, vpc_id="vpc-1", subnets=existing(site), route_tables=tables
+        )
+        Gateway(stack, "gateway", plan=site, network=network)
+
+    return synthesize(build)
+
+
+def test_each_route_table_of_an_existing_network_gets_the_routes_to_other_sites_once() -> None:
+    routes = only(linked_in_existing({"a": "rtb-1", "b": "rtb-2", "c": "rtb-1"}), "aws_route")
+
+    assert sorted(routes["for_each"].values(), key=str) == [
+        {"table": table, "network": "10.30.0.0/16"} for table in ("rtb-1", "rtb-2")
+    ]
+
+
+def test_an_existing_network_of_a_linked_site_without_a_zones_route_table_is_refused_with_the_argument() -> (
+    None
+):
+    with pytest.raises(SpecError) as refused:
+        linked_in_existing({"a": "rtb-1"})
+
+    assert str(refused.value) == (
+        "Network.existing(…, route_tables=…) of site eu: got ['a'], expected those of the zones b, c too: "
+        "they get the routes to the other sites of cluster.yaml"
+    )

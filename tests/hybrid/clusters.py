@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from constructs_lib.plan.model import ClusterPlan
 from constructs_lib.plan.plan import plan
@@ -25,12 +26,23 @@ def cluster_plan(case: str) -> ClusterPlan:
     return plan(load(GOLDEN / case / "cluster.yaml"))
 
 
+def settings(case: str) -> Json:
+    """What a case's cluster.yaml says, free to be changed."""
+    loaded: Json = yaml.safe_load((GOLDEN / case / "cluster.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
 @cache
 def synthesized(case: str) -> tuple[Json, dict[str, Json]]:
     """The engine's manifest, and each site's stack without the engine's metadata."""
+    return synthesized_of((GOLDEN / case / "cluster.yaml").read_text(encoding="utf-8"))
+
+
+def synthesized_of(text: str) -> tuple[Json, dict[str, Json]]:
+    """The same of any cluster.yaml."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "cluster.yaml")
-        shutil.copyfile(GOLDEN / case / "cluster.yaml", file)
+        file.write_text(text, encoding="utf-8")
         done = synthesize(Workspace(file), outdir=Path(folder, "cdktf.out"), with_secrets=False)
         stacks = {
             site: without_metadata(json.loads((done.outdir / "stacks" / name / "cdk.tf.json").read_text()))

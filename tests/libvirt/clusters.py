@@ -10,13 +10,17 @@ import yaml
 from constructs_lib.libvirt import MesosCluster, site_provider
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.terraform import TerraformStack
+from tests.hybrid.clusters import synthesized
 from tests.synthesized import Json, only, plan_of, resources, synthesize, with_site
 
 GOLDEN = Path(__file__).with_name("golden")
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
+EVERY = [*CASES, "linked"]
+"""The cases, and a site that is joined to a home site elsewhere."""
 
 __all__ = [
     "CASES",
+    "EVERY",
     "GOLDEN",
     "Json",
     "cluster_stack",
@@ -26,6 +30,7 @@ __all__ = [
     "resources",
     "settings",
     "site_plan",
+    "stack_of",
     "synthesize",
     "with_site",
 ]
@@ -55,3 +60,10 @@ def cluster_stack(site: SitePlan) -> Json:
 def of_kind(stack: Json, kind: str) -> dict[str, Json]:
     """Name → body of every resource whose address starts with `kind`."""
     return {name.removeprefix(kind): body for name, body in resources(stack).items() if name.startswith(kind)}
+
+
+def stack_of(name: str) -> Json:
+    """The stack of one of `EVERY`."""
+    if name == "linked":
+        return synthesized("plain_hosts")[1]["dc1"]
+    return cluster_stack(site_plan(name))

@@ -82,6 +82,25 @@ RELAYED: dict[str, Any] = {
 }
 """Two sites that nobody can call: the home site passes on what they say to each other."""
 
+PLAIN_HOSTS: dict[str, Any] = {
+    **HYBRID,
+    "name": "plain",
+    "admin": {"networks": ["10.40.0.1/32"], "ssh_keys": [KEY]},
+    "sites": {
+        "eu": HYBRID["sites"]["eu"],
+        "dc1": {
+            "platform": "libvirt",
+            "network": "10.40.0.0/16",
+            "libvirt": {
+                "hosts": ["qemu:///system"],
+                "image": {"path": "/srv/noble.qcow2", "sha256": "1" * 64},
+            },
+            "agents": {"private": {"count": 1}},
+        },
+    },
+}
+"""The same with a site whose network can't be told any routes: its nodes keep them."""
+
 CASES = {"small": SMALL, "whole": WHOLE}
 
 SOURCE = SecretSource(

@@ -10,21 +10,27 @@ import yaml
 from constructs_lib.openstack import MesosCluster, site_provider
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.terraform import TerraformStack
+from tests.hybrid.clusters import synthesized
 from tests.synthesized import Json, only, plan_of, resources, synthesize, with_site
 
 GOLDEN = Path(__file__).with_name("golden")
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
+EVERY = [*CASES, "linked", "linked-home"]
+"""The cases, a site that is joined to a home site elsewhere, and a home site that one is joined to."""
 
 __all__ = [
     "CASES",
+    "EVERY",
     "GOLDEN",
     "Json",
     "cluster_stack",
+    "home_of_two",
     "only",
     "plan_of",
     "resources",
     "settings",
     "site_plan",
+    "stack_of",
     "synthesize",
     "with_site",
 ]
@@ -49,3 +55,24 @@ def cluster_stack(site: SitePlan) -> Json:
         MesosCluster(stack, site.cluster, plan=site)
 
     return synthesize(build)
+
+
+def home_of_two(case: str = "private") -> Json:
+    """The case's settings with a second site in the same cloud, whose gateway calls this one's."""
+    given = settings(case)
+    beside = {
+        "platform": "openstack",
+        "openstack": {"external_network": "public", "image": "ubuntu-24.04"},
+        "network": "10.60.0.0/16",
+        "agents": {"beside": {"count": 1}},
+    }
+    return given | {"sites": {**given["sites"], "dc2": beside}}
+
+
+def stack_of(name: str) -> Json:
+    """The stack of one of `EVERY`."""
+    if name == "linked":
+        return synthesized("hybrid")[1]["dc1"]
+    if name == "linked-home":
+        return cluster_stack(plan_of(home_of_two()))
+    return cluster_stack(site_plan(name))

@@ -21,7 +21,10 @@ from tests.openstack.double_swift import swift
 
 
 class OpenstackDouble:
-    """One project in memory. `asked` has a word for each request that changed something, in order."""
+    """One project in memory.
+
+    `asked` has a word for each request that changed something, in order; `logins` what each was proven with.
+    """
 
     def __init__(self) -> None:
         self.kept: Kept = {"volumes": {}, "images": {}, "containers": {}}
@@ -30,6 +33,7 @@ class OpenstackDouble:
         self.glance = Glance(self.kept["images"])
         self.octavia = Octavia(self.kept, self.neutron)
         self.asked: list[str] = []
+        self.logins: list[Json] = []
         self._lock = threading.Lock()
         self.port = 0
 
@@ -63,7 +67,10 @@ class OpenstackDouble:
                 self.asked.append(f"{method} {re.sub(r'[0-9a-f-]{36}', 'ID', path)}")
             _, service, *rest = path.split("/")
             if service == "v3":
-                return keystone(method, self.port)
+                assert isinstance(body, dict)
+                if method == "POST":
+                    self.logins.append(body["auth"]["identity"])
+                return keystone(method, self.port, body)
             if service == "image":
                 return self.glance.answer(method, rest[1:], body)
             assert isinstance(body, dict)

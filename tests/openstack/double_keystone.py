@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.openstack.double_catalog import Answer
+from tests.openstack.double_catalog import Answer, Json
 
 SERVICES = {
     "identity": "/v3",
@@ -17,8 +17,8 @@ SERVICES = {
 """Kind of service → where it is on the double's port."""
 
 
-def keystone(method: str, port: int) -> Answer:
-    """A token, whatever is asked for."""
+def keystone(method: str, port: int, body: Json) -> Answer:
+    """A token for whatever way of proving oneself, which it says."""
     if method == "GET":
         return 200, {"version": {"id": "v3.14", "status": "stable", "links": []}}
     base = f"http://127.0.0.1:{port}"
@@ -44,7 +44,7 @@ def keystone(method: str, port: int) -> Answer:
         "token": {
             "expires_at": "2099-01-01T00:00:00.000000Z",
             "issued_at": "2026-01-01T00:00:00.000000Z",
-            "methods": ["password"],
+            "methods": body["auth"]["identity"]["methods"],
             "user": {"id": "u", "name": "u", "domain": domain},
             "project": {"id": "p", "name": "p", "domain": domain},
             "roles": [],

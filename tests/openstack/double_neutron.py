@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from ipaddress import IPv4Address, IPv4Network
 from urllib.parse import parse_qs
 
 from tests.openstack.double_catalog import Answer, Json, Kept
@@ -38,7 +39,7 @@ class Neutron:
         self.kept = kept
         kept.update({kind: {} for kind in COLLECTIONS})
         self.mtu = 1450
-        """Of a network that says none."""
+        """Of a network that says none, and the most that one may say."""
         kept["networks"][EXTERNAL] = {
             **_OWN,
             **_DEFAULTS["networks"],
@@ -83,11 +84,29 @@ class Neutron:
                     del self.kept["ports"][port["id"]]
             return 200, {"id": one["id"]}
         if method == "PUT":
+            refused = self._change_refused(kind, one, body[word])
+            if refused:
+                return refused
             one |= body[word]
         if method == "DELETE":
+            if any(one["id"] in port.get("security_groups", ()) for port in self.kept["ports"].values()):
+                return 409, _neutron_error("SecurityGroupInUse")
             del kept[more[0]]
             return 204, {}
         return 200, {word: one}
+
+    def _change_refused(self, kind: str, one: Json, given: Json) -> Answer | None:
+        """The answer, where neutron would not change it so."""
+        moved = kind == "subnets" and given.get("gateway_ip", one["gateway_ip"]) != one["gateway_ip"]
+        if moved and self._routed(one["id"]):
+            return 409, _neutron_error("GatewayIpInUse")
+        if kind == "routers":
+            subnets = [subnet for subnet in self.kept["subnets"].values() if self._routed(subnet["id"])]
+            for route in given.get("routes", ()):
+                hop = IPv4Address(route["nexthop"])
+                if not any(hop in IPv4Network(subnet["cidr"]) for subnet in subnets):
+                    return 400, _neutron_error("InvalidRoutes", "the nexthop is not connected with router")
+        return None
 
     def made(self, kind: str, word: str, given: Json) -> Answer:
         """Make one of a kind, as neutron would: with what it adds, or refused."""
@@ -95,6 +114,9 @@ class Neutron:
         made: Json = {**json.loads(json.dumps(_OWN | _DEFAULTS[kind])), **own, **given}
         if kind == "floatingips" and not self._leads_out(made["port_id"]):
             return 404, _neutron_error("ExternalGatewayForFloatingIPNotFound")
+        if kind == "networks" and made["mtu"] > self.mtu:
+            why = f"Requested MTU is too big, maximum is {self.mtu}."
+            return 400, _neutron_error("InvalidInput", f"Invalid input for operation: {why}")
         refused = self._refused(kind, made)
         if refused:
             return 409, _neutron_error(refused)
@@ -114,7 +136,9 @@ class Neutron:
 
     def _leads_out(self, port_id: str) -> bool:
         """Whether a router has an interface in the port's subnet."""
-        subnet = self.kept["ports"][port_id]["fixed_ips"][0]["subnet_id"]
+        return self._routed(self.kept["ports"][port_id]["fixed_ips"][0]["subnet_id"])
+
+    def _routed(self, subnet: str) -> bool:
         routed = (p for p in self.kept["ports"].values() if p["device_owner"] == "network:router_interface")
         return any(subnet == fixed["subnet_id"] for port in routed for fixed in port["fixed_ips"])
 
@@ -133,5 +157,5 @@ class Neutron:
         return ""
 
 
-def _neutron_error(kind: str) -> Json:
-    return {"NeutronError": {"type": kind, "message": kind, "detail": ""}}
+def _neutron_error(kind: str, message: str = "") -> Json:
+    return {"NeutronError": {"type": kind, "message": message or kind, "detail": ""}}

@@ -15,6 +15,8 @@ class Nova:
         kept.update({"servers": {}, "os-server-groups": {}})
         self.user_data: dict[str, str] = {}
         self.files: dict[str, list[Json]] = {}
+        self.hosts = 1000
+        """How many there are: so many members of a group with hard anti-affinity find one."""
 
     def answer(self, method: str, rest: list[str], body: Json) -> Answer:
         """What nova says of `/v2.1/…`."""
@@ -27,7 +29,7 @@ class Nova:
             kept[made["id"]] = made
             return 200, {"server_group": made}
         if kind == "servers" and method == "POST" and not more:
-            return self._booted(body["server"])
+            return self._booted(body)
         one = kept.get(more[0])
         if one is None:
             return 404, {"itemNotFound": {"message": "not found", "code": 404}}
@@ -43,8 +45,8 @@ class Nova:
             return 204, {}
         return 200, {"server" if kind == "servers" else "server_group": one}
 
-    def _booted(self, given: Json) -> Answer:
-        made_id = str(uuid.uuid4())
+    def _booted(self, body: Json) -> Answer:
+        given, made_id = body["server"], str(uuid.uuid4())
         port = self.kept["ports"][given["networks"][0]["port"]]
         if port["device_id"]:
             return 409, {
@@ -64,13 +66,14 @@ class Nova:
             "OS-EXT-IPS:type": "fixed",
             "OS-EXT-IPS-MAC:mac_addr": port["mac_address"],
         }
+        found = self._finds_a_host(made_id, body.get("os:scheduler_hints", {}).get("group"))
         self.user_data[given["name"]] = given["user_data"]
         self.files[given["name"]] = given.get("personality", [])
         self.kept["servers"][made_id] = {
             "id": made_id,
             "name": given["name"],
-            "status": "ACTIVE",
-            "OS-EXT-STS:vm_state": "active",
+            "status": "ACTIVE" if found else "ERROR",
+            "OS-EXT-STS:vm_state": "active" if found else "error",
             "image": "",
             "flavor": {"id": given["flavorRef"]},
             "addresses": {self.kept["networks"][port["network_id"]]["name"]: [address]},
@@ -86,7 +89,18 @@ class Nova:
         }
         return 202, {"server": {"id": made_id, "adminPass": "x", "links": []}}
 
+    def _finds_a_host(self, server: str, group_id: str | None) -> bool:
+        """Whether its group, if it has one, has fewer members on hosts than there are hosts."""
+        if group_id is None:
+            return True
+        group = self.kept["os-server-groups"][group_id]
+        placed = [one for one in group["members"] if self.kept["servers"][one]["status"] == "ACTIVE"]
+        group["members"].append(server)
+        return len(placed) < self.hosts or "anti-affinity" not in group["policies"]
+
     def _let_go(self, server: str) -> None:
+        for group in self.kept["os-server-groups"].values():
+            group["members"] = [member for member in group["members"] if member != server]
         for port in self.kept["ports"].values():
             if port["device_id"] == server:
                 port["device_id"] = ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 
 from constructs_lib.errors import ResourceError, SpecError
 from constructs_lib.openstack import MesosCluster, Network, site_provider
-from constructs_lib.terraform import TerraformStack
+from constructs_lib.terraform import Expr, TerraformStack
+from tests.hybrid.clusters import cluster_plan
 from tests.openstack.clusters import (
     CASES,
+    Json,
     cluster_stack,
     plan_of,
     resources,
@@ -129,3 +132,41 @@ def test_a_site_is_few_constructs(case: str, monkeypatch: pytest.MonkeyPatch) ->
     elastic = sum(pool.elastic for pool in site.pools)
     balancer = 5 if site.edge_spec and site.edge_spec.load_balancer else 0
     assert len(made) <= 48 + 4 * len(site.pools) + 2 * elastic + balancer + len(site.secrets)
+
+
+def linked_in_existing(router_id: str | None) -> Json:
+    """A site that is joined to another one, in a network that is there already."""
+    site = cluster_plan("hybrid").site("dc1")
+
+    def build(stack: TerraformStack) -> None:
+        network = Network.existing(
+            stack,
+            "net",
+            plan=site,
+            network_id="n-1",
+            subnet_id="s-1",
+            range=IPv4Network("10.0.0.0/8"),
+            router_id=router_id,
+        )
+        late = {"gateway_public_address:eu": Expr('"203.0.113.9"')}
+        MesosCluster(stack, "demo", plan=site, network=network, late=late)
+
+    return synthesize(build)
+
+
+def test_the_router_of_an_existing_network_gets_the_routes_to_other_sites() -> None:
+    (routes,) = linked_in_existing("r-1")["resource"]["openstack_networking_router_route_v2"].values()
+
+    assert routes["router_id"] == "r-1"
+    assert routes["next_hop"] == "10.30.0.11"
+    assert re.findall(r"[\d./]{9,}", routes["for_each"]) == ["10.20.0.0/16"]
+
+
+def test_an_existing_network_of_a_linked_site_without_its_router_is_refused_with_the_argument() -> None:
+    with pytest.raises(SpecError) as refused:
+        linked_in_existing(None)
+
+    assert str(refused.value) == (
+        "Network.existing(…, router_id=…) of site dc1: got None, expected the id of the subnet's router: it "
+        "gets the routes to the other sites of cluster.yaml"
+    )

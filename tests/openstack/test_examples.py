@@ -32,7 +32,7 @@ def test_the_pool_example_makes_agents_beside_foreign_things_and_no_network(tmp_
     assert "openstack_objectstorage_container_v1.results" in found
     port = found["openstack_networking_port_v2.agents_port"]
     assert port["network_id"] == "3f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
-    assert found["openstack_compute_instance_v2.agents"]["flavor_name"] == "SCS-8V-64"
+    assert stack["data"]["openstack_compute_flavor_v2"]["agents_flavor"]["name"] == "SCS-8V-64"
     assert {address.split(".")[0] for address in found} == {
         "openstack_compute_instance_v2",
         "openstack_networking_port_v2",

@@ -8,7 +8,17 @@ from constructs_lib.components.model import Role
 from constructs_lib.openstack import ConsulNode, Masters, Network
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.terraform import TerraformStack
-from tests.openstack.clusters import CASES, Json, cluster_stack, only, resources, site_plan, synthesize
+from tests.openstack.clusters import (
+    CASES,
+    Json,
+    cluster_stack,
+    only,
+    plan_of,
+    resources,
+    settings,
+    site_plan,
+    synthesize,
+)
 
 MACHINE = "openstack_compute_instance_v2."
 PORT = "openstack_networking_port_v2."
@@ -109,17 +119,49 @@ def test_nodes_that_vote_do_not_share_a_host(case: str, policy: str) -> None:
         assert hints == [{"group": f"${{{group}{site.cluster}_{name}_hosts.id}}"}]
 
 
-def test_a_flavor_is_named_or_found_by_exactly_its_size() -> None:
+def test_a_flavor_is_found_by_its_name_or_by_exactly_its_size() -> None:
     stack = cluster_stack(site_plan("whole"))
-    machines = of_kind(stack, MACHINE)
+    found = stack["data"]["openstack_compute_flavor_v2"]
 
-    assert machines["whole_consul"]["flavor_name"] == "SCS-2V-4"
-    assert machines["whole_agents-memory"]["flavor_name"] == "SCS-4V-32"
-    assert machines["whole_masters"]["flavor_id"] == (
-        "${data.openstack_compute_flavor_v2.whole_masters_flavor.id}"
+    assert found["whole_masters_flavor"] == {"vcpus": 4, "ram": 16384}
+    assert {name: each["name"] for name, each in found.items() if "name" in each} == {
+        "whole_consul_flavor": "SCS-2V-4",
+        "whole_gateway_flavor": "SCS-1V-2",
+        "whole_agents-memory_flavor": "SCS-4V-32",
+    }
+    for name, body in of_kind(stack, MACHINE).items():
+        assert body["flavor_id"] == f"${{data.openstack_compute_flavor_v2.{name}_flavor.id}}"
+        assert "flavor_name" not in body
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "cpus", "mib"),
+    [
+        ("masters", "masters", 2, 8192),
+        ("consul", "consul", 2, 4096),
+        ("gateway", "gateway", 1, 2048),
+        ("edge", "edge", 2, 4096),
+        ("agents.general", "agents-general", 1, 2048),
+    ],
+)
+def test_a_flavor_by_name_that_is_too_small_for_its_role_stops_every_plan_with_the_field_and_the_way_out(
+    setting: str, name: str, cpus: int, mib: int
+) -> None:
+    given = settings("small")
+    group, _, pool = setting.partition(".")
+    named = {"flavor": "SCS-1V:1 (old)"} | ({} if group == "gateway" else {"count": 1})
+    given["sites"]["dc1"][group] = {pool: named} if pool else named
+
+    stack = cluster_stack(plan_of(given))
+
+    found = stack["data"]["openstack_compute_flavor_v2"][f"small_{name}_flavor"]
+    (condition,) = found["lifecycle"]["postcondition"]
+    assert condition["condition"] == f"${{self.vcpus >= {cpus} && self.ram >= {mib}}}"
+    assert condition["error_message"] == (
+        f"sites.dc1.{setting}.flavor: SCS-1V:1 (old) has ${{self.vcpus}} vCPUs and ${{self.ram}} "
+        f"MiB, expected at least {cpus} and {mib}: name a larger one, or say cpus and "
+        "memory_gib instead of flavor."
     )
-    assert stack["data"]["openstack_compute_flavor_v2"]["whole_masters_flavor"] == {"vcpus": 4, "ram": 16384}
-    assert all(("flavor_name" in body) != ("flavor_id" in body) for body in machines.values())
 
 
 def test_masters_and_consul_alone_share_the_variables_of_their_secrets() -> None:

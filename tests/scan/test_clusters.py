@@ -15,10 +15,16 @@ from constructs_lib.scan.scan import scan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
 from constructs_lib.synth import synthesize
+from tests.hybrid.clusters import GOLDEN as SEVERAL_SITES
 from tests.scan.cases import CASES
 
 NEWCOMERS = Path(__file__).parents[2] / "cluster.yaml"
-CLUSTERS = [NEWCOMERS, *sorted((CASES / "clusters").glob("*.yaml"))]
+PLAIN_HOSTS = SEVERAL_SITES / "plain_hosts" / "cluster.yaml"
+CLUSTERS = {
+    "cluster": NEWCOMERS,
+    "plain_hosts": PLAIN_HOSTS,
+    **{file.stem: file for file in sorted((CASES / "clusters").glob("*.yaml"))},
+}
 
 pytestmark = pytest.mark.checkov
 
@@ -36,7 +42,7 @@ def synthesized(cluster: Path, folder: Path) -> Path:
     ).outdir
 
 
-@pytest.mark.parametrize("cluster", CLUSTERS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("cluster", CLUSTERS.values(), ids=CLUSTERS)
 def test_every_failed_check_is_accepted_and_every_accepted_one_can_be_skipped(
     tmp_path: Path, real_checkov: dict[str, str], cluster: Path
 ) -> None:
