@@ -6,6 +6,7 @@
     ├── LockError (ValueError)        cluster.lock.json does not fit cluster.yaml: exit 2
     ├── SecretsError (ValueError)     a named secret is not to be had, or its store is not safe: exit 2
     ├── RenderError (ValueError)      a node file cannot be rendered or does not fit into user data: exit 2
+    │   └── UserDataError             user data over the limit: names what of cluster.yaml to shorten
     ├── ResourceError (TypeError)     an attribute that the provider's schema does not know: exit 2
     ├── RollError                     a roll was refused or stopped half-way, with what to do: exit 1
     ├── ContractError (ValueError)    a contract is wrong, or can't be kept by this cluster: exit 2
@@ -80,6 +81,19 @@ class RenderError(ClusterMesosError, ValueError):
     """A template lacks a value, a file is declared twice, or user data is over the platform's limit."""
 
     exit_code = 2
+
+
+class UserDataError(RenderError):
+    """A node's user data is over the platform's limit.
+
+    `over` is by how many bytes; `setting` the path in cluster.yaml of what is to be shortened, empty where
+    nothing there is.
+    """
+
+    def __init__(self, message: str, *, over: int, setting: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.over = over
+        self.setting = setting
 
 
 class ResourceError(ClusterMesosError, TypeError):

@@ -19,14 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from constructs_lib.errors import ClusterMesosError, ToolError
+from constructs_lib.errors import ClusterMesosError, ToolError, UserDataError
 from constructs_lib.nodes.cloud_init import SecretSource, pack
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.lock import additions, read_lock, write_lock
 from constructs_lib.plan.model import ClusterPlan, LateValue, NodePlan, PoolPlan, SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.scan.declared import write_policy_files
-from constructs_lib.spec.load import load
+from constructs_lib.spec.load import load, with_line
 from constructs_lib.spec.model import HttpState, LocalState, S3State, StateSpec
 from constructs_lib.spec.workspace import Workspace
 from constructs_lib.terraform.engine import warm_engine
@@ -79,7 +79,10 @@ def synthesize(workspace: Workspace, *, outdir: Path | None = None, with_secrets
         lock = lock.with_secrets(secret.name for secret in planned.secrets)
     _render_ahead(planned)
     _make_outdir(outdir)
-    app, stacks = _build(planned, workspace, outdir)
+    try:
+        app, stacks = _build(planned, workspace, outdir)
+    except UserDataError as error:
+        raise with_line(workspace.cluster_file, error.setting, str(error)) from None
     last = _put_last(app, planned, compiled, stacks, workspace, outdir) if compiled else None
     app.synth()
     write_policy_files(outdir, {stack.name: exceptions_of(stack.construct) for stack in stacks.values()})

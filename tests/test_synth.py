@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.errors import ToolError
+from constructs_lib.errors import SpecFileError, ToolError
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
@@ -212,3 +213,36 @@ def test_a_private_folder_that_cannot_be_made_is_one_line(folder: Path) -> None:
 
     assert done.returncode == 2
     assert done.stderr.splitlines() == [f"{folder}/.clustermesos: can't be made: File exists"]
+
+
+def test_user_data_over_the_limit_is_refused_with_the_line_of_what_cluster_yaml_adds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("constructs_lib.aws.user_data.LIMIT", 12_500)
+    noise = " ".join(f"{number * 7919 % 104729}" for number in range(700))
+    added = (
+        f"cloud_config:\n  gateway: {{timezone: Europe/Paris}}\n  master:\n    bootcmd: ['echo {noise}']\n"
+    )
+    text = CLUSTER.read_text() + added
+    (folder / "cluster.yaml").write_text(text)
+    line = text.splitlines().index("  master:") + 1
+
+    with pytest.raises(SpecFileError) as refused:
+        synthesize(Workspace(folder / "cluster.yaml"), outdir=folder / "out", with_secrets=False)
+
+    [problem] = refused.value.problems
+    assert (problem.line, problem.path) == (line, "cloud_config.master")
+    assert problem.message.startswith("user data of demo/eu/master-1: ")
+    advice = (
+        r"cloud_config.master adds ([0-9,]+) bytes of it: shorten it by at least [0-9,]+, or bake an image"
+    )
+    told = re.search(advice, problem.message)
+    assert told and 1_000 < int(told[1].replace(",", "")) < len(noise)
+    assert not (folder / "cluster.lock.json").exists()
+
+
+def test_user_data_that_is_too_long_by_itself_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("constructs_lib.aws.user_data.LIMIT", 1_000)
+
+    with pytest.raises(SpecFileError, match=r"cluster.yaml: user data of .* adds nothing there"):
+        synthesize(Workspace(folder / "cluster.yaml"), outdir=folder / "out", with_secrets=False)

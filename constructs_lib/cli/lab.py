@@ -89,14 +89,17 @@ def _booted(args: argparse.Namespace) -> KeptLab:
     from constructs_lib.lab.keeper import connect, launch, refuse_unable
     from constructs_lib.lab.overrides import read_overrides
     from constructs_lib.simulator.programs import programs
+    from constructs_lib.spec.load import load
 
     refuse_unable()
     workspace = _workspace(args)
+    overrides, spec = read_overrides(), load(workspace.cluster_file)
     agents = dict(args.agents) if args.agents else None
     built = image(print)
     launch(workspace, built, site=args.site, agents=agents)
     lab = connect(workspace)
-    for line in [*read_overrides().lines(), *(program.line for program in programs())]:
+    bent = [*overrides.lines(), *overrides.left_out(spec)]
+    for line in [*bent, *(program.line for program in programs())]:
         print(f"in a lab  {line}")
     print(f"starting {len(lab.names())} machines", flush=True)
     lab.start()

@@ -26,10 +26,10 @@ from constructs_lib.lab.commands import SEARCH, missing, run
 from constructs_lib.lab.image import Image
 from constructs_lib.lab.init import continue_as_child
 from constructs_lib.lab.overrides import OVERRIDES_FILE, read_overrides
+from constructs_lib.lab.own_secrets import own_secrets
 from constructs_lib.plan.lock import read_lock
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
-from constructs_lib.secrets.ensure import ensure
 from constructs_lib.simulator.build import build
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
@@ -239,8 +239,7 @@ def _lab(workspace: Workspace, settings: Mapping[str, object]) -> KeptLab:
     def wanted() -> tuple[SitePlan, Mapping[str, str]]:
         planned = plan(overrides.apply(load(workspace.cluster_file)), read_lock(workspace.lock_file))
         site = planned.site(str(settings["site"])) if settings["site"] else next(iter(planned.sites.values()))
-        # A lab's own secrets: it never sees those of a cluster that is deployed.
-        return site, ensure(planned.secrets, (), folder / "secrets.json", {})
+        return site, own_secrets(planned.secrets, folder / "secrets.json")
 
     site, secrets = wanted()
     lab = KeptLab(

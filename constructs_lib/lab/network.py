@@ -28,6 +28,11 @@ class Network:
         """The first address of the network, which no planned node has."""
         return self.network[1]
 
+    @property
+    def stranger(self) -> IPv4Address:
+        """The last address of the network, which no planned node has either."""
+        return self.network[-2]
+
     def up(self) -> None:
         """Make the bridge."""
         run("ip", "netns", "add", ROUTER)
@@ -35,7 +40,7 @@ class Network:
         _ip(ROUTER, "link", "add", BRIDGE, "type", "bridge")
         _ip(ROUTER, "addr", "add", f"{self.router}/{self.network.prefixlen}", "dev", BRIDGE)
         _ip(ROUTER, "link", "set", BRIDGE, "up")
-        self.plug(STRANGER, self.network[-2])
+        self.plug(STRANGER, self.stranger)
 
     def plug(self, machine: str, address: IPv4Address) -> None:
         """Make the machine's namespace, with `address` on its end of a cable to the bridge."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 import yaml
 from yaml.emitter import ScalarAnalysis
 
-from constructs_lib.errors import RenderError
+from constructs_lib.errors import RenderError, UserDataError
 from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.nodes.generation import INCOMING, SecretSource, incoming
 from constructs_lib.nodes.late import with_samples
@@ -50,16 +50,17 @@ def gzip_size(text: str) -> int:
 
 
 def check_size(text: str, late_values: Iterable[LateValue], limit: int, who: str) -> int:
-    """The compressed size of `text` in bytes, late values at their longest; RenderError when over `limit`.
+    """The compressed size of `text` in bytes, late values at their longest; UserDataError when over `limit`.
 
     `who` names the node in the error, which lists the biggest files.
     """
     filled = with_samples(text, late_values)
     size = gzip_size(filled)
     if size > limit:
-        raise RenderError(
+        raise UserDataError(
             f"user data of {who}: {size:,} bytes compressed, but the platform takes at most {limit:,}; "
-            f"biggest: {_biggest(filled)}. Shorten what cloud_config adds for this role, or the largest file."
+            f"biggest: {_biggest(filled)}",
+            over=size - limit,
         )
     return size
 

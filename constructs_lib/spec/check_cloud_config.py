@@ -15,6 +15,12 @@ from constructs_lib.spec.wording import did_you_mean, names_a_secret, show
 APPENDED = ("bootcmd", "packages", "runcmd", "write_files")
 """Lists of ours that yours are appended to."""
 
+_REBOOTS = "a reboot would cut the first boot off"
+_UPGRADES = (
+    "cloud-init would do it once, and the first boot has failed where a mirror is down then; "
+    "unattended-upgrades brings what is new"
+)
+
 OURS = {
     "hostname": "the node's name is planned",
     "fqdn": "the node's name is planned",
@@ -36,14 +42,16 @@ OURS = {
     "fs_setup": "the data volume is found and formatted by the node itself, only when empty",
     "mounts": "the data volume is mounted by the node itself",
     "ntp": "time comes from the component base",
-    "package_update": "packages of ours are installed at the first boot",
+    **dict.fromkeys(("package_update", "apt_update"), "packages of ours are installed at the first boot"),
+    **dict.fromkeys(("package_upgrade", "apt_upgrade"), _UPGRADES),
+    **dict.fromkeys(("package_reboot_if_required", "apt_reboot_if_required"), _REBOOTS),
     "merge_how": "merging is fixed",
     "merge_type": "merging is fixed",
     "system_info": "it belongs to the image",
     "cloud_init_modules": "the node's own start is one of cloud-init's modules",
     "cloud_config_modules": "the node's own start is one of cloud-init's modules",
     "cloud_final_modules": "the node's own start is one of cloud-init's modules",
-    "power_state": "a reboot would cut the first boot off",
+    "power_state": _REBOOTS,
 }
 """Top-level keys that would break what the node files do, and why."""
 

@@ -12,7 +12,7 @@ from constructs_lib.spec.document import Document, compose, from_plain
 from constructs_lib.spec.findings import Finding, Path, Settings
 from constructs_lib.spec.model import ClusterSpec, SoftwareSpec
 from constructs_lib.spec.source import check_characters, decode, read_bytes
-from constructs_lib.spec.validate import Kind, validate
+from constructs_lib.spec.validate import Kind, problem, validate
 
 
 def load(path: FilePath) -> ClusterSpec:
@@ -33,6 +33,12 @@ def parse(text: str | bytes, file_name: str = "cluster.yaml") -> ClusterSpec:
 def from_dict(settings: Mapping[str, object], file_name: str = "settings") -> ClusterSpec:
     """The spec in settings that are nested as in the file; problems have a path, and 0 for their line."""
     return _validate(from_plain(settings, file_name), file_name)
+
+
+def with_line(path: FilePath, setting: Path, message: str) -> SpecFileError:
+    """What was found out later about a setting of the file that was loaded, with its line."""
+    root = compose(decode(read_bytes(path), str(path)), str(path)).root
+    return SpecFileError([problem(Finding(setting, message), root, str(path))])
 
 
 def _validate(document: Document, file: str) -> ClusterSpec:

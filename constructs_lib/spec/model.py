@@ -284,7 +284,9 @@ class ComponentSoftware(Group):
     source: f.Source | None = None
     """image, apt, or preinstalled (the machine's image has it), where the component can run from it."""
     version: f.Version | None = None
-    """The image's tag or the package's version, instead of the default."""
+    """The image's tag or the package's version, instead of the default. Where `source` is not said it is one
+    of the default source.
+    """
     mirror: f.Mirror | None = None
     """An apt line or an image registry prefix, instead of the global one."""
     sha256: f.Sha256 | None = None

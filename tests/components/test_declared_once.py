@@ -2,105 +2,156 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-import constructs_lib.components
-import constructs_lib.plan.plan
-import constructs_lib.plan.software
 from constructs_lib.components import COMPONENTS
-from constructs_lib.components.model import (
-    AptPackages,
-    Component,
-    Directory,
-    File,
-    FourLetterWord,
-    HttpOk,
-    Port,
-    Role,
-    Secret,
-    SystemUser,
-)
+from constructs_lib.components.model import Component, FourLetterWord, HttpOk
 from constructs_lib.nodes import templates
-from constructs_lib.nodes.generation import manifest
-from constructs_lib.nodes.model import NodeFiles
-from constructs_lib.nodes.render import render
-from constructs_lib.plan.plan import plan
-from constructs_lib.spec.model import ClusterSpec
-from tests.nodes.clusters import SOURCE, WHOLE
+from tests.nodes.clusters import WHOLE
 
-TEAPOT = Component(
-    name="teapot",
-    summary="made up for this test",
-    roles=(Role.EDGE,),
-    software=AptPackages(names=("teapot", "teapot-lid")),
-    packages=("water",),
-    ports=(Port("tea", 1418, (Role.AGENT,), "agents get tea here"),),
-    files=(
-        File("teapot.conf.j2", to="/etc/teapot.conf", restarts="teapot.service"),
-        File("nothing.j2", to="/etc/teapot.d/nothing.conf"),
-        File("agents-only", to="/etc/teapot.d/agents.conf", on=(Role.AGENT,)),
-    ),
-    directories=(Directory(path="/var/lib/teapot", owner="teapot", group="teapot"),),
-    users=(SystemUser(name="teapot", uid=1418),),
-    units=("teapot.service",),
-    secrets=(Secret(name="teapot_password", kind="password", roles=(Role.EDGE,), to="/etc/teapot.password"),),
-    health=(HttpOk(port="tea", path="/ready"),),
-)
+ROOT = Path(__file__).parents[2]
+MADE_UP = Path(__file__).with_name("teapot")
+IMPORT, LINE = "from constructs_lib.components.teapot import TEAPOT\n", "    TEAPOT,\n"
 
 
-@pytest.fixture
-def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeFiles:
-    """The edge of a cluster whose registry has one more line and whose cloud-init/ has one more folder."""
-    folder = tmp_path / "cloud-init"
-    shutil.copytree(templates.TEMPLATE_FOLDER, folder)
-    (folder / "teapot").mkdir()
-    (folder / "teapot/teapot.conf.j2").write_text(
-        "listen {{ node_address }}:{{ port.tea }}  # {{ plan.cluster }}\n"
+def _add(library: Path) -> None:
+    """The three places of docs/adding-a-component.md."""
+    shutil.copy(MADE_UP / "teapot.py", library / "constructs_lib/components/teapot.py")
+    shutil.copytree(MADE_UP / "cloud-init", library / "cloud-init/teapot")
+    registry = library / "constructs_lib/components/__init__.py"
+    text = registry.read_text()
+    last = text.index(")\n", text.index("COMPONENTS: "))
+    text = text[:last] + LINE + text[last:]
+    registry.write_text(text.replace("\nCOMPONENTS: ", f"{IMPORT}\nCOMPONENTS: "))
+
+
+def _cluster(file: Path, software: dict[str, Any]) -> str:
+    """WHOLE as a cluster.yaml, in a folder of its own, with this for the component."""
+    file.parent.mkdir()
+    settings: dict[str, Any] = copy.deepcopy(dict(WHOLE))
+    settings["software"]["teapot"] = software
+    file.write_text(yaml.safe_dump(settings))
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What a copy of the library, with the component in its three places, makes of two clusters."""
+    library = tmp_path_factory.mktemp("library")
+    for name in ("constructs_lib", "cloud-init"):
+        shutil.copytree(ROOT / name, library / name, symlinks=True)
+    _add(library)
+    clusters = [
+        _cluster(library / "good" / "cluster.yaml", {"version": "4.18"}),
+        _cluster(library / "bad" / "cluster.yaml", {"source": "image"}),
+    ]
+    done = subprocess.run(
+        [sys.executable, str(MADE_UP / "ask.py"), *clusters],
+        cwd=library,
+        env={**os.environ, "PYTHONPATH": str(library)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    (folder / "teapot/nothing.j2").write_text("{% if plan.mtu < 0 %}never{% endif %}\n")
-    (folder / "teapot/agents-only").write_text("x\n")
-    monkeypatch.setattr(templates, "TEMPLATE_FOLDER", folder)
-    for module in (
-        constructs_lib.components,
-        *(constructs_lib.plan.__dict__[m] for m in ("plan", "software")),
-    ):
-        monkeypatch.setattr(module, "COMPONENTS", (*COMPONENTS, TEAPOT))
-    planned = plan(ClusterSpec.model_validate(WHOLE)).site("eu")
-    return render(planned, planned.nodes_of(Role.EDGE)[0])
+    assert done.returncode == 0, done.stderr
+    answers: list[dict[str, Any]] = json.loads(done.stdout)
+    return answers
 
 
-def test_its_files_are_rendered_where_they_belong(edge: NodeFiles) -> None:
-    address = edge.file("/etc/clustermesos/node.env").content.split("=")[-1].strip()
+@pytest.fixture(scope="module")
+def edge(told: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = told[0]["nodes"]["edge"]
+    return found
 
-    assert edge.file("/etc/teapot.conf").content == f"listen {address}:1418  # whole\n"
-    assert not any(file.path.startswith("/etc/teapot.d/") for file in edge.files)
+
+@pytest.fixture(scope="module")
+def consul(told: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = told[0]["nodes"]["consul"]
+    return found
 
 
-def test_its_port_is_open_in_the_firewall_to_those_it_names(edge: NodeFiles) -> None:
+def test_its_files_are_rendered_where_they_belong(edge: dict[str, Any]) -> None:
+    address = edge["files"]["/etc/clustermesos/node.env"].split("=")[-1].strip()
+
+    assert edge["files"]["/etc/teapot.conf"] == f"listen {address}:1418  # whole\n"
+    assert not any(path.startswith("/etc/teapot.d/") for path in edge["files"])
+
+
+def test_its_ports_are_open_in_the_nodes_firewall_and_the_platforms_to_those_they_name(
+    told: list[dict[str, Any]], edge: dict[str, Any]
+) -> None:
+    rules = edge["files"]["/etc/clustermesos/firewall.nft"]
     assert re.search(
         r'l4proto tcp ct original proto-dst 1418 ip saddr \{[^}]+\} accept comment "agents get tea here"',
-        edge.file("/etc/clustermesos/firewall.nft").content,
+        rules,
+    )
+    assert 'comment "Prometheus reads how hot it is"' in rules
+    assert "agents get tea here" in json.dumps(told[0]["stack"])
+
+
+def test_its_health_is_asked_for(edge: dict[str, Any]) -> None:
+    assert edge["checks"]["teapot"] == [{"kind": "http_ok", "url": "http://127.0.0.1:1418/ready"}]
+
+
+def test_its_metrics_are_read_and_its_alert_is_raised_by_prometheus(
+    told: list[dict[str, Any]], consul: dict[str, Any]
+) -> None:
+    prometheus = yaml.safe_load(consul["files"]["/etc/prometheus/prometheus.yml"])
+    jobs = {one["job_name"]: one for one in prometheus["scrape_configs"]}
+    assert jobs["teapot-metrics"]["metrics_path"] == "/hot"
+    assert all(target.endswith(":1419") for target in jobs["teapot-metrics"]["static_configs"][0]["targets"])
+    [group] = [one for one in told[0]["alerts"] if one["name"] == "teapot"]
+    assert [rule["alert"] for rule in group["rules"]] == ["TeapotCold"]
+
+
+def _services(node: dict[str, Any]) -> dict[str, int]:
+    """Name → port, as the node tells Consul."""
+    consul = json.loads(node["files"]["/etc/consul.d/consul.json"])
+    return {one["name"]: one["port"] for one in consul.get("services", ())}
+
+
+def test_its_service_is_listed_in_consul_by_the_nodes_that_run_it(
+    edge: dict[str, Any], consul: dict[str, Any]
+) -> None:
+    assert _services(edge)["tea"] == 1418
+    assert "tea" not in _services(consul)
+
+
+def test_its_secret_and_its_state_reach_terraform(told: list[dict[str, Any]]) -> None:
+    stack = told[0]["stack"]
+
+    assert stack["variable"]["teapot_password"]["sensitive"] is True
+    assert "teapot_password" in json.dumps(stack["resource"]["aws_iam_role_policy"])
+
+
+def test_software_of_cluster_yaml_holds_for_it_and_what_is_wrong_there_is_told(
+    told: list[dict[str, Any]], edge: dict[str, Any]
+) -> None:
+    [packages] = [one for one in edge["manifest"]["packages"] if one.get("component") == "teapot"]
+
+    assert packages == {"component": "teapot", "names": ["teapot", "teapot-lid"], "version": "4.18"}
+    assert (
+        "software.teapot.source: got 'image', expected apt or preinstalled for teapot" in told[1]["refused"]
     )
 
 
-def test_its_health_is_asked_for(edge: NodeFiles) -> None:
-    [stage] = [stage for stage in edge.stages if stage.component == "teapot"]
-
-    assert stage.checks == ({"kind": "http_ok", "url": "http://127.0.0.1:1418/ready"},)
-
-
-def test_everything_else_it_declares_reaches_the_node(edge: NodeFiles) -> None:
-    sent = json.dumps(manifest(edge, SOURCE))
+def test_everything_else_it_declares_reaches_the_node(edge: dict[str, Any]) -> None:
+    sent = json.dumps(edge["manifest"])
 
     assert '{"name": "teapot", "uid": 1418}' in sent
-    assert '{"path": "/var/lib/teapot", "mode": "755", "owner": "teapot"}' in sent
+    assert '{"path": "/srv/data/teapot", "mode": "755", "owner": "teapot"}' in sent
     assert '"water"' in sent
-    assert '{"component": "teapot", "names": ["teapot", "teapot-lid"]}' in sent
     assert '"name": "teapot_password", "path": "/etc/teapot.password"' in sent
     stage = (
         '{"component": "teapot", "units": ["teapot.service"], "seconds": 300, "checks": [{"kind": "http_ok"'

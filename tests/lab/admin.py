@@ -17,7 +17,8 @@ from constructs_lib.components.model import Role
 from constructs_lib.lab.keeper import KeptLab, lab_folder
 from constructs_lib.lab.network import ROUTER
 from constructs_lib.lab.overrides import OVERRIDES_FILE, read_overrides
-from constructs_lib.lab.texts import SECRET_SOURCE, volume_id
+from constructs_lib.lab.own_secrets import own_secrets
+from constructs_lib.lab.texts import SECRET_SOURCE, late_value
 from constructs_lib.plan.lock import read_lock
 from constructs_lib.plan.model import ClusterPlan, PoolPlan, SitePlan
 from constructs_lib.plan.plan import plan
@@ -29,7 +30,6 @@ from constructs_lib.rollout.run import Rollout, last_first, of_the_last_rollout
 from constructs_lib.rollout.survey import NodeState, survey
 from constructs_lib.rollout.targets import Target, in_order
 from constructs_lib.rollout.wanted import Generation, wanted
-from constructs_lib.secrets.ensure import ensure
 from constructs_lib.secrets.values import new_value
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
@@ -53,7 +53,7 @@ class Operator:
     said: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     patience: int = GATE_SECONDS
-    """Seconds that a node may take to be healthy."""
+    """Seconds that a node waits for each of its own components."""
 
     def __post_init__(self) -> None:
         self.overrides = read_overrides(OVERRIDES_FILE)
@@ -130,8 +130,7 @@ class Operator:
         self, planned: SitePlan, edit: Mapping[str, tuple[str, str]] | None = None
     ) -> tuple[Target, ...]:
         """What each node is to have by this plan."""
-        late = {value.name: volume_id(value.subject) for value in planned.late_values}
-        late |= {f"gateway_public_address:{planned.name}": str(planned.nodes_of(Role.GATEWAY)[0].address)}
+        late = {value.name: late_value(planned, value.name) for value in planned.late_values}
         pools: dict[str, PoolPlan] = {pool.name: pool for pool in planned.pools}
         found = []
         for name in self.lab.names():
@@ -162,7 +161,7 @@ class Operator:
     def hand_out(self, spec: ClusterSpec) -> dict[str, str]:
         """All secrets of `spec` by name, made where there are none; each machine can get its own."""
         planned = self.planned(spec)
-        everything = dict(ensure(planned.secrets, (), lab_folder(self.workspace) / "secrets.json", {}))
+        everything = dict(own_secrets(planned.secrets, lab_folder(self.workspace) / "secrets.json"))
         for machine in self.lab.names():
             own = {one.name for one in planned.site("eu").secrets_of(Role(self.lab.identity(machine).role))}
             self.lab.hand_out(machine, {name: value for name, value in everything.items() if name in own})
@@ -196,7 +195,7 @@ class Operator:
     def _rollout(self, targets: Sequence[Target], lease: Lease) -> Rollout:
         gate = SshGate(ssh=self.ssh)
         gates = Gates(
-            gate=gate, timeout=self.patience, everyone=targets, leads=gate.leads, say=self.said.append
+            gate=gate, timeout=GATE_SECONDS, everyone=targets, leads=gate.leads, say=self.said.append
         )
         return Rollout(
             gates=gates,

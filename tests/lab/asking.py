@@ -184,12 +184,15 @@ def resolves(lab: KeptLab, name: str, asked: str) -> None:
     )
 
 
-def agents_of(lab: KeptLab, name: str = "general-1") -> list[dict[str, Any]]:
-    """The leading Mesos master's agents of this machine that are connected, asked from there."""
+def agents_of(lab: KeptLab, name: str = "general-1", at: str | None = None) -> list[dict[str, Any]]:
+    """The leading Mesos master's agents of this machine (or of its address `at`) that are connected, asked
+    from there.
+    """
+    here = at or address(lab, name)
     for master in MASTERS:
         url = f"http://{address(lab, master)}:5050/slaves"
         done = lab.run(name, "curl", "--silent", "--fail", "--location", url)
         if done.code == 0:
             slaves = json.loads(done.out)["slaves"]
-            return [one for one in slaves if one["active"] and one["hostname"] == address(lab, name)]
+            return [one for one in slaves if one["active"] and one["hostname"] == here]
     raise AssertionError(f"no master answers {name}")

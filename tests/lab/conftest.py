@@ -18,11 +18,14 @@ from constructs_lib.spec.workspace import Workspace
 from scripts.drills import Run
 from tests.lab.drill import Drill
 from tests.lab.healthy import first_boot, settle
+from tests.lab.kept_journals import KeptJournals
 from tests.lab.lab_time import LabTime, bound_seconds
 
 CLUSTER = Path(__file__).with_name("cluster.yaml")
 PASSED = pytest.StashKey[bool]()
+SETTLED = pytest.StashKey[bool]()
 TIME = LabTime(Path(__file__).parent, bound_seconds(os.environ))
+JOURNALS = KeptJournals(lambda: TIME.run.folder)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +54,8 @@ def shared_lab(workspace: Workspace) -> Iterator[KeptLab]:
     process = launch(workspace, image(), tied=True)
     try:
         lab = connect(workspace)
-        first_boot(lab, Drill("first_boot", TIME.run))
+        with JOURNALS.while_booting(lab, "first_boot"):
+            first_boot(lab, Drill("first_boot", TIME.run))
         yield lab
     finally:
         end(workspace, process)
@@ -64,9 +68,14 @@ def this_run() -> Run:
 
 
 @pytest.fixture
-def lab(shared_lab: KeptLab) -> KeptLab:
-    """The cluster, healthy, and settled: what a drill did last may reach the other nodes only later."""
-    settle(shared_lab, failed_before=TIME.failed)
+def lab(shared_lab: KeptLab, request: pytest.FixtureRequest) -> KeptLab:
+    """The cluster, healthy, and settled: what a drill did last may reach the other nodes only later.
+
+    Where nothing failed and no drill was since then, it still is.
+    """
+    if TIME.failed or not request.config.stash.get(SETTLED, False):
+        settle(shared_lab, failed_before=TIME.failed)
+    request.config.stash[SETTLED] = True
     return shared_lab
 
 
@@ -79,8 +88,9 @@ def record(request: pytest.FixtureRequest) -> Iterator[Drill]:
 
 
 @pytest.fixture
-def drill(record: Drill, lab: KeptLab) -> Drill:
+def drill(record: Drill, lab: KeptLab, request: pytest.FixtureRequest) -> Drill:
     """The record of a drill of the shared cluster; asked for, that is healthy."""
+    request.config.stash[SETTLED] = False
     return record
 
 
@@ -88,11 +98,12 @@ def drill(record: Drill, lab: KeptLab) -> Drill:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Tell the record whether its test passed, and count the time."""
+    """Tell the record whether its test passed, count the time, keep the journals of a failure."""
     report = yield
     if call.when == "call":
         item.stash[PASSED] = report.passed
     TIME.took(report)
+    JOURNALS.of_report(item, report)
     return report
 
 

@@ -13,7 +13,7 @@ from constructs_lib.lab.image import image
 from constructs_lib.lab.keeper import KeptLab, connect, end, launch
 from constructs_lib.spec.workspace import Workspace
 from tests.lab.asking import LONG, SECRETS, consul, seen, stays
-from tests.lab.conftest import CLUSTER
+from tests.lab.conftest import CLUSTER, JOURNALS
 from tests.lab.drill import Drill
 from tests.lab.healthy import BOOT_SECONDS
 
@@ -32,8 +32,9 @@ def three_servers(lab_machine: None) -> Iterator[KeptLab]:
     process = launch(workspace, image(), tied=True, agents={})
     try:
         lab = connect(workspace)
-        lab.start(*SERVERS)
-        lab.wait(BOOT_SECONDS, *SERVERS)
+        with JOURNALS.while_booting(lab, "three_servers"):
+            lab.start(*SERVERS)
+            lab.wait(BOOT_SECONDS, *SERVERS)
         yield lab
     finally:
         end(workspace, process)

@@ -22,6 +22,8 @@ BESIDE = {
 """Units that don't run in a container here, by node; Chronos does not run on every master."""
 NEEDED = {"zookeeper", "mesos-master", "consul"}
 BOX = "tar -c -C / bin/busybox | docker import - drill"
+RUN = "docker run -d --name drill --restart unless-stopped --stop-timeout 1"
+"""As PID 1 busybox does not end when it is told to, and Docker would wait ten seconds for it."""
 
 
 def _serves(lab: KeptLab) -> bool:
@@ -32,7 +34,7 @@ def _serves(lab: KeptLab) -> bool:
 def test_published_ports_filtered_before_and_after_a_docker_restart(lab: KeptLab, drill: Drill) -> None:
     here = address(lab, AGENT)
     serve = f"/bin/busybox httpd -f -p {PORT} -h /"
-    run = f"docker run -d --name drill --restart unless-stopped -p {PORT}:{PORT} drill {serve}"
+    run = f"{RUN} -p {PORT}:{PORT} drill {serve}"
     says(lab, AGENT, "sh", "-c", BOX)
     try:
         says(lab, AGENT, "sh", "-c", run)
@@ -73,7 +75,7 @@ def _runs(lab: KeptLab, name: str) -> bool:
 
 
 def test_docker_restarted_on_a_master_and_on_the_consul_node(lab: KeptLab, drill: Drill) -> None:
-    run = "docker run -d --name drill --restart unless-stopped drill /bin/busybox sleep 3600"
+    run = f"{RUN} drill /bin/busybox sleep 3600"
     before = {name: _processes(lab, name) for name in BESIDE}
     assert before["master-1"].keys() >= NEEDED
     assert "consul" in before["consul-1"]

@@ -14,7 +14,7 @@ from constructs_lib.lab.image import image
 from constructs_lib.lab.keeper import KeptLab, connect, end, launch
 from constructs_lib.spec.workspace import Workspace
 from tests.lab.asking import LONG, SECRETS, consul, says, seen
-from tests.lab.conftest import CLUSTER
+from tests.lab.conftest import CLUSTER, JOURNALS
 from tests.lab.drill import Drill
 from tests.lab.healthy import BOOT_SECONDS
 
@@ -40,8 +40,9 @@ def edged(lab_machine: None) -> Iterator[KeptLab]:
     process = launch(workspace, image(), tied=True, agents={})
     try:
         lab = connect(workspace)
-        lab.start(*NODES)
-        lab.wait(BOOT_SECONDS, *NODES)
+        with JOURNALS.while_booting(lab, "edge"):
+            lab.start(*NODES)
+            lab.wait(BOOT_SECONDS, *NODES)
         yield lab
     finally:
         end(workspace, process)

@@ -9,8 +9,12 @@ import pytest
 
 from constructs_lib.lab.keeper import KeptLab
 from constructs_lib.lab.network import STRANGER
+from constructs_lib.lab.overrides import read_overrides
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import load
+from constructs_lib.spec.workspace import Workspace
 from scripts.drills import Run
-from tests.lab.asking import LONG, reaches, until
+from tests.lab.asking import LONG, reaches, says, until
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 
@@ -42,3 +46,24 @@ def test_node_firewalls_let_in_who_is_declared_and_nobody_else(lab: KeptLab) -> 
 def test_a_node_asks_for_its_own_secrets_and_gets_no_others(lab: KeptLab) -> None:
     assert lab.run("general-1", "ls", "/srv/lab/secrets").out.split().count("zookeeper_super_password") == 0
     assert lab.identity("master-1").secrets == {}
+
+
+def test_an_upgrade_of_everything_leaves_docker_at_its_version(lab: KeptLab) -> None:
+    for name in ("master-1", "consul-1", "general-1"):
+        assert "docker.io" in says(lab, name, "apt-mark", "showhold").split(), name
+
+
+def test_a_container_at_dockers_bridge_has_the_mtu_of_the_plan(lab: KeptLab, workspace: Workspace) -> None:
+    planned = plan(read_overrides().apply(load(workspace.cluster_file)))
+    mtu = "docker run --rm drill /bin/busybox cat /sys/class/net/eth0/mtu"
+    box = "tar -c -C / bin/busybox | docker import - drill >/dev/null"
+
+    assert says(lab, "general-1", "sh", "-c", f"{box} && {mtu}") == str(planned.site("eu").container_mtu)
+    assert planned.site("eu").container_mtu != 1500
+
+
+def test_a_task_on_an_agent_can_have_a_virtual_environment_of_its_own(lab: KeptLab) -> None:
+    make = "cd $(mktemp -d) && python3 -m venv own && own/bin/python -m pip --version && pwd"
+
+    said, folder = says(lab, "general-1", "sh", "-c", make).splitlines()
+    assert f"from {folder}/own/" in said

@@ -21,7 +21,7 @@ from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.workspace import Workspace
 from tests.lab.admin import Operator
 from tests.lab.asking import MASTERS, quorum, read_znode, says, write_znode
-from tests.lab.conftest import CLUSTER
+from tests.lab.conftest import CLUSTER, JOURNALS
 from tests.lab.drill import Drill
 from tests.lab.healthy import BOOT_SECONDS
 
@@ -44,8 +44,9 @@ def three(small: Workspace) -> Iterator[KeptLab]:
     """Three masters, Consul and the gateway."""
     process = launch(small, image(), tied=True, agents={})
     lab = connect(small)
-    lab.start()
-    lab.wait(BOOT_SECONDS)
+    with JOURNALS.while_booting(lab, "three_masters"):
+        lab.start()
+        lab.wait(BOOT_SECONDS)
     yield lab
     end(small, process)
 

@@ -11,6 +11,7 @@ from tests.lab.asking import (
     LONG,
     MASTERS,
     address,
+    agents_of,
     all_members_alive,
     consul_members,
     leader,
@@ -97,7 +98,8 @@ def test_name_and_address_of_an_agent_changed(lab: KeptLab, drill: Drill) -> Non
         members = partial(consul_members, lab)
         seen("Consul knows it", LONG, members, lambda found: found.get("renamed-1") == "alive")
         until("a master lets it in", LONG, lambda: reaches(lab, AGENT, address(lab, "master-1"), 2181))
-        drill.saw("a member of Consul under its new name, and let in by the masters")
+        seen("Mesos has it at its new address", LONG, partial(agents_of, lab, AGENT, NEW_ADDRESS))
+        drill.saw("a member of Consul under its new name, and an agent of Mesos at its new address")
     finally:
         # Agents are replaced, never repaired.
         lab.destroy(AGENT, keep_data=False)

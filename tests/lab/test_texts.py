@@ -8,16 +8,21 @@ from pathlib import Path
 import pytest
 import yaml
 
+from constructs_lib.components.model import Role
 from constructs_lib.errors import LabError
 from constructs_lib.lab import commands
 from constructs_lib.lab.image import FILES, package_names
+from constructs_lib.lab.network import Network
 from constructs_lib.lab.overrides import Overrides, read_overrides
-from constructs_lib.lab.texts import identities
+from constructs_lib.lab.own_secrets import own_secrets
+from constructs_lib.lab.texts import NOWHERE, agent_addresses, identities, late_value
 from constructs_lib.nodes.late import MARKER
 from constructs_lib.nodes.render import render
+from constructs_lib.plan.addresses import planned_agents
 from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
+from constructs_lib.spec.platforms import PLATFORMS
 from tests.conftest import need
 from tests.lab.conftest import CLUSTER
 
@@ -47,7 +52,8 @@ def test_cloud_init_finds_nothing_wrong_with_a_nodes_text_on_the_labs_image(tmp_
     """It reads both as one, and warns in its log of what it calls invalid in either."""
     cloud_init = need("cloud-init")
     image = yaml.safe_load((FILES / "cloud.cfg").read_text())
-    for one in identities(_site(read_overrides()), read_overrides(), {}, ""):
+    one_of_a_role = {one.role: one for one in identities(_site(read_overrides()), read_overrides(), {}, "")}
+    for one in one_of_a_role.values():
         path = tmp_path / one.name
         merged = {**image, **yaml.safe_load(one.user_data)}
         path.write_text(f"#cloud-config\n{yaml.safe_dump(merged)}")
@@ -84,29 +90,6 @@ def test_a_component_that_is_left_out_leaves_no_trace_in_a_node() -> None:
     assert not files.secrets or all("/zookeeper/" not in secret.path for secret in files.secrets)
 
 
-def test_the_labs_overrides_are_printed_one_by_one() -> None:
-    overrides = read_overrides()
-    assert "zookeeper: source apt" in overrides.lines()
-    assert _site(overrides).software["zookeeper"].source == "apt"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("without: [teapot]", "unknown component teapot; known: "),
-        ("software: {teapot: {source: apt}}", "unknown component teapot; known: "),
-        ("sofware: {}", "got ['sofware'], expected only"),
-        ("[", "can't be read"),
-    ],
-)
-def test_overrides_that_are_not_understood_are_refused(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "overrides.yaml"
-    path.write_text(text)
-    with pytest.raises(LabError, match=said.replace("[", r"\[").replace("]", r"\]")) as refused:
-        read_overrides(path)
-    assert str(path) in str(refused.value)
-
-
 def test_who_is_not_root_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert "run it with sudo" in (commands.missing() or "")
@@ -118,11 +101,78 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.Monk
     assert "apt-get install dpkg-dev e2fsprogs iproute2 mmdebstrap" in (commands.missing() or "")
 
 
-def test_the_image_has_what_every_role_asks_the_distribution_for() -> None:
+ROOT = Path(__file__).parents[2]
+CLUSTERS = sorted(
+    [
+        ROOT / "cluster.yaml",
+        CLUSTER,
+        *ROOT.glob("examples/*/cluster.yaml"),
+        *ROOT.glob("tests/*/golden/*/cluster.yaml"),
+        *ROOT.glob("tests/spec/good/*.yaml"),
+    ]
+)
+"""Of every platform, one site or several."""
+
+
+def _named(file: Path) -> str:
+    return str(file.relative_to(ROOT).with_suffix(""))
+
+
+def test_every_platform_is_among_the_clusters_that_a_lab_takes() -> None:
+    specs = [load(file) for file in CLUSTERS]
+
+    assert {site.platform for spec in specs for site in spec.sites.values()} == set(PLATFORMS)
+    assert any(len(spec.sites) > 1 for spec in specs)
+
+
+@pytest.mark.parametrize("file", CLUSTERS, ids=_named)
+def test_a_lab_takes_any_cluster(file: Path, tmp_path: Path) -> None:
+    """Every site's nodes have a text with nothing open, their secrets, and software that the image has."""
     overrides = read_overrides()
-    site, names = _site(overrides), set(package_names())
-    nodes: list[NodePlan | PoolPlan] = [*site.nodes, *site.pools]
-    texts = [render(site, node, without=overrides.without) for node in nodes]
-    asked = {name for files in texts for name in files.base_packages}
-    asked |= {name for files in texts for group in files.packages for name in group.names}
-    assert asked - names == set()
+    planned = plan(overrides.apply(load(file)))
+    secrets, names = own_secrets(planned.secrets, tmp_path / "secrets.json"), set(package_names())
+    for site in planned.sites.values():
+        assert {one.source for one in site.software.values() if one.enabled} <= {
+            "apt",
+            "preinstalled",
+            "none",
+        }
+        few = {pool.name: min(1, pool.min) for pool in site.pools}
+        machines = list(identities(site, overrides, secrets, "", few))
+        assert [one.name for one in machines if MARKER.search(one.user_data)] == []
+        for one in machines:
+            pool = one.name.rpartition("-")[0] if one.role == Role.AGENT else None
+            assert set(one.secrets) == {secret.name for secret in site.secrets_of(Role(one.role), pool)}
+        nodes: list[NodePlan | PoolPlan] = [*site.nodes, *site.pools]
+        for files in (render(site, node, without=overrides.without) for node in nodes):
+            asked = {*files.base_packages, *(name for group in files.packages for name in group.names)}
+            assert asked - names == set()
+
+
+@pytest.mark.parametrize("file", CLUSTERS, ids=_named)
+def test_machines_of_any_cluster_have_addresses_of_their_own(file: Path) -> None:
+    for site in plan(read_overrides().apply(load(file))).sites.values():
+        network = Network(site.network, site.mtu)
+        wanted = {pool.name: pool.max + 1 for pool in site.pools}
+        agents = [address for pool in site.pools for address in agent_addresses(site, pool, wanted)]
+        taken = [network.router, network.stranger, *(node.address for node in site.nodes), *agents]
+        assert len(set(taken)) == len(taken)
+        for pool in site.pools:
+            planned = [agent.address for agent in planned_agents(pool, site.zones)]
+            assert agent_addresses(site, pool, wanted)[: len(planned)] == planned
+        assert all(any(agent in zone.agents for zone in site.zones) for agent in agents)
+
+
+def test_another_sites_gateway_is_at_an_address_of_nobody() -> None:
+    planned = plan(read_overrides().apply(load(ROOT / "tests/hybrid/golden/hybrid/cluster.yaml")))
+    dc1, eu = planned.site("dc1"), planned.site("eu")
+
+    assert late_value(dc1, "gateway_public_address:eu") == NOWHERE
+    assert late_value(eu, "gateway_public_address:eu") == str(eu.nodes_of(Role.GATEWAY)[0].address)
+    gateway = next(one for one in identities(dc1, NONE, {}, "") if one.role == Role.GATEWAY)
+    assert f'"{NOWHERE}:51820"' in gateway.user_data
+
+
+def test_agents_of_a_pool_that_there_is_not_are_refused() -> None:
+    with pytest.raises(LabError, match="got pool genral, expected one of general"):
+        list(identities(_site(), NONE, {}, "", agents={"genral": 1}))
