@@ -17,8 +17,10 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         help="tell why an application is not served, agent by agent",
         description="Tells what an application waits for: the first contract of its dependencies that is the "
         "cause, what each agent lacks and by how much, every constraint that fails and the agent's value for "
-        "it, the last failure, failing health checks, and the next command to try. Nothing is changed.",
-        epilog="Exit codes: 0 it is served, 1 it is not, 2 wrong input.",
+        "it, the last failure, failing health checks, instances that Consul or an edge leaves out, why a "
+        "version was given up or what its deployment waits for, each version that runs beside it, and the "
+        "next command to try. Nothing is changed.",
+        epilog="Exit codes: 0 it is served as its contract says, 1 it is not, or not yet; 2 wrong input.",
     )
     parser.add_argument("contract", metavar="APP", help="the contract's name")
     add_options(parser)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.hooks.agents import Agents
@@ -22,7 +22,6 @@ def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
     `forgive` tries versions again that turned round before. A platform without a Prometheus judges no canary:
     each waits for its promotion, or turns round as undecided.
     """
-    clock = platform.deadline.clock
     return Rollout(
         marathon=platform.marathon,
         sites=platform.consuls,
@@ -30,9 +29,14 @@ def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
         edges=PlannedEdges(platform.endpoints, platform.consuls, platform.deadline),
         analyst=Analysts(platform.prometheuses) if platform.prometheuses else None,
         forgive=forgive,
-        # What is kept has the time of day, which another process reads; tests' clocks are both.
-        now=time.time if clock is REAL else clock.now,
+        now=time_of(platform),
     )
+
+
+def time_of(platform: Platform) -> Callable[[], float]:
+    """The time of day, which what is kept has, since another process reads it; tests' clocks are both."""
+    clock = platform.deadline.clock
+    return time.time if clock is REAL else clock.now
 
 
 def scaler_of(platform: Platform, contracts: Sequence[CompiledContract], history: History) -> Scaler:

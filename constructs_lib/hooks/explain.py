@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from constructs_lib.hooks.ours import happy
 from constructs_lib.hooks.placement import AgentVerdict, judge, offers
+from constructs_lib.hooks.registered import Lack
+from constructs_lib.hooks.standing import Standing
 
 Json = Mapping[str, Any]
 _MOST_LISTED = 20
@@ -27,6 +29,14 @@ class Seen:
     wanted: int
     blocked_by: Sequence[tuple[str, str]] = ()
     """The chain of contracts that this one waits for, nearest first, each with what is wrong with it."""
+    least: int = 0
+    """How many instances its contract wants of this version; 0 for one that is to end."""
+    lacks: Mapping[str, Lack] = field(default_factory=dict)
+    """Task that Marathon calls healthy → why it gets no requests."""
+    edges: Sequence[str] = ()
+    """What is wrong with its route."""
+    notes: Sequence[str] = ()
+    """What else is known, and could not be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +50,8 @@ class Explanation:
     facts: tuple[str, ...]
     agents: tuple[AgentVerdict, ...]
     try_next: str | None
+    others: tuple[Explanation, ...] = ()
+    """The same of the contract's other versions that there are."""
 
     def lines(self) -> Iterator[str]:
         """The text for a person."""
@@ -55,12 +67,14 @@ class Explanation:
             yield f"    … and {len(self.agents) - _MOST_LISTED} more; --json has all"
         if self.try_next:
             yield f"  try: {self.try_next}"
+        for other in self.others:
+            yield from other.lines()
 
 
 def explain(seen: Seen) -> Explanation:
     """What is wrong with an app, the first cause first."""
     app = seen.app
-    serving, running = happy(app), int(app.get("tasksRunning", 0))
+    serving, running = happy(app) - len(_lacking(seen)), int(app.get("tasksRunning", 0))
     verdicts = _verdicts(seen) if seen.queue and _overdue(seen.queue) else ()
     why, try_next = _cause(seen, serving, running, verdicts)
     return Explanation(
@@ -68,10 +82,26 @@ def explain(seen: Seen) -> Explanation:
         app=str(app.get("id")),
         good=why is None,
         why=why or f"{serving} of {seen.wanted} instances serve, nothing is wrong",
-        facts=tuple(_facts(seen, running)),
+        facts=tuple(fact for fact in _facts(seen, running) if fact != why),
         agents=verdicts if why else (),
         try_next=try_next,
     )
+
+
+def held_up(found: Explanation, standing: Standing, seen: Seen) -> Explanation:
+    """What is wrong with a version, and before it why its deployment does not go on, or ended."""
+    try_next = found.try_next or standing.try_next
+    agents = found.agents
+    if standing.person:
+        try_next = standing.try_next
+    elif standing.failed:
+        looked = f"{_after_a_failure(seen)}; then " if seen.app.get("lastTaskFailure") else ""
+        try_next = f"{looked}{standing.try_next}"
+        verdicts = _verdicts(seen)
+        if "not started" in standing.says and all(one.reasons for one in verdicts):
+            agents = verdicts
+    why = standing.says if found.good else f"{standing.says}; {found.why}"
+    return replace(found, good=False, why=why, try_next=try_next, agents=agents)
 
 
 Cause = tuple[str, str | None]
@@ -81,20 +111,34 @@ Cause = tuple[str, str | None]
 def _cause(
     seen: Seen, serving: int, running: int, verdicts: Sequence[AgentVerdict]
 ) -> tuple[str | None, str | None]:
-    app = seen.app
+    if serving >= seen.wanted and not seen.app.get("tasksUnhealthy"):
+        return _of_all_that_serve(seen)
     if seen.blocked_by:
         chain = " → ".join(name for name, _ in seen.blocked_by)
         name, trouble = seen.blocked_by[-1]
         return f"waits for {chain}: {trouble}", f"clustermesos explain {name}"
-    if serving >= seen.wanted and not app.get("tasksUnhealthy"):
-        return None, None
     if seen.queue:
         return _why_queued(seen, seen.queue, verdicts)
-    if app.get("tasksUnhealthy"):
-        return f"{app['tasksUnhealthy']} of {running} instances fail their health check", _after_a_failure(
-            seen
-        )
-    staged = int(app.get("tasksStaged", 0))
+    return _of_those_that_run(seen, serving, running)
+
+
+def _of_all_that_serve(seen: Seen) -> tuple[str | None, str | None]:
+    """There may be fewer asked for than its contract wants, and visitors may not get to them."""
+    asked = int(seen.app.get("instances", 0))
+    if asked < seen.least:
+        few = f"{asked} instances are asked for, its contract wants {seen.least}"
+        return f"{few}: somebody changed it, or a restore was interrupted", "clustermesos apply"
+    return (seen.edges[0], "clustermesos status") if seen.edges else (None, None)
+
+
+def _of_those_that_run(seen: Seen, serving: int, running: int) -> Cause:
+    if unhealthy := seen.app.get("tasksUnhealthy"):
+        return f"{unhealthy} of {running} instances fail their health check", _after_a_failure(seen)
+    if lacks := _lacking(seen):
+        task, first = lacks[0]
+        few = f"{len(lacks)} of {running} instances get no requests, although Marathon calls them healthy"
+        return f"{few}: {task.get('id')} {first.why}", first.helps
+    staged = int(seen.app.get("tasksStaged", 0))
     fetching = f"{staged} instances are being started: their agents fetch the image"
     return fetching if staged else f"{serving} of {seen.wanted} instances serve", _WAIT
 
@@ -140,6 +184,12 @@ def _offers_word(queue: Json, takers: Sequence[AgentVerdict]) -> str:
 _WAYS_OUT = (
     ("constraint", "loosen placement in the contract, or add agents that keep it (sites.*.agents)"),
     ("role", "agents that offer this role, or a contract that accepts the role '*'"),
+    (
+        "holds none",
+        "bring back the agent that holds its volumes, or give them up: DELETE /v2/apps/ID with wipe=true",
+    ),
+    ("has GPUs", "agents without GPUs, or ask for some of them"),
+    ("Marathon says", "its log: on a master, sudo journalctl -u marathon"),
     ("is in region", "clustermesos apply: what contracts compile to always names its regions"),
     ("is in maintenance", "end the maintenance (POST /machine/up at the Mesos master), or add agents"),
     ("is not connected", "clustermesos nodes plan agent"),
@@ -180,6 +230,11 @@ def _verdicts(seen: Seen) -> tuple[AgentVerdict, ...]:
     )
 
 
+def _lacking(seen: Seen) -> list[tuple[Json, Lack]]:
+    there = seen.app.get("tasks") or ()
+    return [(task, seen.lacks[str(task["id"])]) for task in there if str(task.get("id")) in seen.lacks]
+
+
 def _facts(seen: Seen, running: int) -> Iterator[str]:
     app, queue = seen.app, seen.queue or {}
     healthy = f", {app.get('tasksHealthy', 0)} healthy" if app.get("healthChecks") else ""
@@ -199,6 +254,13 @@ def _facts(seen: Seen, running: int) -> Iterator[str]:
             if not result.get("alive", True):
                 cause = result.get("lastFailureCause") or "no cause told"
                 yield f"health check of {task.get('id')} on {task.get('host')}: {cause}"
+    for task, lack in _lacking(seen):
+        yield f"{task.get('id')} on {task.get('host')} {lack.why}"
+    yield from seen.edges
+    if seen.blocked_by and running:
+        name, trouble = seen.blocked_by[-1]
+        yield f"what it needs is in trouble: {name}: {trouble}; clustermesos explain {name}"
+    yield from seen.notes
     summary = queue.get("processedOffersSummary")
     if summary and _overdue(queue):
         yield _summary(summary)

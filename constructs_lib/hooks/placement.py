@@ -17,6 +17,16 @@ Json = Mapping[str, Any]
 _ASKED = (("cpus", 1.0), ("mem", 128.0), ("disk", 0.0), ("gpus", 0.0))
 _SHOWN = {"cpus": ("cpus", ""), "mem": ("memory", " MiB"), "disk": ("disk", " MiB"), "gpus": ("gpus", "")}
 _TINY = 1e-9
+_STATED = {
+    "AgentMaintenance": "is in maintenance",
+    "NoCorrespondingReservationFound": "holds none of the reservations that the app's volumes wait for",
+    "DeclinedScarceResources": "has GPUs, which Marathon keeps for apps that ask for some",
+}
+"""What Marathon alone knows of an offer."""
+_COUNTED = {"UnfulfilledRole", "UnfulfilledConstraint"} | {
+    f"Insufficient{name}" for name in ("Cpus", "Memory", "Disk", "Gpus", "Ports")
+}
+"""Reasons that are told with their arithmetic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +40,12 @@ class Offer:
     attributes: Mapping[str, str]
     region: str | None
     zone: str | None
-    role: str = "*"
+    roles: tuple[str, ...] = ("*",)
+    """For whom it is offered; "*" is for all."""
+    declined: tuple[str, ...] = ()
+    """Why Marathon turned its last offer down, in its own words; some refusals have none."""
     seen: bool = False
     active: bool = True
-    maintenance: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +71,12 @@ def offers(agents: Sequence[Json], unused: Sequence[Json]) -> tuple[Offer, ...]:
 def _offer(agent: Json, unused: Json | None) -> Offer:
     total, used = agent.get("resources") or {}, agent.get("used_resources") or {}
     free = {name: float(total.get(name, 0)) - float(used.get(name, 0)) for name, _ in _ASKED}
-    ports = _ranges(str(total.get("ports", "")))
+    ports, roles = _ranges(str(total.get("ports", ""))), _roles(agent)
     if unused is not None:
         offered = unused["offer"].get("resources") or ()
         free = {name: _scalar(offered, name) for name, _ in _ASKED}
         ports = [(int(r["begin"]), int(r["end"])) for one in offered for r in one.get("ranges") or ()]
+        roles = sorted({str(one.get("role") or "*") for one in offered})
     fault = (agent.get("domain") or {}).get("fault_domain") or {}
     return Offer(
         agent=str(agent.get("id")),
@@ -73,10 +86,18 @@ def _offer(agent: Json, unused: Json | None) -> Offer:
         attributes={str(k): str(v) for k, v in (agent.get("attributes") or {}).items()},
         region=(fault.get("region") or {}).get("name"),
         zone=(fault.get("zone") or {}).get("name"),
+        roles=tuple(roles) or ("*",),
+        declined=tuple(str(one) for one in (unused or {}).get("reason") or ()),
         seen=unused is not None,
         active=bool(agent.get("active", True)),
-        maintenance="AgentMaintenance" in ((unused or {}).get("reason") or ()),
     )
+
+
+def _roles(agent: Json) -> list[str]:
+    """For whom an agent's resources are: reserved ones for their role alone, all others for everybody."""
+    reserved, rest = agent.get("reserved_resources") or {}, agent.get("unreserved_resources")
+    for_all = not reserved or rest is None or any(float(rest.get(name, 0)) for name in ("cpus", "mem"))
+    return [*(["*"] if for_all else []), *sorted(map(str, reserved))]
 
 
 def _scalar(offered: Sequence[Json], name: str) -> float:
@@ -108,11 +129,14 @@ def judge(app: Json, offer: Offer, running: Sequence[Json], home: str | None) ->
 def _state(app: Json, offer: Offer, home: str | None) -> Iterator[str]:
     if not offer.active:
         yield "is not connected to the leading Mesos master"
-    if offer.maintenance:
-        yield "is in maintenance"
+    yield from (_STATED[one] for one in offer.declined if one in _STATED)
+    yield from (
+        f"Marathon says {one}" for one in offer.declined if one not in _STATED and one not in _COUNTED
+    )
     wanted = app.get("acceptedResourceRoles") or ["*"]
-    if offer.role not in wanted:
-        yield f"role {offer.role!r} is offered, {' or '.join(map(repr, wanted))} is accepted"
+    if not set(offer.roles) & set(wanted):
+        offered = " and ".join(map(repr, offer.roles))
+        yield f"role {offered} is offered, {' or '.join(map(repr, wanted))} is accepted"
     regional = any(constraint[0] in ("@region", "@zone") for constraint in app.get("constraints") or ())
     if home and offer.region and offer.region != home and not regional:
         yield (

@@ -72,6 +72,15 @@ class Platform:
             if self.endpoints.has(f"consul/{site}")
         }
 
+    def consuls_within(self, seconds: float) -> Mapping[str, Consul]:
+        """As `consuls`, given up after so long: for whoever can say something without them."""
+        bounded = self.deadline.within(seconds)
+        return {
+            site: Consul(self._client(f"consul/{site}", deadline=bounded), self.tokens.get(site))
+            for site in self.plan.sites
+            if self.endpoints.has(f"consul/{site}")
+        }
+
     @cached_property
     def prometheuses(self) -> Mapping[str, Prometheus]:
         """Site → its Prometheus, which is asked once per question: whoever asks comes back."""
@@ -102,10 +111,10 @@ class Platform:
         """Ask every program once how it is."""
         return look(self.endpoints, expected(self.plan, self.tokens), self.deadline)
 
-    def _client(self, program: str, *, patient: bool = True) -> Client:
+    def _client(self, program: str, *, patient: bool = True, deadline: Deadline | None = None) -> Client:
         if not self.endpoints.has(program):
             raise HookError(f"{program}: the cluster has none (software.{program}.enabled in cluster.yaml)")
-        client = Client(self.endpoints.target(program), self.deadline, patient=patient)
+        client = Client(self.endpoints.target(program), deadline or self.deadline, patient=patient)
         self._stack.callback(client.close)
         self.clients.append(client)
         return client

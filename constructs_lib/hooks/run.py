@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from constructs_lib.contracts.compiled import Compiled
+from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
@@ -15,6 +15,7 @@ from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
 from constructs_lib.hooks.jobs import Jobs
 from constructs_lib.hooks.platform import Platform, expected
+from constructs_lib.hooks.reached import Reached
 from constructs_lib.hooks.report import Report, diff_lines
 from constructs_lib.hooks.settings import Settings
 from constructs_lib.hooks.smoke import smoke_test
@@ -25,10 +26,17 @@ GATE_SECONDS = 900.0
 
 
 def applications(platform: Platform, compiled: Compiled) -> tuple[Verdict, ...]:
-    """How each contract's application is now, by one request; nothing is changed."""
+    """How each contract's application is, as Marathon, Consul and the edges see it; nothing is changed."""
     rollout = rollout_of(platform)
     apps = Applications(platform.marathon, compiled, rollout.deploy, refused=rollout.refused)
-    return tuple(apps.verdict(contract) for contract in compiled.contracts)
+    reached = Reached(platform)
+    return tuple(_seen(apps, reached, contract) for contract in compiled.contracts)
+
+
+def _seen(apps: Applications, reached: Reached, contract: CompiledContract) -> Verdict:
+    verdict = apps.verdict(contract)
+    app = apps.there.get(contract.name, {}).get(contract.app.version)
+    return reached.seen(contract, app, verdict) if app is not None else verdict
 
 
 def alerts(

@@ -19,18 +19,10 @@ from constructs_lib.hooks.documents import Documents, Kept
 from constructs_lib.hooks.edge import EdgeReport, Edges
 from constructs_lib.hooks.marathon import App, Marathon, tasks_of
 from constructs_lib.hooks.observed import Edge, Health, Instance, Observed, RouteState, Version
+from constructs_lib.hooks.registered import Endpoint, Lack, Registered, by_endpoint, lack, registered
 
-Endpoint = tuple[str, int]
 _ENDING = "TASK_KILLING"
 _RUNNING = "TASK_RUNNING"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registered:
-    """One instance of a service in Consul."""
-
-    id: str
-    passing: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +35,8 @@ class Picture:
     """Task → what an edge knows it by: its id in Consul, or its own where it has none yet."""
     problems: Mapping[str, str]
     """Edge → why nginx there does not have the newest route."""
+    lacks: Mapping[str, Lack] = field(default_factory=dict)
+    """Task that Marathon calls healthy → what it lacks to get requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +46,7 @@ class _Look:
     kept: Kept
     registered: Mapping[Endpoint, Registered]
     reports: Sequence[EdgeReport]
+    lacks: dict[str, Lack] = field(default_factory=dict)
 
     def in_route(self, version: str, service: str) -> bool:
         route = self.kept.route
@@ -80,12 +75,12 @@ class Watch:
         """Ask everybody once. The documents come first: what edges say can only be newer."""
         kept = self.documents.of(self.contract.name)
         apps = owned(self.contract, self.marathon.below(f"/{self.contract.name}"))
-        registered = self._registered()
+        known = self._known()
         reports = self.edges.look() if self.contract.route else ()
-        look = _Look(now=self.now(), first=self._first, kept=kept, registered=registered, reports=reports)
+        look = _Look(now=self.now(), first=self._first, kept=kept, registered=known, reports=reports)
         self._first = False
         services = {
-            str(task["id"]): _service_of(task, registered) for app in apps.values() for task in tasks_of(app)
+            str(task["id"]): _service_of(task, known) for app in apps.values() for task in tasks_of(app)
         }
         drained = set(kept.route.drain) if kept.route else set()
         route = RouteState(
@@ -105,9 +100,9 @@ class Watch:
             for report in reports
             if self.contract.name in report.problems
         }
-        return Picture(observed=observed, kept=kept, services=services, problems=problems)
+        return Picture(observed=observed, kept=kept, services=services, problems=problems, lacks=look.lacks)
 
-    def _registered(self) -> dict[Endpoint, Registered]:
+    def _known(self) -> dict[Endpoint, Registered]:
         if self.contract.service is None:
             return {}
         return {
@@ -150,10 +145,11 @@ class Watch:
     def _health(self, look: _Look, version: str, app: App, task: Mapping[str, Any]) -> Health:
         id = str(task["id"])
         health = self._marathons(look, app, task)
-        service = next((look.registered[each] for each in _endpoints(task) if each in look.registered), None)
+        service = registered(task, look.registered)
         if health is Health.HAPPY and self.contract.service is not None:
-            good = service is not None and service.passing and self._listed(look, service.id)
-            health = Health.HAPPY if good else Health.STARTING
+            if missing := lack(self.contract.name, task, service, look.reports):
+                look.lacks[id] = missing
+                health = Health.STARTING
         elif health is Health.UNKNOWN and not (service and service.passing):
             health = Health.STARTING
         if health is not Health.HAPPY:
@@ -163,12 +159,6 @@ class Watch:
         known = look.first and look.in_route(version, service.id if service else id)
         since = self._happy_since.setdefault(id, 0.0 if known else look.now)
         return Health.HAPPY if look.now - since >= self.contract.deployment.min_healthy else Health.STARTING
-
-    def _listed(self, look: _Look, service: str) -> bool:
-        """Whether every edge that has the route knows the instance."""
-        routes = [report.routes for report in look.reports if report.routes is not None]
-        told = [each[self.contract.name] for each in routes if self.contract.name in each]
-        return all(service in one.get("instances", ()) for one in told)
 
     def _marathons(self, look: _Look, app: App, task: Mapping[str, Any]) -> Health:
         if task.get("state") != _RUNNING:
@@ -192,21 +182,6 @@ class Watch:
             older=int(told.get("older", 0)),
             connections=int(told.get("connections", 0)),
         )
-
-
-def by_endpoint(entries: Sequence[Mapping[str, Any]]) -> dict[Endpoint, Registered]:
-    """One datacenter's answer of `/v1/health/service/…` by address and port.
-
-    An entry whose container died may stay, its checks as they were last, while its port has a new owner. Only
-    one process has a port at a time, so that the entry that was made last is the one that lives.
-    """
-    found = {}
-    for one in sorted(entries, key=lambda one: int(one["Service"].get("CreateIndex", 0))):
-        service = one["Service"]
-        address = service.get("Address") or one["Node"]["Address"]
-        passing = all(check.get("Status") == "passing" for check in one["Checks"])
-        found[str(address), int(service["Port"])] = Registered(id=str(service["ID"]), passing=passing)
-    return found
 
 
 def owned(contract: CompiledContract, apps: Sequence[App]) -> dict[str, App]:
@@ -237,9 +212,6 @@ def _started(task: Mapping[str, Any]) -> float:
         return math.inf
 
 
-def _endpoints(task: Mapping[str, Any]) -> list[Endpoint]:
-    return [(str(task.get("host")), int(port)) for port in task.get("ports") or ()]
-
-
-def _service_of(task: Mapping[str, Any], registered: Mapping[Endpoint, Registered]) -> str:
-    return next((registered[each].id for each in _endpoints(task) if each in registered), str(task["id"]))
+def _service_of(task: Mapping[str, Any], known: Mapping[Endpoint, Registered]) -> str:
+    found = registered(task, known)
+    return found.id if found else str(task["id"])

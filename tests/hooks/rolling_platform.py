@@ -15,6 +15,7 @@ from constructs_lib.hooks.endpoints import Endpoints
 from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.mesos import Mesos
+from constructs_lib.hooks.platform import Platform as Connected
 from constructs_lib.hooks.rollout import Rollout
 from constructs_lib.hooks.simulated import simulators
 from constructs_lib.hooks.usage import History, Usage
@@ -61,6 +62,14 @@ class Platform:
 
     def endpoints(self) -> Endpoints:
         return simulators(endpoints(self.cluster)["instances"])
+
+    def connected(self, consul: str | None = None, edge: str | None = None) -> Connected:
+        """What a command of the command line has, until its context ends; `consul` is another URL."""
+        instances = endpoints(self.cluster, {"eu": consul or self.consul.url})["instances"]
+        found = simulators({**instances, **({"edge/eu": [edge]} if edge else {})})
+        return Connected(
+            plan(load(ROOT / "cluster.yaml")), found, self.deadline(600), {"eu": self.consul.token}
+        )
 
     def agents(self) -> Agents:
         mesos = Mesos(Client(Target(name="mesos", bases=self.cluster.urls("mesos")), self.deadline()))

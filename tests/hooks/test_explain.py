@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from constructs_lib.hooks.explain import Seen, explain
+from constructs_lib.hooks.explain import Explanation, Seen, explain, held_up
 from constructs_lib.hooks.placement import judge, offers
+from constructs_lib.hooks.registered import Lack
+from constructs_lib.hooks.standing import Standing
+from constructs_lib.simulator.cluster.matching import FUNNEL
 
 CASES = sorted(Path(__file__).with_name("explain").glob("*.yaml"))
 BASE: dict[str, Any] = {"id": "/shop/1a2b3c4d", "cpus": 0.5, "mem": 512, "instances": 2, "healthChecks": [{}]}
@@ -41,23 +44,42 @@ def seen(case: dict[str, Any]) -> Seen:
         home="eu",
         wanted=case.get("wanted", 2),
         blocked_by=[tuple(pair) for pair in case.get("blocked_by", [])],
+        least=case.get("least", 0),
+        lacks={task: Lack(**one) for task, one in case.get("lacks", {}).items()},
+        edges=case.get("edges", []),
+        notes=case.get("notes", []),
     )
+
+
+def told(case: dict[str, Any]) -> Explanation:
+    found = explain(seen(case))
+    return held_up(found, Standing(**case["stands"]), seen(case)) if "stands" in case else found
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_what_is_said(path: Path) -> None:
     case = yaml.safe_load(path.read_text())
 
-    assert list(explain(seen(case)).lines()) == case["says"].rstrip("\n").splitlines()
+    assert list(told(case).lines()) == case["says"].rstrip("\n").splitlines()
 
 
 def test_every_reason_that_marathon_knows_has_a_case() -> None:
     reasons = {
         "role", "constraint", "maintenance", "cpus", "memory", "disk", "gpus", "ports", "other_region",
         "no_offers", "backing_off", "unhealthy", "fetching", "blocked", "fine", "no_agents", "silent",
+        "turned_round", "no_requests", "route_behind", "scaled_away", "needed_is_down",
     }  # fmt: skip
 
     assert reasons <= {path.stem for path in CASES}
+
+
+def test_every_reason_that_the_simulator_declines_by_has_a_golden_text() -> None:
+    summaries = [
+        (yaml.safe_load(path.read_text()).get("queue") or {}).get("processedOffersSummary") for path in CASES
+    ]
+    steps = [step for one in summaries if one for step in one["rejectSummaryLaunchAttempt"]]
+
+    assert set(FUNNEL) == {step["reason"] for step in steps}
 
 
 def test_what_was_offered_counts_and_not_what_the_agent_has_free() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,12 +104,39 @@ def test_a_crash_loop_says_how_its_tasks_ended(sim: SimulatedCluster) -> None:
 def test_the_first_cause_of_a_chain_is_named(sim: SimulatedCluster) -> None:
     db = contract("db", body={"cpus": 50})
     catalog, shop = contract("catalog", depends_on=("db",)), contract("shop", depends_on=("catalog",))
-    for one in (db, shop):
-        start(sim, one)
+    start(sim, db)
     found = said(sim, db, catalog, shop)
 
-    assert found.why == "waits for catalog → db: 0 of 2 instances serve"
+    assert found.why.endswith("; waits for catalog → db: 0 of 2 instances serve")
     assert found.try_next == "clustermesos explain db"
+
+    start(sim, replace(shop, app=replace(shop.app, body={**shop.app.body, "cpus": 50})))
+    found = said(sim, db, catalog, shop)
+    assert found.why == "waits for catalog → db: 0 of 2 instances serve"
+
+
+def test_what_serves_is_fine_although_what_it_needs_is_not(sim: SimulatedCluster) -> None:
+    db, shop = contract("db", body={"cpus": 50}), contract("shop", depends_on=("db",))
+    for one in (db, shop):
+        start(sim, one)
+    found = said(sim, db, shop)
+
+    assert (found.good, found.why) == (True, "2 of 2 instances serve, nothing is wrong")
+    assert (
+        found.facts[-1] == "what it needs is in trouble: db: 0 of 2 instances serve; clustermesos explain db"
+    )
+
+
+def test_what_somebody_scaled_away_is_not_fine(sim: SimulatedCluster) -> None:
+    shop = contract("shop")
+    start(sim, shop)
+    with marathon_of(sim) as marathon:
+        marathon.scale(shop.app.id, 0)
+    sim.advance(60)
+    found = said(sim, shop)
+
+    assert not found.good
+    assert found.why.startswith("0 instances are asked for, its contract wants 2"), found.why
 
 
 def test_what_was_never_deployed_and_what_no_contract_names_are_told_apart(sim: SimulatedCluster) -> None:

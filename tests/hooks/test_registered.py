@@ -11,7 +11,7 @@ import pytest
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.http import Client, Target
-from constructs_lib.hooks.watching import Registered, by_endpoint
+from constructs_lib.hooks.registered import Registered, by_endpoint
 from constructs_lib.simulator.web import ask
 from tests.hooks.consul_server import ConsulServer
 

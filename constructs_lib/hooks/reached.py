@@ -1,0 +1,109 @@
+"""What visitors get of applications that Marathon calls healthy, as Consul and the edges see them.
+
+Each edge is asked once, and each site's Consul for what fails and for the names that it knows; only services
+of which something fails are looked at one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Final
+
+from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.hooks.api_error import ApiError
+from constructs_lib.hooks.edge import EdgeReport, PlannedEdges, is_serf
+from constructs_lib.hooks.hook import Verdict
+from constructs_lib.hooks.marathon import App, tasks_of
+from constructs_lib.hooks.platform import Platform
+from constructs_lib.hooks.registered import by_endpoint, lack, registered
+
+ASK_SECONDS: Final = 15.0
+"""What Consul may take: Marathon's word is told without it as well."""
+_FAILING: Final = ("critical", "warning")
+
+
+class Reached:
+    """Of one platform, for one command."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._consuls = platform.consuls_within(ASK_SECONDS)
+
+    def seen(self, contract: CompiledContract, app: App, verdict: Verdict) -> Verdict:
+        """The verdict on what Marathon says, held against what gets requests."""
+        if contract.service is None or not self._consuls or not verdict.good:
+            return verdict
+        try:
+            trouble = next(self._troubles(contract, contract.service, app), None)
+        except ApiError as error:
+            return replace(verdict, says=f"{verdict.says} by Marathon's word; {error}", sure=False)
+        if trouble is None:
+            return verdict
+        helps = f"clustermesos explain {contract.name}"
+        return replace(
+            verdict, good=False, says=f"{verdict.says} by Marathon's word, but {trouble}", try_next=helps
+        )
+
+    def _troubles(self, contract: CompiledContract, service: str, app: App) -> Iterator[str]:
+        tasks = [task for task in tasks_of(app) if _healthy(app, task)]
+        if service in self._suspects or service not in self._names:
+            known = {
+                endpoint: one
+                for consul in self._consuls.values()
+                for endpoint, one in by_endpoint(consul.health.service(service)[1]).items()
+            }
+            for task in tasks:
+                if missing := lack(contract.name, task, registered(task, known), ()):
+                    yield f"{task.get('id')} {missing.why}"
+        if contract.route is not None:
+            for report in self._reports:
+                yield from _at_edge(contract.name, report, tasks)
+
+    @cached_property
+    def _reports(self) -> tuple[EdgeReport, ...]:
+        platform = self._platform
+        return PlannedEdges(platform.endpoints, self._consuls, platform.deadline).look()
+
+    @cached_property
+    def _suspects(self) -> frozenset[str]:
+        """Services of which a check fails; all where a node is dead, since its checks stay as they were."""
+        failing = [
+            check
+            for consul in self._consuls.values()
+            for state in _FAILING
+            for check in consul.health.state(state)[1]
+        ]
+        if any(is_serf(check) or not check.get("ServiceName") for check in failing):
+            return self._names
+        return frozenset(str(check["ServiceName"]) for check in failing)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(name for consul in self._consuls.values() for name in consul.catalog.services()[1])
+
+
+def _healthy(app: App, task: Mapping[str, Any]) -> bool:
+    """Whether Marathon calls the task healthy; where it says nothing there is nothing to hold against it."""
+    results = [result for result in task.get("healthCheckResults") or () if result]
+    checked = bool(results) or not app.get("healthChecks")
+    return task.get("state") == "TASK_RUNNING" and checked and all(one.get("alive") for one in results)
+
+
+def _at_edge(route: str, report: EdgeReport, tasks: list[Mapping[str, Any]]) -> Iterator[str]:
+    if report.routes is None:
+        return
+    if route in report.problems:
+        yield f"nginx on {report.name} does not take its newest route: {report.problems[route]}"
+    elif route not in report.routes:
+        yield f"the edge {report.name} does not have its route"
+    else:
+        there = set((report.routes[route].get("instances") or {}).values())
+        missing = [task for task in tasks if not there & set(_addresses(task))]
+        if missing:
+            yield f"the edge {report.name} does not know {len(missing)} of {len(tasks)} healthy instances"
+
+
+def _addresses(task: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{task.get('host')}:{port}" for port in task.get("ports") or ())
