@@ -17,8 +17,8 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         help="tell whether the platform is ready and its applications serve",
         description="Asks ZooKeeper, Mesos, Marathon, Chronos, each site's Consul and the registry, once and "
         "at the same time, and tells of each contract's application and jobs whether they are as it says, "
-        "and of each site's Prometheus whether it has all alerts, and which of them fire. Nothing is "
-        "changed.",
+        "as Marathon, Consul and the edges see them, what was decided last where a number follows load, and "
+        "of each site's Prometheus whether it has all alerts, and which of them fire. Nothing is changed.",
         epilog="Exit codes: 0 all is ready, 1 something is not or can't be reached, 2 wrong input.",
     )
     add_options(parser)
@@ -27,6 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask and print; 0 when all is ready."""
+    from constructs_lib.hooks.decisions import decisions
     from constructs_lib.hooks.jobs import Jobs
     from constructs_lib.hooks.report import SIMULATOR_NOTE, hints, table
     from constructs_lib.hooks.run import alerts, applications
@@ -40,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
         apps = applications(platform, compiled) if compiled.contracts and runs else ()
         saves = any(one.check == "chronos" and one.good for one in findings)
         jobs = Jobs(platform.chronos, compiled) if compiled.contracts and saves else None
-        found = (*apps, *(jobs.verify(jobs.read()) if jobs else ()))
+        scales = decisions(platform, compiled)
+        found = (*apps, *scales, *(jobs.verify(jobs.read()) if jobs else ()))
         serving = [one.name for one in apps if one.good]
         found += alerts(platform, compiled, serving).verdicts if compiled.contracts else ()
         simulator = platform.endpoints.simulator

@@ -57,6 +57,10 @@ class Kept:
     """What the scaler chose."""
     counted: float | None = None
     """When it chose another number than before, in seconds since 1970."""
+    why: str = ""
+    """How its last decision came about."""
+    decided: float | None = None
+    """When it decided last, in seconds since 1970."""
 
 
 class LocalStore:
@@ -120,9 +124,18 @@ class Documents:
         for site in sites:
             self._sites[site].kv.put(f"{ROUTES}{route.contract}", _text(asdict(route)))
 
-    def store_count(self, name: str, count: int, at: float | None = None) -> None:
-        """The number that the scaler chose, and when; a deployment never resets it."""
-        self._sites[self._home].kv.put(f"{COUNTS}{name}", _text({"count": count, "at": at}))
+    def store_count(
+        self,
+        name: str,
+        count: int,
+        at: float | None = None,
+        *,
+        why: str = "",
+        decided: float | None = None,
+    ) -> None:
+        """What the scaler chose, and when; a deployment never resets it. With its last decision."""
+        document = {"count": count, "at": at, "why": why, "decided": decided}
+        self._sites[self._home].kv.put(f"{COUNTS}{name}", _text(document))
 
     def forget_route(self, name: str) -> None:
         """No edge answers for the contract any longer."""
@@ -154,7 +167,7 @@ class Documents:
         other = (site for site in below if site != self._home)
         behind = (site for site in other if (below[site].get(f"{ROUTES}{name}") or {}).get("Value") != value)
         chosen = _read(home.get(f"{COUNTS}{name}"))
-        count, at = chosen.get("count"), chosen.get("at")
+        count, at, decided = chosen.get("count"), chosen.get("at"), chosen.get("decided")
         return Kept(
             progress=_progress(_read(progress)),
             progress_index=int(progress["ModifyIndex"]) if progress else 0,
@@ -163,6 +176,8 @@ class Documents:
             behind=tuple(behind) if route else (),
             count=count if isinstance(count, int) else None,
             counted=float(at) if isinstance(at, int | float) else None,
+            why=str(chosen.get("why") or ""),
+            decided=float(decided) if isinstance(decided, int | float) else None,
         )
 
 

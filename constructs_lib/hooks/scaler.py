@@ -38,9 +38,12 @@ class Scaler:
         """Decide, say it with all inputs, and do it; no end where nothing is to do."""
         decision, kept = self._decided(contract)
         say(f"{contract.name}: {decision.why}")
-        if decision.count is None or decision.count == kept.count:
+        now, same = self.rollout.now(), decision.count is None or decision.count == kept.count
+        count, at = (kept.count, kept.counted) if same else (decision.count, now)
+        if count is not None:
+            self.rollout.documents.store_count(contract.name, count, at, why=decision.why, decided=now)
+        if same:
             return decision, None
-        self.rollout.documents.store_count(contract.name, decision.count, self.rollout.now())
         return decision, self.rollout.deploy(contract, deadline, say)
 
     def _decided(self, contract: CompiledContract) -> tuple[Decision, Kept]:
