@@ -15,7 +15,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "backups",
         help="list backup jobs and how they ended last",
         description="Lists the jobs that back applications up, test that they can be restored, forget old "
-        "snapshots and check repositories, with their last success and failures since. Nothing is changed.",
+        "snapshots and check repositories, with their last success and failures since. A backup that no "
+        "restore test has proved is marked with ?, one whose restore test failed last with NOT. Nothing is "
+        "changed.",
         epilog="Exit codes: 0 none failed last, 1 one did, or is missing; 2 wrong input.",
     )
     parser.add_argument("contract", metavar="APP", nargs="?", help="of this contract, or this job, alone")
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         simulator = platform.endpoints.simulator
     good = all(one.good for one in found)
     if args.json:
-        rows = [{"job": one.name, "good": one.good, "says": one.says} for one in found]
+        rows = [{"job": one.name, "good": one.good, "sure": one.sure, "says": one.says} for one in found]
         print_json({"good": good, "simulator": simulator, "jobs": rows})
         return 0 if good else 1
     if simulator:

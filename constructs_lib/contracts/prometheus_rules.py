@@ -70,6 +70,7 @@ def _of_app(contract: AppContract, running: tuple[str, ...]) -> Iterator[Rule]:
     alerts = contract.ops.alerts
     if alerts and contract.dev.metrics:
         yield _down(contract, alerts) if len(running) == 1 else _gone(contract, alerts)
+        yield _failing(contract)
         yield _restarts(contract, alerts)
 
 
@@ -101,6 +102,23 @@ def _down(contract: AppContract, alerts: AlertsSpec) -> Rule:
         wait=timedelta(seconds=alerts.down_seconds),
         summary=f"{contract.name}: {{{{ $value }}}} of {contract.ops.instances.min} instances answer",
         description=f"Fewer than {alerts.min_percent} % answer. Next: clustermesos explain {contract.name}",
+    )
+
+
+def _failing(contract: AppContract) -> Rule:
+    """Many at once fall silent, however many are left: what one version, or one thing that all need, does.
+
+    Those that have not answered yet are left out, so that a deployment's new instances are no failure.
+    """
+    mine = f'up{{contract="{contract.name}"}}'
+    answered = f"max_over_time({mine}[1h]) == 1"
+    return _rule(
+        contract,
+        "AppFailing",
+        f"count({answered} and {mine} == 0) / count({answered} and {mine}) > 1 / 3",
+        wait=timedelta(minutes=1),
+        summary=f"{contract.name}: {{{{ $value | humanizePercentage }}}} of the instances stopped answering",
+        description=f"More than a third within a minute. Next: clustermesos explain {contract.name}",
     )
 
 
@@ -142,7 +160,13 @@ def _of_backup(contract: AppContract) -> Iterator[Rule]:
     # A run may take a quarter of its interval, and half an hour more.
     late = every + every / 4 + timedelta(minutes=30)
     yield from _overdue(
-        contract, backup, "BackupOverdue", "backup_success", late, f"no backup for {_words(late)}"
+        contract,
+        backup,
+        "BackupOverdue",
+        "backup_success",
+        late,
+        f"no backup for {_words(late)}",
+        each_node=True,
     )
     yield from _overdue(
         contract,
@@ -151,6 +175,7 @@ def _of_backup(contract: AppContract) -> Iterator[Rule]:
         "restore_verified",
         2 * tested,
         f"no verified restore for {_words(2 * tested)}",
+        each_node=True,
     )
     for alert, metric, after, what in (
         ("PruneOverdue", "prune_success", _PRUNED, "old snapshots stay"),
@@ -174,6 +199,15 @@ def _of_backup(contract: AppContract) -> Iterator[Rule]:
         summary=f"{contract.name}: the last backup of {backup.volume} is less than half of one before",
         description="Was so much deleted? What is missing is still in the older snapshots.",
     )
+    yield _rule(
+        contract,
+        "BackupGrew",
+        f"clustermesos_backup_bytes{series} > 3 * min_over_time(clustermesos_backup_bytes{series}"
+        f"[{_duration(3 * every)}])",
+        severity="ticket",
+        summary=f"{contract.name}: the last backup of {backup.volume} is more than three times one before",
+        description="Is it all meant to be there? The repository and the restore test need room for it.",
+    )
 
 
 def _overdue(
@@ -185,8 +219,9 @@ def _overdue(
     what: str,
     *,
     severity: str | None = None,
+    each_node: bool = False,
 ) -> Iterator[Rule]:
-    """Too old, by the oldest where several nodes tell it; or never told at all."""
+    """Too old, by the oldest where several nodes tell it; or never told at all, by `each_node` or by any."""
     name = f"clustermesos_{metric}_timestamp_seconds"
     series = _series(contract, backup)
     newest = f"max by (saved_host) ({name}{series})"
@@ -196,13 +231,19 @@ def _overdue(
     late = f"time() - min({newest}) > {seconds}"
     said: Texts = {"summary": summary, "description": description, "severity": severity}
     yield _rule(contract, alert, late, **said)
-    # `absent` knows nothing of when it began: what is new gets as long as what is late.
-    absent = f"absent({name}{series})"
+    # `absent` knows nothing of when it began: what is new gets as long as what is late. Of several nodes with
+    # data of their own each has to tell.
+    nodes: list[str | None] = [str(node) for node in contract.ops.nodes] if each_node else []
+    each = (_series(contract, backup, node) for node in nodes or [None])
+    absent = " or ".join(f"absent({name}{one})" for one in each)
+    if nodes:
+        said["summary"] += ", node {{ $labels.saved_host }}"
     yield _rule(contract, f"{alert}Never", absent, wait=after, **said)
 
 
-def _series(contract: AppContract, backup: BackupSpec) -> str:
-    return f'{{contract="{contract.name}",volume="{backup.volume}"}}'
+def _series(contract: AppContract, backup: BackupSpec, node: str | None = None) -> str:
+    host = f',saved_host="{node}"' if node else ""
+    return f'{{contract="{contract.name}",volume="{backup.volume}"{host}}}'
 
 
 def _rule(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from constructs_lib.contracts.compiled import Compiled
@@ -110,22 +110,44 @@ class Jobs:
                 say(f"job {change.name}: {'made' if change.action == 'create' else 'changed'}")
 
     def verify(self, state: State) -> Sequence[Verdict]:
-        """Each is there as wanted, and its last run did not fail; by what was read, without a request."""
+        """Each is as wanted and did not fail last, and a backup came back once; by what was read alone."""
         wanted = sorted(self._wanted.items())
-        return tuple(_verdict(name, job, state.ours.get(name)) for name, (_, job) in wanted)
+        found = (_verdict(name, job, state.ours.get(name)) for name, (_, job) in wanted)
+        return tuple(self._proved(one, state) for one in found)
+
+    def _proved(self, verdict: Verdict, state: State) -> Verdict:
+        """A backup is green only once it came back: by the restore test of the same data."""
+        contract, _, rest = verdict.name.partition(".")
+        word, dot, node = rest.partition(".")
+        test = f"{contract}.restore-test{dot}{node}"
+        if word != "backup" or not verdict.good or test not in self._wanted:
+            return verdict
+        there = state.ours.get(test) or {}
+        if failed := _failed(there):
+            says = f"{verdict.says}; its restore test {failed}"
+            return replace(verdict, good=False, says=says, try_next=f"clustermesos backups {test}")
+        if proved := there.get("lastSuccess"):
+            return replace(verdict, says=f"{verdict.says}; proved by a restore {proved}")
+        return replace(verdict, says=f"{verdict.says}; no restore has proved it yet", sure=False)
 
 
 def _verdict(name: str, job: Job, there: Job | None) -> Verdict:
     if there is None:
         helps = "clustermesos apply"
         return Verdict(kind="job", name=name, good=False, says="is not there", try_next=helps)
-    if failed := int(there.get("errorsSinceLastSuccess") or 0):
-        says = (
-            f"failed {failed} times since it last succeeded, last at {there.get('lastError') or 'some time'}"
+    if failed := _failed(there):
+        return Verdict(
+            kind="job", name=name, good=False, says=failed, try_next=f"clustermesos backups {name}"
         )
-        return Verdict(kind="job", name=name, good=False, says=says, try_next=f"clustermesos backups {name}")
     ran = f"last succeeded {there['lastSuccess']}" if there.get("lastSuccess") else "has not run yet"
     return Verdict(kind="job", name=name, good=True, says=f"{_when(job)}; {ran}")
+
+
+def _failed(there: Job) -> str | None:
+    """How often it failed since it last succeeded, in words; None where its last run did not fail."""
+    if not (failed := int(there.get("errorsSinceLastSuccess") or 0)):
+        return None
+    return f"failed {failed} times since it last succeeded, last at {there.get('lastError') or 'some time'}"
 
 
 def _when(job: Job) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -38,6 +39,7 @@ def test_what_was_saved_and_destroyed_comes_back_and_only_then_counts(shop: Mach
     assert shop.metric("restore_verified_timestamp_seconds") is None
     tested = shop.run("restore-test")
     assert tested.returncode == 0, tested.stderr
+    assert (shop.metric("restore_bytes") or 0) >= 4096, "what came back is told"
     verified = shop.metric("restore_verified_timestamp_seconds")
     assert verified is not None and verified >= (shop.metric("backup_success_timestamp_seconds") or 0)
     assert list((shop.here / "scratch").iterdir()) == [], "the scratch folder is left empty"
@@ -53,6 +55,19 @@ def test_an_empty_volume_is_no_backup(shop: Machine) -> None:
     assert done.returncode == 1
     assert "shop.backup: nothing to save" in done.stderr
     assert (shop.metric("backup_files"), shop.metric("backup_success_timestamp_seconds")) == (0, None)
+
+
+def test_an_empty_volume_beside_a_dump_is_no_backup_of_both(tmp_path: Path) -> None:
+    both = machine(tmp_path, before={"command": "echo dumped"}, what="both")
+    assert both.run("dump").returncode == 0
+    done = both.run("backup")
+    assert done.returncode == 1
+    assert re.search(r"nothing to save: \S+/data has no file", done.stderr), done.stderr
+    assert (both.metric("backup_files"), both.metric("backup_success_timestamp_seconds")) == (0, None)
+    (both.data / "order").write_text("one", encoding="utf-8")
+    _are_old(both.data)
+    assert both.run("backup").returncode == 0
+    assert both.metric("backup_files") == 2
 
 
 def test_a_missing_volume_is_no_backup(shop: Machine) -> None:

@@ -29,7 +29,11 @@ def promtool(*arguments: str, cwd: Path) -> None:
 
 def write_rules(folder: Path) -> None:
     """One rule file for each example that has rules, as Prometheus reads them: JSON is YAML."""
-    for one in (*compiled().contracts, compile_contract(everywhere(), hybrid())):
+    for one in (
+        *compiled().contracts,
+        compile_contract(everywhere(), hybrid()),
+        compile_contract(several(), hybrid()),
+    ):
         if one.rules:
             text = json.dumps({"groups": list(one.rules)})
             (folder / f"{one.name}.yml").write_text(text, encoding="utf-8")
@@ -38,7 +42,7 @@ def write_rules(folder: Path) -> None:
 def test_promtool_takes_the_rules_of_every_example(tmp_path: Path) -> None:
     write_rules(tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["checkout.yml", "db.yml", "everywhere.yml", "search.yml", "web.yml"]
+    assert names == ["checkout.yml", "db.yml", "everywhere.yml", "search.yml", "several.yml", "web.yml"]
     promtool("check", "rules", *names, cwd=tmp_path)
 
 
@@ -85,6 +89,19 @@ def test_a_site_reads_only_rules_about_what_its_prometheus_sees() -> None:
 def everywhere() -> AppContract:
     """One that may run at both sites."""
     return contract("everywhere", dev={"metrics": {}}, policy="hybrid", alerts={})
+
+
+def several() -> AppContract:
+    """One whose data is on two nodes, each with its own."""
+    return contract(
+        "several",
+        dev={"state": {"volumes": {"data": {"path": "/data"}}}},
+        instances=2,
+        pools=["data"],
+        nodes=["10.20.80.4", "10.20.80.5"],
+        deploy={"strategy": "recreate"},
+        backup={"volume": "data", "to": "offsite"},
+    )
 
 
 def test_without_alerts_and_backup_there_is_no_rule() -> None:

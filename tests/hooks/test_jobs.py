@@ -14,6 +14,7 @@ from constructs_lib.hooks.hook import Outcome
 from constructs_lib.hooks.jobs import Jobs
 from constructs_lib.hooks.pipeline import run_hook
 from constructs_lib.simulator.cluster import Fault, Profile, SimulatedCluster
+from constructs_lib.simulator.cluster.world import iso
 from tests.hooks.simulated import client_of, compiled, contract
 
 HOURLY = {
@@ -173,3 +174,48 @@ def test_two_jobs_of_one_name_in_other_clusters_are_a_clear_error(chronos: Chron
 
     with pytest.raises(HookError, match="belongs to clustermesos:demo"):
         other.diff(other.read())
+
+
+TESTED = {**HOURLY, "name": "shop.restore-test", "schedule": "R//P1D"}
+
+
+def test_a_backup_is_green_only_once_a_restore_proved_it(sim: SimulatedCluster, chronos: Chronos) -> None:
+    later = {**TESTED, "schedule": f"R/{iso(sim.now() + 7200)}/P1D"}
+    run(chronos, HOURLY, later)
+    sim.advance(600)
+
+    outcome = run(chronos, HOURLY, later)
+    backup, test = outcome.verdicts
+    assert outcome.good
+    assert (backup.mark, test.mark) == ("?", "ok")
+    assert "last succeeded" in backup.says and backup.says.endswith("; no restore has proved it yet")
+
+    sim.advance(7200)
+    backup, _ = run(chronos, HOURLY, later).verdicts
+    assert (backup.mark, "; proved by a restore 20" in backup.says) == ("ok", True)
+
+
+def test_a_backup_whose_restore_test_failed_last_is_not_good_although_it_succeeds_itself(
+    sim: SimulatedCluster, chronos: Chronos
+) -> None:
+    sim.profile("shop.restore-test*", Profile(fail_rate=1.0))
+    run(chronos, HOURLY, {**TESTED, "retries": 0})
+    sim.advance(600)
+
+    backup, test = run(chronos, HOURLY, {**TESTED, "retries": 0}).verdicts
+
+    assert (backup.mark, test.mark) == ("NOT", "NOT")
+    assert "last succeeded" in backup.says and "its restore test failed 1 times" in backup.says
+    assert backup.try_next == "clustermesos backups shop.restore-test"
+
+
+def test_each_node_s_backup_is_proved_by_that_node_s_restore_test(chronos: Chronos) -> None:
+    names = ["backup.10-20-16-4", "restore-test.10-20-16-4", "backup.10-20-16-5"]
+
+    found = {
+        one.name: one.mark
+        for one in run(chronos, *({**TESTED, "name": f"shop.{name}"} for name in names)).verdicts
+    }
+
+    assert found["shop.backup.10-20-16-4"] == "?"
+    assert found["shop.backup.10-20-16-5"] == "ok", "no test of it is wanted"

@@ -1,14 +1,18 @@
 started=$(date +%s)
 for path in $SAVED; do [ -d "$path" ] || fail "$path is missing"; done
 mkdir -p "$NOTE"
-# shellcheck disable=SC2086 # paths of ours, without spaces
-find $SAVED -type f ! -name '*
-*' -exec sha256sum {} + >"$NOTE/manifest" || fail "a file can't be read"
+: >"$NOTE/manifest"
+# Each by itself: an empty volume beside a dump is no backup of the volume.
+for path in $SAVED; do
+  find "$path" -type f ! -name '*
+*' -exec sha256sum {} + >"$NOTE.one" || fail "a file can't be read"
+  if [ ! -s "$NOTE.one" ]; then
+    tell backup_files 0
+    fail "nothing to save: $path has no file, which is no backup"
+  fi
+  cat "$NOTE.one" >>"$NOTE/manifest"
+done
 files=$(wc -l <"$NOTE/manifest")
-if [ "$files" -eq 0 ]; then
-  tell backup_files 0
-  fail "nothing to save: $SAVED has no file, which is no backup"
-fi
 echo "$started $CONTRACT $VOLUME $SAVED_HOST" >"$NOTE/sentinel"
 restic --no-lock cat config >/dev/null 2>&1 || restic init || fail "no repository at $RESTIC_REPOSITORY, and none can be made"
 # Locks of processes that are gone; one that is held is waited for.
