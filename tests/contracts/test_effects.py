@@ -64,6 +64,8 @@ _CANARY: dict[str, Any] = {
     "canary": {"checks": [{"name": "up", "query": "up", "lower": 1, "upper": 2}]},
 }
 CANARY = {**STATELESS, "ops": {**STATELESS["ops"], "deploy": _CANARY}}
+SCALED = {**STATELESS, "ops": {**STATELESS["ops"], "instances": {"min": 1, "max": 2, "follow": "cpu"}}}
+TWO_VOLUMES = {"dev": {"state": {"volumes": {"data": {"path": "/data"}, "more": {"path": "/more"}}}}}
 Case = tuple[dict[str, Any], Any]
 """What is different from FULL to begin with, and the setting's other value."""
 CASES: dict[str, Case] = {
@@ -88,7 +90,7 @@ CASES: dict[str, Case] = {
     "dev.health.failures": ({}, 7),
     "dev.health.grace_seconds": ({}, 1),
     "dev.readiness.path": ({}, "/other"),
-    "dev.readiness.tcp": ({"dev": {"readiness": {"port": "http"}}}, True),
+    "dev.readiness.tcp": ({}, True),
     "dev.readiness.port": ({}, "admin"),
     "dev.readiness.interval_seconds": ({}, 6),
     "dev.readiness.timeout_seconds": ({}, 1),
@@ -109,8 +111,8 @@ CASES: dict[str, Case] = {
     "ops.disk_mib": ({}, 1),
     "ops.instances.min": ({**STATELESS}, {"min": 1, "max": 2, "follow": "cpu"}),
     "ops.instances.max": ({**STATELESS}, {"min": 2, "max": 3, "follow": "cpu"}),
-    "ops.instances.follow": ({"ops": {"instances": {"min": 1, "max": 2, "follow": "cpu"}}}, "memory"),
-    "ops.instances.target": ({"ops": {"instances": {"min": 1, "max": 2, "follow": "cpu"}}}, 0.1),
+    "ops.instances.follow": (SCALED, "memory"),
+    "ops.instances.target": (SCALED, 0.1),
     "ops.placement": ({}, "public"),
     "ops.sites": ({}, ["cloud"]),
     "ops.pools": (STATELESS, ["general", "data"]),
@@ -137,7 +139,7 @@ CASES: dict[str, Case] = {
     "ops.route.host": ({}, "other.example.org"),
     "ops.route.path": ({"ops": {"route": {"host": "shop.example.org", "path": "/"}}}, "/other"),
     "ops.route.smoke": ({}, "/other"),
-    "ops.backup.volume": ({}, "other"),
+    "ops.backup.volume": (TWO_VOLUMES, "more"),
     "ops.backup.what": ({}, "both"),
     "ops.backup.before.command": ({}, "other"),
     "ops.backup.before.image": ({}, "other:1"),
@@ -157,15 +159,31 @@ CASES: dict[str, Case] = {
     "ops.alerts.page": ({}, False),
     "ops.alerts.runbook": ({}, "https://wiki.example.org/other"),
     "ops.alerts.down_seconds": ({}, 121),
-    "ops.alerts.min_percent": ({"ops": {"instances": {"min": 4, "max": 5, "follow": "cpu"}}}, 100),
+    "ops.alerts.min_percent": (STATELESS, 100),
     "ops.alerts.restarts_per_hour": ({}, 6),
     "ops.alerts.error_percent": ({}, 6),
     "ops.policy": ({}, "hybrid"),
     "ops.exceptions[].rule": (
-        {"ops": {"exceptions": [{"rule": "alerts", "reason": "r" * 10, "ticket": "#1"}]}},
-        "x",
+        {"on_call": None, "ops": {"exceptions": [{"rule": "on-call", "reason": "r" * 10, "ticket": "#1"}]}},
+        "alerts",
     ),
 }
+REFUSED = {
+    "dev.state.volumes.data.kind": "the pool has no shared file system",
+    "ops.placement": "got public, expected private by the policy private",
+    "ops.sites": "the site is not among cloud",
+    "ops.attributes": "tier is not set, asked is web",
+    "ops.backup.to": "ops.backup.to: got other",
+    "ops.backup.encryption": "ops.backup.encryption: got false",
+    "ops.exceptions[].rule": "excuses alerts, which is not broken",
+}
+"""Settings whose other value is refused, which is their effect, and by what words."""
+INSTEAD: dict[str, tuple[str, dict[str, Any]]] = {
+    "dev.health.tcp": ("health", {"tcp": True, "port": "http"}),
+    "dev.health.command": ("health", {"command": "true"}),
+    "dev.readiness.tcp": ("readiness", {"tcp": True, "port": "http"}),
+}
+"""Ways to ask, of which there can be one: which check of `dev` gives way to it."""
 NO_EFFECT = {
     "ops.exceptions[].reason": "for whoever reads it",
     "ops.exceptions[].ticket": "for whoever reads it",
@@ -189,15 +207,24 @@ def put(data: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
     return data | {key: put(data.get(key, {}), rest, value) if rest else value}
 
 
-def outcome(settings: dict[str, Any], plan: ClusterPlan) -> str:
-    """Everything that comes of a contract: what it compiles to, and what is said against it."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What comes of a contract: what it compiles to, or what is said against it."""
+
+    compiled: str = ""
+    refused: str = ""
+
+
+def outcome(settings: dict[str, Any], plan: ClusterPlan) -> Outcome:
     try:
         contract = parse_contract(json.dumps(settings))
     except ContractError as error:
-        return str(error)
+        return Outcome(refused=str(error))
     loaded = Loaded(contract=contract, file="shop.yaml", root=Node(1, entries={}))
     problems = [str(problem) for problem in unkept({contract.name: loaded}, plan)]
-    return json.dumps([dataclasses.asdict(compile_contract(contract, plan)), problems])
+    if problems:
+        return Outcome(refused="\n".join(problems))
+    return Outcome(compiled=json.dumps(dataclasses.asdict(compile_contract(contract, plan)), sort_keys=True))
 
 
 PLAN = hybrid()
@@ -210,7 +237,19 @@ def test_a_setting_does_something(path: str) -> None:
     where = path.split(".")
     if path.startswith("ops.instances.m"):
         where = ["ops", "instances"]
-    assert outcome(put(before, where, value), PLAN) != outcome(before, PLAN)
+    if path in INSTEAD:
+        check, value = INSTEAD[path]
+        where = ["dev", check]
+    first, second = outcome(before, PLAN), outcome(put(before, where, value), PLAN)
+    assert first.compiled, first.refused
+    if path in REFUSED:
+        assert REFUSED[path] in second.refused, second
+    else:
+        assert second.compiled and second.compiled != first.compiled, second.refused
+
+
+def test_only_cases_are_marked() -> None:
+    assert REFUSED.keys() | INSTEAD.keys() <= CASES.keys()
 
 
 def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -239,5 +278,4 @@ def test_every_setting_has_its_case() -> None:
 
 def test_a_full_contract_is_one_that_the_cluster_keeps() -> None:
     for change in ({}, STATELESS, CANARY):
-        compiled_and_said = json.loads(outcome(merged(FULL, change), PLAN))
-        assert compiled_and_said[1] == []
+        assert outcome(merged(FULL, change), PLAN).compiled
