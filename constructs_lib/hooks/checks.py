@@ -1,68 +1,36 @@
 """Is the platform ready? One function per question; each says what is not, on which node, and what helps.
 
-ZooKeeper has a quorum, one Mesos master is elected and the agents are there, Marathon and Chronos lead and
-are frameworks that Mesos calls active, each site's Consul has a leader and its access lists, the registry
-answers.
+ZooKeeper has a quorum, one Mesos master is elected and each pool has its agents, Marathon and Chronos lead
+and are frameworks that Mesos calls active, the registry answers, each site's Consul has a leader, its access
+lists and all members, each site's edges serve.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.chronos import Chronos
-from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
-from constructs_lib.hooks.http import Client
+from constructs_lib.hooks.finding import Expected, Finding, Question, at_once, client, node_plan
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.mesos import Mesos
+from constructs_lib.hooks.site_checks import consul_of, edge_of
 
 ASK_SECONDS = 10.0
 """The longest that one question may take; a gate asks again."""
-_AT_ONCE = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """The answer to one question. `says` is what was seen, `try_next` what helps where it is not good."""
-
-    check: str
-    good: bool
-    says: str
-    try_next: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """What the plan has, as far as checks ask for it."""
-
-    agents: int
-    """How many agents there are at least."""
-    pools: Mapping[str, int]
-    """Pool → how many of them."""
-    regions: Sequence[str]
-    """Sites in which there are agents."""
-    tokens: Mapping[str, str]
-    """Site → the token that may read its Consul."""
-
-
-Question = Callable[[Endpoints, Expected, Deadline], Finding]
 
 
 def look(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> tuple[Finding, ...]:
     """Ask everything once, at the same time; the order is that in which the programs need each other."""
     questions = [(check, question) for check, question in QUESTIONS if endpoints.has(check)]
-    for program in endpoints.instances:
-        if program.startswith("consul/"):
-            questions.append((program, _consul_of(program)))
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        found = pool.map(lambda one: _asked(one[0], one[1], endpoints, expected, deadline), questions)
-        return tuple(found)
+    for prefix, question_of in BY_SITE:
+        found = [program for program in endpoints.instances if program.startswith(prefix)]
+        questions += [(program, question_of(program)) for program in found]
+    return tuple(at_once(lambda one: _asked(one[0], one[1], endpoints, expected, deadline), questions))
 
 
 def _asked(
@@ -77,13 +45,14 @@ def _asked(
 
 def _help(check: str, endpoints: Endpoints) -> str | None:
     nodes = [one.node for one in endpoints.instances.get(check, ())]
-    return f"clustermesos nodes plan {nodes[0]}" if nodes and not endpoints.simulator else None
+    return node_plan(nodes[0], endpoints) if nodes else None
 
 
 def zookeeper(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Finding:
     """More than half of the servers serve, and one of them leads (or is the only one)."""
     servers = endpoints.instances["zookeeper"]
-    modes = {one.node: _mode(endpoints, one, deadline) for one in servers}
+    said = at_once(lambda one: _mode(endpoints, one, deadline), servers)
+    modes = {one.node: mode for one, mode in zip(servers, said, strict=True)}
     serving = [node for node, mode in modes.items() if mode in ("leader", "follower", "standalone")]
     leaders = [node for node, mode in modes.items() if mode in ("leader", "standalone")]
     silent = [f"{node}: {mode}" for node, mode in modes.items() if node not in serving]
@@ -116,68 +85,81 @@ def _mode(endpoints: Endpoints, server: Instance, deadline: Deadline) -> str:
 
 
 def mesos(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Finding:
-    """Exactly one master is elected and has recovered its registry; as many agents are active as planned."""
-    elected = []
-    for one in endpoints.instances["mesos"]:
-        # Masters that don't answer are no obstacle while another one leads.
-        with contextlib.suppress(ApiError), _client(endpoints.one("mesos", one), deadline) as client:
-            if Mesos(client).metrics().get("master/elected") == 1:
-                elected.append(one.node)
+    """Exactly one master is elected and has recovered its registry; each site's pools have their agents."""
+    masters = endpoints.instances["mesos"]
+    said = at_once(lambda one: _elected(endpoints, one, deadline), masters)
+    elected = [one.node for one, leads in zip(masters, said, strict=True) if leads]
     if len(elected) != 1:
         who = " and ".join(elected) or "no master"
         return Finding(
             check="mesos", good=False, says=f"{who} elected", try_next="wait for ZooKeeper's quorum"
         )
-    with _client(endpoints.target("mesos"), deadline) as client:
-        agents = [one for one in Mesos(client).agents() if one.get("active")]
-    there = _by_pool(agents)
+    with client(endpoints.target("mesos"), deadline) as connection:
+        agents = [one for one in Mesos(connection).agents() if one.get("active")]
+    there = Counter(_pool(agent, expected.home) for agent in agents)
+    several = len({site for site, _pool in expected.pools}) > 1
     missing = [
-        f"pool {pool}: {there.get(pool, 0)} of {number}"
-        for pool, number in expected.pools.items()
-        if there.get(pool, 0) < number
+        f"pool {pool}{f' of {site}' if several else ''}: {there[site, pool]} of {number}"
+        for (site, pool), number in expected.pools.items()
+        if there[site, pool] < number
     ]
     says = f"{elected[0]} leads, {len(agents)} of {expected.agents} agents are active"
     return Finding(
         check="mesos",
-        good=len(agents) >= expected.agents,
+        good=not missing,
         says="; ".join((says, *missing)),
-        try_next=None if len(agents) >= expected.agents else "clustermesos nodes plan agent",
+        try_next="clustermesos nodes plan agent" if missing else None,
     )
 
 
-def _by_pool(agents: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for agent in agents:
-        pool = (agent.get("attributes") or {}).get("pool")
-        if isinstance(pool, str):
-            found[pool] = found.get(pool, 0) + 1
-    return found
+def _elected(endpoints: Endpoints, master: Instance, deadline: Deadline) -> bool:
+    # Masters that don't answer are no obstacle while another one leads.
+    try:
+        with client(endpoints.one("mesos", master), deadline, patient=False) as connection:
+            return Mesos(connection).metrics().get("master/elected") == 1
+    except ApiError:
+        return False
+
+
+def _pool(agent: Mapping[str, Any], home: str) -> tuple[str, object]:
+    """Site and pool of an agent: its region and its attribute. One without a fault domain is at home."""
+    domain = (agent.get("domain") or {}).get("fault_domain") or {}
+    region = (domain.get("region") or {}).get("name") or home
+    return str(region), (agent.get("attributes") or {}).get("pool")
 
 
 def marathon(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Finding:
     """An instance leads, and its framework is registered and active."""
-    with _client(endpoints.target("marathon"), deadline) as client:
-        api = Marathon(client)
-        leader, framework = api.leader(), api.info().get("frameworkId")
-    return _framework("marathon", leader, framework, endpoints, deadline)
+    with client(endpoints.target("marathon"), deadline) as connection:
+        api = Marathon(connection)
+        leader = api.leader()
+        id = api.info().get("frameworkId") if leader else None
+    if leader and not id:
+        says = f"{leader} leads, and has no framework id: it has not registered at Mesos yet"
+        return Finding(check="marathon", good=False, says=says, try_next=_help("marathon", endpoints))
+    known = _frameworks(endpoints, deadline) if leader else ()
+    return _framework("marathon", leader, [one for one in known if one.get("id") == id])
 
 
 def chronos(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Finding:
     """An instance leads, and Mesos calls its framework active: after a failover it may stay frozen."""
-    with _client(endpoints.target("chronos"), deadline) as client:
-        leader = Chronos(client).leader()
-    return _framework("chronos", leader, None, endpoints, deadline)
+    with client(endpoints.target("chronos"), deadline) as connection:
+        leader = Chronos(connection).leader()
+    known = _frameworks(endpoints, deadline) if leader else ()
+    # It tells nobody its framework's id, and is called chronos-VERSION.
+    return _framework("chronos", leader, [one for one in known if str(one.get("name")).startswith("chronos")])
 
 
-def _framework(
-    name: str, leader: str | None, id: object, endpoints: Endpoints, deadline: Deadline
-) -> Finding:
+def _frameworks(endpoints: Endpoints, deadline: Deadline) -> tuple[Mapping[str, Any], ...]:
+    with client(endpoints.target("mesos"), deadline) as connection:
+        return Mesos(connection).frameworks()
+
+
+def _framework(name: str, leader: str | None, known: Sequence[Mapping[str, Any]]) -> Finding:
     if not leader:
         return Finding(
             check=name, good=False, says="no instance leads", try_next="wait for ZooKeeper's quorum"
         )
-    with _client(endpoints.target("mesos"), deadline) as client:
-        known = [one for one in Mesos(client).frameworks() if _is(one, name, id)]
     if not known:
         return Finding(check=name, good=False, says=f"{leader} leads, Mesos does not know it yet")
     if not any(one.get("active") for one in known):
@@ -190,40 +172,11 @@ def _framework(
     return Finding(check=name, good=True, says=f"{leader} leads, its framework is active")
 
 
-def _is(framework: Mapping[str, Any], name: str, id: object) -> bool:
-    # Chronos is called chronos-VERSION.
-    return framework.get("id") == id if id else str(framework.get("name", "")).startswith(name)
-
-
 def registry(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Finding:
     """The private registry answers its health check."""
-    with _client(endpoints.target("registry"), deadline) as client:
-        client.get("/debug/health")
+    with client(endpoints.target("registry"), deadline) as connection:
+        connection.get("/debug/health")
     return Finding(check="registry", good=True, says="answers")
-
-
-def _consul_of(program: str) -> Question:
-    site = program.partition("/")[2]
-
-    def consul(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Finding:
-        with _client(endpoints.target(program), deadline) as client:
-            api = Consul(client, expected.tokens.get(site))
-            leader, peers = api.status.leader(), api.status.peers()
-            if not leader:
-                return Finding(check=program, good=False, says="no server leads")
-            # Whoever has no right is told so here, and an access list that is still being made as well.
-            api.acl.token.read_self()
-        servers = len(endpoints.instances[program])
-        good = len(peers) > servers // 2
-        return Finding(
-            check=program, good=good, says=f"{leader} leads, {len(peers)} of {servers} servers are peers"
-        )
-
-    return consul
-
-
-def _client(target: Any, deadline: Deadline) -> contextlib.closing[Client]:
-    return contextlib.closing(Client(target, deadline))
 
 
 QUESTIONS: tuple[tuple[str, Question], ...] = (
@@ -234,3 +187,5 @@ QUESTIONS: tuple[tuple[str, Question], ...] = (
     ("registry", registry),
 )
 """Program → its question."""
+BY_SITE = (("consul/", consul_of), ("edge/", edge_of))
+"""Beginning of a program's name, of which each site has its own → what makes the question."""

@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
 
+from constructs_lib.components.consul import CONSUL
 from constructs_lib.errors import HookError
-from constructs_lib.hooks.checks import Expected, Finding, look
+from constructs_lib.hooks.checks import look
 from constructs_lib.hooks.chronos import Chronos
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints
+from constructs_lib.hooks.finding import Expected, Finding
 from constructs_lib.hooks.http import Client
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.mesos import Mesos
@@ -121,11 +123,13 @@ class Platform:
 
 
 def expected(plan: ClusterPlan, tokens: Mapping[str, str]) -> Expected:
-    """What checks ask for: of each pool as many agents as it has at least."""
-    pools = {pool.name: pool.min for site in plan.sites.values() for pool in site.pools}
+    """What checks ask for: of each site's pools as many agents as they have at least, and all other nodes."""
+    sites = plan.sites.values()
     return Expected(
-        agents=sum(pool.min for site in plan.sites.values() for pool in site.pools),
-        pools=pools,
-        regions=[site.name for site in plan.sites.values() if site.pools],
+        home=next(iter(sites)).home,
+        pools={(site.name, pool.name): pool.min for site in sites for pool in site.pools},
+        members={
+            site.name: tuple(node.name for node in site.nodes if node.role in CONSUL.roles) for site in sites
+        },
         tokens=tokens,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from constructs_lib.hooks.checks import Finding
+from constructs_lib.hooks.finding import Finding
 from constructs_lib.hooks.hook import Change, Outcome
 
 SIMULATOR_NOTE = "SIMULATOR: no machine and no program runs; this is what a cluster would be asked to do"
