@@ -60,7 +60,7 @@ def _verdict(
 def _trouble(platform: Platform, route: Route, front: Instance, deadline: Deadline) -> str | None:
     with closing(Client(platform.endpoints.one(FRONT, front), deadline)) as client:
         try:
-            client.ask("GET", route.smoke or "/", text=True, headers={"Host": route.host})
+            reply = client.ask("GET", route.smoke or "/", text=True, headers={"Host": route.host})
         except ApiError as error:
             return error.said
-    return None
+    return None if reply.status == 200 else f"{reply.status} where 200 is expected"

@@ -6,14 +6,19 @@ every strategy.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from constructs_lib.cli.main import main
 from constructs_lib.contracts.compiled import (
     AppVersion,
+    Compiled,
     CompiledContract,
     Deployment,
     Instances,
@@ -26,13 +31,20 @@ from constructs_lib.hooks.endpoints import Endpoints, Instance
 from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.observed import Judgement
+from constructs_lib.hooks.platform import Platform as Hooked
 from constructs_lib.hooks.rollout import Rollout
+from constructs_lib.hooks.smoke import smoke_test
 from constructs_lib.hooks.steps import End
+from constructs_lib.plan.plan import plan
 from constructs_lib.simulator.cluster.agents import Agent
 from constructs_lib.simulator.cluster.cluster import SimulatedCluster
+from constructs_lib.simulator.cluster.endpoints_file import endpoints
 from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.timeline import RunningClock
+from constructs_lib.spec.load import load
+from scripts.progress import ROOT
 from tests.components.edge_here import Edge
+from tests.hooks.checked_platform import CLUSTER
 from tests.hooks.constant_load import Load, version_of
 from tests.hooks.consul_server import ConsulServer
 
@@ -236,3 +248,82 @@ def test_an_edge_that_dies_in_the_middle_holds_nothing_up_and_has_the_routes_whe
         return status == 200 and version_of(said) == "v2bbbbbb"
 
     dies.wait("the route", serves)
+
+
+def fronts(edges: list[Edge]) -> dict[str, tuple[Instance, ...]]:
+    """The edges as visitors ask them, and as hooks do."""
+
+    def at(ports: list[int]) -> tuple[Instance, ...]:
+        return tuple(
+            Instance(node=f"edge-{number}", site="eu", address="127.0.0.1", port=port)
+            for number, port in enumerate(ports, 1)
+        )
+
+    return {"front/eu": at([edge.http for edge in edges]), "edge/eu": at([edge.state for edge in edges])}
+
+
+def test_the_smoke_test_asks_through_nginx_what_was_deployed_and_finds_what_was_not(
+    platform: Platform,
+) -> None:
+    there, missing = (
+        replace(one, route=replace(one.route, smoke="/"))
+        for one in (contract(name, "v1aaaaaa", "rolling") for name in ("shop-smoke", "shop-missing"))
+        if one.route is not None
+    )
+    assert platform.deploy(there).good, platform.told
+
+    with Hooked(CLUSTER, Endpoints(instances=fronts(platform.edges)), Deadline(LONGEST), {}) as hooked:
+        (fine,) = smoke_test(hooked, Compiled(cluster="shop", contracts=(there,)), Deadline(LONGEST)).verdicts
+        (lost,) = smoke_test(hooked, Compiled(cluster="shop", contracts=(missing,)), Deadline(1.0)).verdicts
+
+    assert fine.good, fine.says
+    assert fine.says == "http://shop-smoke.example.org/ answers 200 at 2 edges"
+    assert not lost.good
+    assert "at edge-1: 503 'no application is routed here yet'" in lost.says
+
+
+CONTRACT = """\
+name: shop-apply
+owner: shop@example.org
+dev: {image: "registry.example.org/shop:1.4.2", ports: {http: 8080}, health: {path: /healthz}}
+ops:
+  cpus: 0.1
+  memory_mib: 64
+  instances: 2
+  pools: [general]
+  deploy: {min_healthy_seconds: 1}
+  route: {host: apply.example.org, path: /, smoke: /ok}
+"""
+
+
+def test_apply_waits_for_the_edges_deploys_routes_and_asks_through_them(
+    consul_at: ConsulServer,
+    edges: list[Edge],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "cluster.yaml").write_text((ROOT / "cluster.yaml").read_text())
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts/shop-apply.yaml").write_text(CONTRACT)
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", consul_at.token)
+    registered: Any = {"consul": consul_at.url, "consul_token": consul_at.token}
+    planned = plan(load(tmp_path / "cluster.yaml"))
+    with SimulatedCluster.of_plan(planned, clock=RunningClock(), **registered) as cluster:
+        cluster.profile("*", Profile(start_seconds=0.1, healthy_after=0.1, stop_seconds=0.05))
+        found = endpoints(cluster, {"eu": consul_at.url})
+        found["instances"] |= {name: [one.where for one in all] for name, all in fronts(edges).items()}
+        (tmp_path / "sim.json").write_text(json.dumps(found))
+
+        code = main(
+            [
+                *("apply", "--timeout", str(LONGEST), "--file", str(tmp_path / "cluster.yaml")),
+                *("--simulator", str(tmp_path / "sim.json")),
+            ]
+        )
+
+    said = capsys.readouterr().out
+    assert code == 0, said
+    rows = {" ".join(line.split()) for line in said.splitlines()}
+    assert "ok edge/eu 2 of 2 serve" in rows
+    assert "ok route shop-apply http://apply.example.org/ok answers 200 at 2 edges" in rows
