@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from constructs_lib.cli.output import coloured, print_json
 from constructs_lib.cli.platform import Cluster, add_options
 
 
@@ -28,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """List them."""
     from constructs_lib.hooks.jobs import Jobs
-    from constructs_lib.hooks.report import SIMULATOR_NOTE, table
+    from constructs_lib.hooks.report import table
     from constructs_lib.hooks.restoring import contract_of
 
     cluster = Cluster.of(args)
@@ -38,15 +37,10 @@ def run(args: argparse.Namespace) -> int:
     with cluster.connected() as platform:
         hook = Jobs(platform.chronos, compiled)
         found = [one for one in hook.verify(hook.read()) if _meant(one.name, args.contract)]
-        simulator = platform.endpoints.simulator
     good = all(one.good for one in found)
-    if args.json:
-        rows = [{"job": one.name, "good": one.good, "sure": one.sure, "says": one.says} for one in found]
-        print_json({"good": good, "simulator": simulator, "jobs": rows})
-        return 0 if good else 1
-    if simulator:
-        print(SIMULATOR_NOTE)
-    print(coloured("\n".join(table([(one.mark, one.name, one.says) for one in found])) or "no backups"))
+    rows = [{"job": one.name, "good": one.good, "sure": one.sure, "says": one.says} for one in found]
+    text = "\n".join(table([(one.mark, one.name, one.says) for one in found])) or "no backups"
+    cluster.answer({"good": good, "jobs": rows}, text, as_json=args.json)
     return 0 if good else 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -53,8 +52,6 @@ def tell(args: argparse.Namespace, word: Word, *, goes_on: bool) -> int:
         if goes_on and not args.only_say:
             end = rollout.deploy(contract, platform.deadline, say)
             good, why = end.good, end.why
-    if args.json:
-        print(json.dumps({"contract": contract.name, "version": version, "good": good, "says": why}))
-    else:
-        print(f"{contract.name}: {why}")
+    answer = {"contract": contract.name, "version": version, "good": good, "says": why}
+    cluster.answer(answer, f"{contract.name}: {why}", as_json=args.json)
     return 0 if good else 1

@@ -22,7 +22,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "resume": ("resume shop",),
     "scale": ("scale --dry-run", "scale shop", "scale --every 60"),
     "explain": ("explain shop", "explain shop --json"),
-    "rollback": ("rollback shop", "rollback shop --to 1a2b3c4d"),
+    "rollback": ("rollback shop", "rollback shop --to 1a2b3c4d", "rollback shop --to 1a2b3c4d --force"),
     "backups": ("backups", "backups orders"),
     "restore": ("restore orders", "restore orders --snapshot 4f1e2d3c --yes"),
     "status": ("status", "status --json"),

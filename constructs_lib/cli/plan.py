@@ -6,7 +6,6 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from constructs_lib.cli.output import coloured, print_json
 from constructs_lib.cli.platform import Cluster, add_options, say
 
 
@@ -31,20 +30,14 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and print."""
-    from constructs_lib.hooks.report import SIMULATOR_NOTE, diff_lines
+    from constructs_lib.hooks.report import diff_lines
     from constructs_lib.hooks.run import Run
 
     cluster = Cluster.of(args)
     compiled = cluster.compiled()
     with cluster.connected() as platform:
         changes = Run.of(platform, compiled, prune=args.prune, say=say).plan()
-        simulator = platform.endpoints.simulator
-    if args.json:
-        answer = {"simulator": simulator, "changes": [asdict(change) for change in changes]}
-        print_json(answer)
-    else:
-        if simulator:
-            print(SIMULATOR_NOTE)
-        print(coloured("\n".join(diff_lines(changes))))
+    document = {"changes": [asdict(change) for change in changes]}
+    cluster.answer(document, "\n".join(diff_lines(changes)), as_json=args.json)
     differs = any(change.action != "keep" for change in changes)
     return 3 if args.exit_code and differs else 0

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from constructs_lib.cli.output import json_option
+from constructs_lib.cli.output import coloured, json_option, print_json
 from constructs_lib.errors import HookError
 from constructs_lib.spec.workspace import Workspace
 
@@ -88,6 +88,17 @@ class Cluster:
             simulator=args.simulator or (Path(named) if named else None),
             timeout=args.timeout,
         )
+
+    def answer(self, document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+        """Print what a command found or did; whether a simulator said so is a field, or the first line."""
+        from constructs_lib.hooks.report import SIMULATOR_NOTE
+
+        if as_json:
+            print_json({"simulator": self.simulator is not None, **document})
+            return
+        if self.simulator is not None:
+            print(SIMULATOR_NOTE)
+        print(coloured(text), flush=True)
 
     def compiled(self) -> Compiled:
         """What the contracts beside cluster.yaml compile to; ContractError with all that is wrong."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         raise HookError("not confirmed; nothing was changed (--yes where nobody can be asked)")
     with cluster.connected() as platform:
         done = restore(platform, compiled, args.contract, snapshot=args.snapshot, node=args.node, say=say)
-    print(json.dumps({"restored": args.contract, "snapshot": args.snapshot}) if args.json else done)
+    cluster.answer({"restored": args.contract, "snapshot": args.snapshot}, done, as_json=args.json)
     return 0
 
 

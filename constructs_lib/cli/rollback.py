@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import getpass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from constructs_lib.cli.output import print_json
 from constructs_lib.cli.platform import Cluster, add_options, say
 from constructs_lib.errors import HookError
+
+if TYPE_CHECKING:
+    from constructs_lib.contracts.compiled import CompiledContract
+    from constructs_lib.hooks.platform import Platform
+    from constructs_lib.hooks.rollout import Rollout
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -23,8 +27,13 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("contract", metavar="APP", help="the contract's name")
     parser.add_argument("--to", metavar="VERSION", help="this version, of those that were good before")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="with --to: also a version that never was good, as long as Marathon still has it",
+    )
     add_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, wrong=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
     from constructs_lib.hooks import by_hand
     from constructs_lib.hooks.deploying import rollout_of
     from constructs_lib.hooks.restoring import contract_of
-    from constructs_lib.hooks.versions import former
 
+    if args.force and not args.to:
+        args.wrong("--force needs --to VERSION: which version is to run although it never was good")
     cluster = Cluster.of(args)
     compiled = cluster.compiled()
     contract = contract_of(compiled, args.contract)
@@ -43,15 +53,30 @@ def run(args: argparse.Namespace) -> int:
                 "rollback: former versions are kept in Consul, and there is none here; a simulator "
                 "registers at a real one with clustermesos simulate --consul URL"
             )
-        rollout = rollout_of(platform)
+        # What somebody forces is tried although it turned round before.
+        rollout = rollout_of(platform, forgive=args.force)
         running = rollout.documents.of(contract.name).progress.version
-        back = former(rollout.store, contract, running, args.to)
-        if running is not None:
+        back = _chosen(args, platform, rollout, contract, running)
+        if running not in (None, back.app.version):
             by_hand.refuse(rollout.documents, contract.name, running, f"rolled back by {getpass.getuser()}")
         end = rollout.deploy(back, platform.deadline, say)
     answer = {"contract": contract.name, "from": running, "to": back.app.version, "good": end.good}
-    if args.json:
-        print_json(answer)
-    else:
-        print(f"{contract.name}: {running} → {back.app.version}: {end.why}")
+    text = f"{contract.name}: {running} → {back.app.version}: {end.why}"
+    cluster.answer(answer, text, as_json=args.json)
     return 0 if end.good else 1
+
+
+def _chosen(
+    args: argparse.Namespace,
+    platform: Platform,
+    rollout: Rollout,
+    contract: CompiledContract,
+    running: str | None,
+) -> CompiledContract:
+    from constructs_lib.hooks.ours import by_contract
+    from constructs_lib.hooks.versions import forced, former, stored
+
+    if args.force and args.to not in stored(rollout.store, contract.name):
+        there = by_contract(platform.marathon.apps(), contract.cluster)
+        return forced(there.get(contract.name, {}), contract, args.to)
+    return former(rollout.store, contract, running, args.to)

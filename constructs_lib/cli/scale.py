@@ -68,11 +68,9 @@ def run(args: argparse.Namespace) -> int:
                 rounds.end(platform)
     if isinstance(told, str):
         raise HookError(f"nothing was done: {told} scales; end that one, or leave it to it")
-    if args.json:
-        print(json.dumps({name: asdict(one) for name, one in told.items()}, indent=2, ensure_ascii=False))
-    else:
-        lines = [f"{name}: {one.says}" for name, one in told.items()]
-        print("\n".join(lines) or "no contract follows a load")
+    text = "\n".join(f"{name}: {one.says}" for name, one in told.items()) or "no contract follows a load"
+    document = {"contracts": {name: asdict(one) for name, one in told.items()}}
+    cluster.answer(document, text, as_json=args.json)
     return 0 if all(one.good for one in told.values()) else 1
 
 
@@ -111,7 +109,7 @@ def _round(args: argparse.Namespace, rounds: Rounds, seen: _Seen) -> None:
     seen.trouble("", "")
     for name, one in told.items():
         if one.changed:
-            _print_change(name, one, as_json=args.json)
+            _print_change(cluster, name, one, as_json=args.json)
         seen.trouble(name, "" if one.good and one.count is not None else f"{name}: {one.says}")
 
 
@@ -129,10 +127,12 @@ class _Seen:
         self._told[about] = kind
 
 
-def _print_change(name: str, one: Scaled, *, as_json: bool) -> None:
+def _print_change(cluster: Cluster, name: str, one: Scaled, *, as_json: bool) -> None:
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    line = json.dumps({"at": at, "contract": name, **asdict(one)}, ensure_ascii=False)
-    print(line if as_json else f"{at} {name}: {one.says}", flush=True)
+    document = {"at": at, "simulator": cluster.simulator is not None, "contract": name, **asdict(one)}
+    line = json.dumps(document, ensure_ascii=False)
+    whose = "SIMULATOR " if cluster.simulator else ""
+    print(line if as_json else f"{at} {whose}{name}: {one.says}", flush=True)
 
 
 @contextmanager

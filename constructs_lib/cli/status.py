@@ -6,7 +6,6 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from constructs_lib.cli.output import coloured, print_json
 from constructs_lib.cli.platform import Cluster, add_options
 
 
@@ -15,10 +14,10 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "status",
         help="tell whether the platform is ready and its applications serve",
-        description="Asks ZooKeeper, Mesos, Marathon, Chronos, each site's Consul and the registry, once and "
-        "at the same time, and tells of each contract's application and jobs whether they are as it says, "
-        "as Marathon, Consul and the edges see them, what was decided last where a number follows load, and "
-        "of each site's Prometheus whether it has all alerts, and which of them fire. Nothing is changed.",
+        description="Asks ZooKeeper, Mesos, Marathon, Chronos, the registry, each site's Consul and edges, "
+        "once and at the same time, and tells of each contract's application and jobs whether they are as it "
+        "says, as Marathon, Consul and the edges see them, what was decided last where a number follows load, "
+        "and of each site's Prometheus whether it has all alerts, and which of them fire. Nothing is changed.",
         epilog="Exit codes: 0 all is ready, 1 something is not or can't be reached, 2 wrong input.",
     )
     add_options(parser)
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Ask and print; 0 when all is ready."""
     from constructs_lib.hooks.decisions import decisions
     from constructs_lib.hooks.jobs import Jobs
-    from constructs_lib.hooks.report import SIMULATOR_NOTE, hints, table
+    from constructs_lib.hooks.report import hints, table
     from constructs_lib.hooks.run import alerts, applications
 
     cluster = Cluster.of(args)
@@ -45,22 +44,17 @@ def run(args: argparse.Namespace) -> int:
         found = (*apps, *scales, *(jobs.verify(jobs.read()) if jobs else ()))
         serving = [one.name for one in apps if one.good]
         found += alerts(platform, compiled, serving).verdicts if compiled.contracts else ()
-        simulator = platform.endpoints.simulator
     good = all(one.good for one in findings) and all(one.good for one in found)
-    if args.json:
-        answer = {
-            "good": good,
-            "simulator": simulator,
-            "checks": [asdict(one) for one in findings],
-            "contracts": [asdict(one) for one in found],
-        }
-        print_json(answer)
-        return 0 if good else 1
-    if simulator:
-        print(SIMULATOR_NOTE)
+    answer = {
+        "good": good,
+        "checks": [asdict(one) for one in findings],
+        "contracts": [asdict(one) for one in found],
+    }
     rows = [("ok" if one.good else "NOT", one.check, one.says, one.try_next) for one in findings]
     rows += [(one.mark, f"{one.kind} {one.name}", one.says, one.try_next) for one in found]
-    print(coloured("\n".join(table([row[:3] for row in rows]))))
-    for line in hints((name, helps) for mark, name, _, helps in rows if mark == "NOT"):
-        print(line)
+    lines = [
+        *table([row[:3] for row in rows]),
+        *hints((name, helps) for mark, name, _, helps in rows if mark == "NOT"),
+    ]
+    cluster.answer(answer, "\n".join(lines), as_json=args.json)
     return 0 if good else 1

@@ -16,6 +16,11 @@ from constructs_lib.errors import HookError
 
 VERSIONS: Final = f"{KV_PREFIX}versions/"
 KEPT = 5
+_SHOWN_ONLY = (
+    *("instances", "version", "versionInfo", "deployments", "tasks", "taskStats", "lastTaskFailure"),
+    *("readinessCheckResults", "tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy", "uris"),
+)
+"""What Marathon adds to an app that it shows (`appInfo.raml`), and the number, which the strategy decides."""
 
 
 class Store(Protocol):
@@ -61,11 +66,33 @@ def former(
         raise HookError(
             f"{contract.name}: no version {chosen or ''} to go back to".replace("  ", " ")
             + f"; found good before: {known}"
+            + (" (--force takes any version that Marathon still has)" if wanted else "")
         )
-    body = kept[chosen]
+    return _with(contract, chosen, kept[chosen])
+
+
+def forced(
+    there: Mapping[str, Mapping[str, Any]], contract: CompiledContract, wanted: str
+) -> CompiledContract:
+    """The contract with a version that Marathon still has, whether it ever was good or not.
+
+    `there` is version → app as Marathon shows it: what turned round is kept without instances. HookError with
+    those that there are.
+    """
+    if wanted not in there:
+        known = ", ".join(sorted(there)) or "none"
+        raise HookError(
+            f"{contract.name}: Marathon has no version {wanted}; it still has: {known} (another one is "
+            "deployed by its contract: clustermesos apply --retry)"
+        )
+    body = {name: value for name, value in there[wanted].items() if name not in _SHOWN_ONLY}
+    return _with(contract, wanted, body)
+
+
+def _with(contract: CompiledContract, version: str, body: Mapping[str, Any]) -> CompiledContract:
     app = AppVersion(
-        id=str(body.get("id", f"/{contract.name}/{chosen}")),
-        version=chosen,
+        id=str(body.get("id", f"/{contract.name}/{version}")),
+        version=version,
         body=body,
         checked=bool(body.get("healthChecks")),
     )

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from constructs_lib.cli.main import main
+from constructs_lib.hooks.report import SIMULATOR_NOTE
 from constructs_lib.plan.plan import plan
 from constructs_lib.simulator.cluster import SimulatedCluster
 from constructs_lib.simulator.cluster.agents import from_plan
 from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.timeline import RunningClock
+from constructs_lib.simulator.web import ask
 from constructs_lib.spec.load import load
 from scripts.progress import ROOT
 from tests.hooks.consul_server import ConsulServer, consul_server
@@ -57,6 +59,11 @@ class Clustered:
     def running(self) -> set[str]:
         images = (task.spec["container"]["docker"]["image"] for task in self.simulated.tasks())
         return {str(image).rpartition(":")[2] for image in images}
+
+    def versions(self) -> dict[str, int]:
+        """How many instances of each Marathon is asked for."""
+        apps = ask(f"{self.simulated.urls('marathon')[0]}/v2/apps")[1]["apps"]
+        return {app["id"].rpartition("/")[2]: app["instances"] for app in apps}
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +107,37 @@ def test_a_canary_that_waits_is_paused_promoted_and_resumed(
     assert cluster.command("resume", "shop", "--json") == 0
 
     told = json.loads(capsys.readouterr().out)
+    assert told["simulator"] is True
     assert told["contract"] == "shop" and told["good"] and told["says"] == f"version {told['version']} runs"
     assert cluster.running() == {"two"}
     assert cluster.command("pause", "shop") == 1
     assert "nothing of it is being deployed" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_version_that_never_was_good_is_rolled_back_to_by_force_alone(
+    cluster: Clustered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.contract("good")
+    cluster.apply()
+    cluster.simulated.profile("*", Profile(start_seconds=0.05, healthy_after=None, fails_after=0.1))
+    cluster.contract("bad")
+    assert cluster.command("apply", "--gate-timeout", "20") == 1
+    assert cluster.running() == {"good"}
+    bad = next(one for one in cluster.versions() if cluster.versions()[one] == 0)
+    cluster.simulated.profile("*", Profile(start_seconds=0.05, healthy_after=0.05, stop_seconds=0.05))
+    capsys.readouterr()
+
+    assert cluster.command("rollback", "shop", "--to", bad) == 1
+    assert f"no version {bad} to go back to" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as wrong:
+        cluster.command("rollback", "shop", "--force")
+    assert wrong.value.code == 2 and "--force needs --to VERSION" in capsys.readouterr().err
+    assert cluster.command("rollback", "shop", "--to", bad, "--force", "--json") == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"simulator": True, "contract": "shop", "from": bad, "to": bad, "good": True}
+    assert cluster.running() == {"good", "bad"}, "as a canary, as its contract says"
 
 
 def test_a_name_that_no_contract_has_is_told_with_those_that_there_are(
@@ -122,12 +156,14 @@ def test_scale_says_which_contracts_follow_a_load(
     cluster.contract("one")
 
     assert cluster.command("scale") == 0
-    assert capsys.readouterr().out == "no contract follows a load\n"
+    assert capsys.readouterr().out == f"{SIMULATOR_NOTE}\nno contract follows a load\n"
     assert cluster.command("scale", "shop") == 2
     said = "contract with `follow`: got 'shop', expected nothing: there is none\n"
     assert capsys.readouterr().err == said
     path = cluster.folder / "contracts" / "shop.yaml"
     path.write_text(path.read_text().replace("instances: 2", "instances: {min: 2, max: 4, follow: cpu}", 1))
     assert cluster.command("scale", "--dry-run", "--json") == 0
-    told = json.loads(capsys.readouterr().out)["shop"]
+    said_as_json = json.loads(capsys.readouterr().out)
+    told = said_as_json["contracts"]["shop"]
+    assert said_as_json["simulator"] is True
     assert told["good"] and told["count"] is None and told["says"].endswith("does not run")

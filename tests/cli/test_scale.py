@@ -20,6 +20,7 @@ from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.lease import Lease
+from constructs_lib.hooks.report import SIMULATOR_NOTE
 from constructs_lib.plan.plan import plan
 from constructs_lib.simulator.cluster import Profile, RunningClock, SimulatedCluster, Use
 from constructs_lib.simulator.cluster.endpoints_file import endpoints, write_endpoints
@@ -103,15 +104,15 @@ def test_the_number_follows_what_agents_count_and_is_told_with_all_that_it_comes
 
     assert shop.command("scale", "--dry-run", "--json") == 0
 
-    planned = json.loads(capsys.readouterr().out)["shop"]
+    planned = json.loads(capsys.readouterr().out)["contracts"]["shop"]
     assert (planned["count"], planned["changed"], shop.running()) == (4, False, 2)
     assert shop.command("scale") == 0
     says = "memory 0.90 of 2 happy instances, target 0.5, offset 0, asked 2, 2 to 8 → 4"
-    assert capsys.readouterr().out == f"shop: {says}\n"
+    assert capsys.readouterr().out == f"{SIMULATOR_NOTE}\nshop: {says}\n"
     assert shop.running() == 4
     shop.use(0.5)
     assert shop.command("scale", "shop", "--json") == 0
-    told = json.loads(capsys.readouterr().out)["shop"]
+    told = json.loads(capsys.readouterr().out)["contracts"]["shop"]
     assert (told["count"], told["changed"], told["good"]) == (4, False, True)
     assert told["says"].endswith("→ 4 (near enough)")
 
@@ -127,6 +128,7 @@ def test_every_so_often_changes_are_one_line_each_and_sigterm_ends_it(
 
     out, err = capsys.readouterr()
     lines = [json.loads(line) for line in out.splitlines()]
+    assert all(one["simulator"] for one in lines)
     assert [(one["contract"], one["count"], one["changed"]) for one in lines] == [
         ("shop", 3, True),
         ("shop", 5, True),
@@ -183,7 +185,7 @@ def test_two_do_not_fight_and_the_second_is_told_who_does_it(
     assert shop.command("scale", "--every", "10") == 0
     out, err = capsys.readouterr()
     assert err.splitlines()[1:-1] == ["anna@ops, process 7 scales; waits for it to end", "goes on"]
-    assert out.count(" shop: memory 0.90") == 1 and shop.running() == 4
+    assert out.count(" SIMULATOR shop: memory 0.90") == 1 and shop.running() == 4
 
 
 @pytest.mark.parametrize("period", ["5", "3601", "often", "-1", "1.5"])

@@ -6,7 +6,8 @@ import pytest
 
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.by_hand import refuse
-from constructs_lib.hooks.versions import KEPT, VERSIONS, former, stored
+from constructs_lib.hooks.ours import by_contract
+from constructs_lib.hooks.versions import KEPT, VERSIONS, forced, former, stored
 from constructs_lib.simulator.cluster.profiles import Profile
 from tests.hooks.rolling_platform import Platform
 
@@ -43,6 +44,35 @@ def test_a_version_that_never_was_good_is_no_way_back(platform: Platform) -> Non
     assert list(stored(store, platform.name)) == ["v1"]
     with pytest.raises(HookError, match="no version v2 to go back to; found good before: none"):
         former(store, bad, "v1", "v2")
+
+
+def test_a_version_that_never_was_good_runs_again_where_somebody_forces_it(platform: Platform) -> None:
+    good, bad = platform.contract("v1"), platform.contract("v2")
+    assert platform.deploy(good).good
+    platform.cluster.profile(f"/{platform.name}/v2", Profile(healthy_after=None))
+    assert not platform.deploy(bad).good
+    platform.cluster.profile(f"/{platform.name}/v2", Profile())
+
+    rollout = platform.rollout(forgive=True)
+    there = by_contract(rollout.marathon.apps(), "shop")[platform.name]
+    back = forced(there, good, "v2")
+    assert back.app.id == f"/{platform.name}/v2" and back.app.checked
+    assert {name: back.app.body[name] for name in bad.app.body if name != "healthChecks"} == {
+        name: one for name, one in bad.app.body.items() if name != "healthChecks"
+    }
+    assert not {"instances", "tasks", "version", "deployments"} & back.app.body.keys()
+    assert rollout.deploy(back, platform.deadline(), platform.told.append).good
+
+    assert platform.running() == {"v2": 2}
+    assert list(stored(rollout.store, platform.name)) == ["v2", "v1"], "from now on it was good"
+
+
+def test_a_version_that_marathon_does_not_have_cant_be_forced(platform: Platform) -> None:
+    assert platform.deploy(platform.contract("v1")).good
+    there = by_contract(platform.rollout().marathon.apps(), "shop")[platform.name]
+
+    with pytest.raises(HookError, match=r"Marathon has no version v3; it still has: v1 .*apply --retry"):
+        forced(there, platform.contract("v2"), "v3")
 
 
 def test_the_newest_good_versions_are_kept_and_no_more(platform: Platform) -> None:
