@@ -14,6 +14,7 @@ import yaml
 
 from constructs_lib.cli.main import COMMANDS
 from scripts.embedded_aws import free_port
+from tests.scripts.demo_words import not_shown
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -72,6 +73,7 @@ def test_the_two_commands_deploy_with_the_real_cdktf_show_what_was_built_and_des
         assert re.search(r"^master-2 +master +eu-west-3b +10\.20\.80\.12$", built, re.MULTILINE)
         for word in ("gateway-1", "general", "edge_http", "ssh -F", "make demo-destroy"):
             assert word in built
+        assert not_shown(built) == []
         assert re.search(r"Resources: 0 added, \d+ changed, 0 destroyed|No changes", run(demo, clone))
     finally:
         gone = run(destroy, clone)
