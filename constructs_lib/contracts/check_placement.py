@@ -190,4 +190,19 @@ def _route(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
         )
 
 
-CHECKS = (_names, _somewhere, _exactly, _fits, _ports, _apart, _local, _nodes, _route)
+def _asked_by_marathon(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
+    """A check that ends nothing is Marathon's own, and its masters reach tasks of their own site alone."""
+    health = contract.dev.health
+    if health is None or health.restart:
+        return
+    home = next(iter(plan.sites.values())).home
+    away = sorted({spot.site.name for spot in eligible(contract, plan)} - {home})
+    if away:
+        yield Finding(
+            ("dev", "health", "restart"),
+            f"got false, and it may be started at {one_of(away)}, where Marathon, which asks then, "
+            f"reaches no instance; expected true, or `ops: {{sites: [{home}]}}`",
+        )
+
+
+CHECKS = (_names, _somewhere, _exactly, _fits, _ports, _apart, _local, _nodes, _route, _asked_by_marathon)

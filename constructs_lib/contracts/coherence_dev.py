@@ -102,6 +102,21 @@ def _checks(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _ends_nothing(path: Path, spec: HealthSpec, used: list[str]) -> Iterator[Finding]:
+    if used == ["command"]:
+        yield Finding(
+            (*path, "restart"),
+            "got false for a command, expected true, or path or tcp: the agent that runs a command ends "
+            "whoever fails it",
+        )
+    if "failures" in spec.model_fields_set:
+        yield Finding(
+            (*path, "failures"),
+            f"got {spec.failures} beside `restart: false`, expected none: no number of failures ends an "
+            "instance then",
+        )
+
+
 def _check(settings: Settings, path: Path, spec: HealthSpec | ReadinessSpec) -> Iterator[Finding]:
     dev = settings.dev
     ways = {"path": spec.path is not None, "tcp": spec.tcp}
@@ -117,6 +132,8 @@ def _check(settings: Settings, path: Path, spec: HealthSpec | ReadinessSpec) -> 
             f"got {spec.timeout_seconds}, expected less than interval_seconds, "
             f"which is {spec.interval_seconds}",
         )
+    if isinstance(spec, HealthSpec) and not spec.restart:
+        yield from _ends_nothing(path, spec, used)
     if used == ["command"]:
         return
     port = spec.port or dev.main_port

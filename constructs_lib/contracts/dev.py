@@ -39,6 +39,8 @@ class HealthSpec(Group):
     """How many in a row end the instance."""
     grace_seconds: f.NoOrSomeSeconds = 300
     """How long after its start failures are not counted, until the first success."""
+    restart: sf.Switch = True
+    """False: whoever fails gets no requests and lives on. For path or tcp, at the home site alone."""
 
 
 class ReadinessSpec(Group):

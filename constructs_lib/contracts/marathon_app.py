@@ -154,20 +154,25 @@ def _on_the_agent(contract: AppContract) -> Body:
 
 
 def _health(contract: AppContract, health: HealthSpec) -> Body:
-    """Mesos asks, on the agent itself: a partition between agent and Marathon kills nothing."""
+    """Mesos asks, on the agent itself: a partition between agent and Marathon kills nothing.
+
+    Mesos ends whoever fails, at the first failure where none is allowed; Marathon, which asks where nothing
+    may be ended, takes 0 for never (`health-checks.md` of Marathon 1.10).
+    """
     found: Body = {
         "gracePeriodSeconds": health.grace_seconds,
         "intervalSeconds": health.interval_seconds,
         "timeoutSeconds": health.timeout_seconds,
-        "maxConsecutiveFailures": health.failures,
+        "maxConsecutiveFailures": health.failures if health.restart else 0,
     }
     if health.command:
         return {"protocol": "COMMAND", "command": {"value": health.command}, **found}
     port = health.port or contract.dev.main_port
     index = list(contract.dev.ports).index(port) if port else 0
+    by = "MESOS_" if health.restart else ""
     if health.tcp:
-        return {"protocol": "MESOS_TCP", "portIndex": index, **found}
-    return {"protocol": "MESOS_HTTP", "path": health.path, "portIndex": index, **found}
+        return {"protocol": f"{by}TCP", "portIndex": index, **found}
+    return {"protocol": f"{by}HTTP", "path": health.path, "portIndex": index, **found}
 
 
 def _unreachable(contract: AppContract, plan: ClusterPlan) -> str | Body:

@@ -89,6 +89,7 @@ CASES: dict[str, Case] = {
     "dev.health.timeout_seconds": ({}, 4),
     "dev.health.failures": ({}, 7),
     "dev.health.grace_seconds": ({}, 1),
+    "dev.health.restart": ({}, False),
     "dev.readiness.path": ({}, "/other"),
     "dev.readiness.tcp": ({}, True),
     "dev.readiness.port": ({}, "admin"),

@@ -142,6 +142,19 @@ def test_restart_check_and_route_check_are_two() -> None:
     assert app["env"]["SERVICE_8080_CHECK_TIMEOUT"] == "1s"
 
 
+@pytest.mark.parametrize(("how", "protocol"), [({"path": "/healthz"}, "HTTP"), ({"tcp": True}, "TCP")])
+def test_a_check_that_may_end_nothing_is_asked_by_marathon_which_takes_0_for_never(
+    how: dict[str, Any], protocol: str
+) -> None:
+    app = body({"health": {**how, "restart": False}})
+    (check,) = app["healthChecks"]
+    assert (check["protocol"], check["maxConsecutiveFailures"]) == (protocol, 0)
+    (lax,) = body({"health": how})["healthChecks"]
+    assert (lax["protocol"], lax["maxConsecutiveFailures"]) == (f"MESOS_{protocol}", 6)
+    assert problems(app) == []
+    assert version({"health": how}) != version({"health": {**how, "restart": False}})
+
+
 def test_a_route_check_that_is_not_said_asks_as_the_restart_check_does_but_strictly() -> None:
     assert body()["env"]["SERVICE_8080_CHECK_HTTP"] == "/healthz"
     assert body({"health": {"tcp": True}})["env"]["SERVICE_8080_CHECK_TCP"] == "true"
