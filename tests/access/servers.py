@@ -85,6 +85,18 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
     raise AssertionError(log.read_text())
 
 
+def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until somebody listens at a Unix socket."""
+    end = time.monotonic() + ENOUGH
+    while time.monotonic() < end:
+        assert process.poll() is None, path
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(path)
+
+
 @dataclass
 class Site:
     """The gateway and master-1 behind it, with the files that ssh reads."""
