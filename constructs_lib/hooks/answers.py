@@ -11,6 +11,7 @@ import requests
 from constructs_lib.hooks.api_error import Kind
 
 _LONGEST_SAID = 300
+_NO_LEADER = "No cluster leader"
 _KINDS: Mapping[int, Kind] = {
     400: "invalid",
     401: "unauthorized",
@@ -64,8 +65,10 @@ def refusal(response: requests.Response, received: bytes) -> TroubleError:
     said = (
         _one_line(str(body["message"])) if isinstance(body, dict) and body.get("message") else what(decoded)
     )
+    # Consul's word while its servers elect one: nothing was done, and it passes by itself.
+    electing = status == 500 and _NO_LEADER in decoded
     return TroubleError(
-        _KINDS.get(status, "failed"),
+        "unavailable" if electing else _KINDS.get(status, "failed"),
         f"{status} {said}",
         status=status,
         maybe_done=status in (502, 504),

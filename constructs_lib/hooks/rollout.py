@@ -107,6 +107,9 @@ class Rollout:
             try:
                 picture = self._prepared(watch.look(), contract)
                 step = strategies.step(self._wanted(contract, picture), picture.observed)
+                if step.end is not None and step.end.good and step.progress.settled == asked.app.version:
+                    # Before it is called done: a run that finds it done does not look again.
+                    remember(self.store, asked)
                 acting.do(step, picture)
             except ConflictError as conflict:
                 words.tell(f"{contract.name}: looks again, {conflict}")
@@ -119,8 +122,6 @@ class Rollout:
                 words.tell(f"{contract.name}: looks again, {error}")
             else:
                 if step.end is not None:
-                    if step.end.good and step.progress.settled == contract.app.version:
-                        remember(self.store, asked)
                     return step.end
                 if step.wait is not None:
                     why = "".join(f"; {edge}: {problem}" for edge, problem in picture.problems.items())
