@@ -28,6 +28,7 @@ def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
         home=platform.home,
         edges=PlannedEdges(platform.endpoints, platform.consuls, platform.deadline),
         analyst=Analysts(platform.prometheuses) if platform.prometheuses else None,
+        placing=platform.placements,
         forgive=forgive,
         now=time_of(platform),
     )

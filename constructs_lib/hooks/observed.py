@@ -99,6 +99,8 @@ class Progress:
     """When the newest document took something out of the route."""
     canary_since: float | None = None
     canary_unhappy: float | None = None
+    hopeless_since: float | None = None
+    """Since when no agent could take what is missing, even if it were empty."""
     promoted: bool = False
     paused: bool = False
     turned: str | None = None
@@ -120,6 +122,8 @@ class Observed:
     route: RouteState = RouteState()
     progress: Progress = Progress()
     judgement: Judgement = Judgement()
+    hopeless: str | None = None
+    """Why no agent that there is can ever take an instance of the wanted version; None while one could."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints
 from constructs_lib.hooks.finding import Expected, Finding
+from constructs_lib.hooks.hopeless import Placements
 from constructs_lib.hooks.http import Client
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.mesos import Mesos
@@ -91,6 +92,13 @@ class Platform:
             for site in self.plan.sites
             if self.endpoints.has(f"prometheus/{site}")
         }
+
+    @cached_property
+    def placements(self) -> Placements | None:
+        """Who knows whether there is an agent at all for what is missing; None without Mesos masters."""
+        if not self.endpoints.has("mesos"):
+            return None
+        return Placements(mesos=Mesos(self._client("mesos", patient=False)), home=self.home)
 
     def another_consul(self) -> Consul | None:
         """The home site's once more, with a connection of its own, for another thread; None without one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.errors import HookError
@@ -30,6 +30,13 @@ _REMIND_SECONDS = 30.0
 _LOST = ("unreachable", "unreadable")
 
 
+class Placing(Protocol):
+    """Knows the agents."""
+
+    def hopeless(self, app: Mapping[str, Any]) -> str | None:
+        """Why no agent can ever take an instance of this app; None while one could."""
+
+
 class Analyst(Protocol):
     """Judges canaries."""
 
@@ -46,6 +53,8 @@ class Rollout:
     home: str
     edges: Edges
     analyst: Analyst | None = None
+    placing: Placing | None = None
+    """None asks nobody: what has no agent turns round at its deadline."""
     forgive: bool = False
     """Try versions again that turned round before."""
     pause: float = PAUSE
@@ -150,6 +159,9 @@ class Rollout:
         if self.analyst is not None and contract.deployment.strategy == "canary":
             judged = self.analyst.judge(contract, observed.progress, observed.now)
             observed = replace(observed, judgement=judged)
+        new = observed.versions.get(contract.app.version)
+        if self.placing is not None and new is not None and len(new.instances) < new.asked:
+            observed = replace(observed, hopeless=self.placing.hopeless(contract.app.body))
         return replace(picture, observed=observed)
 
     def _wanted(self, contract: CompiledContract, picture: Picture) -> Wanted:

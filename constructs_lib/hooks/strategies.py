@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from constructs_lib.hooks.failing import failing, unhappy, waits_in_vain
 from constructs_lib.hooks.moving import (
     Move,
     arrived,
@@ -23,12 +24,9 @@ from constructs_lib.hooks.moving import (
     sized,
     version_of,
 )
-from constructs_lib.hooks.observed import Health, Observed, Progress, Version, Wanted
+from constructs_lib.hooks.observed import Observed, Progress, Wanted
 from constructs_lib.hooks.progress import promoted
 from constructs_lib.hooks.steps import Action, Delete, End, Scale, SetRoute, Step, Wait
-
-_LOOPS = 2
-"""How often each instance has to have failed before it is called a crash loop."""
 
 
 def step(wanted: Wanted, seen: Observed) -> Step:
@@ -51,7 +49,7 @@ def step(wanted: Wanted, seen: Observed) -> Step:
             return _finished(wanted, seen)
         progress = _progressed(move, wanted, seen)
         seen = replace(seen, progress=progress)
-        reason = _failing(wanted, seen, move)
+        reason = failing(wanted, seen, move)
         if reason is None:
             return _go(wanted, seen, move)
         if _only_number(wanted, seen):
@@ -119,7 +117,12 @@ def _progressed(move: Move, wanted: Wanted, seen: Observed) -> Progress:
     waited = seen.now - progress.progressed > wanted.deployment.progress_deadline / 4
     if now > progress.most or rest < fewest or (waited and _only_drains(wanted, seen, move)):
         progress = replace(progress, progressed=seen.now)
-    progress = replace(progress, most=max(now, progress.most), fewest=min(fewest, rest))
+    progress = replace(
+        progress,
+        most=max(now, progress.most),
+        fewest=min(fewest, rest),
+        hopeless_since=_hopeless_since(wanted, seen),
+    )
     if move.canary is None:
         return replace(progress, canary_unhappy=None)
     if now < move.target:
@@ -132,34 +135,11 @@ def _progressed(move: Move, wanted: Wanted, seen: Observed) -> Progress:
     return replace(progress, canary_unhappy=None, canary_since=since)
 
 
-def _failing(wanted: Wanted, seen: Observed, move: Move) -> str | None:
-    """Why the deployment has to turn round, or None."""
-    new, deployment = version_of(seen, wanted.version), wanted.deployment
-    if looping := _looping(new, others_of(seen, wanted.version), move):
-        return looping
-    if move.canary is not None and happy(new) >= move.target:
-        return _watched(wanted, seen)
-    since = seen.progress.progressed
-    if move.canary is not None and seen.progress.canary_unhappy is not None:
-        since = max(since, seen.progress.canary_unhappy)
-    if seen.now - since < deployment.progress_deadline:
+def _hopeless_since(wanted: Wanted, seen: Observed) -> float | None:
+    if seen.progress.turned is not None or not waits_in_vain(version_of(seen, wanted.version), seen):
         return None
-    seconds = f"{deployment.progress_deadline:g} s"
-    if happy(new) >= move.target:
-        return f"no progress for {seconds}: waited for {confirmed(wanted, seen)[2] or 'old instances to end'}"
-    return f"no progress for {seconds}: {happy(new)} of {move.target} instances are happy{_rest(new)}"
-
-
-def _rest(new: Version) -> str:
-    counts = {
-        health: sum(one.health is health for one in new.instances)
-        for health in Health
-        if health is not Health.HAPPY
-    }
-    missing = max(new.asked - len(new.instances), 0)
-    said = [f"{number} {health.value}" for health, number in counts.items() if number]
-    said += [f"{missing} not started"] if missing else []
-    return f", {', '.join(said)}" if said else ""
+    since = seen.progress.hopeless_since
+    return seen.now if since is None else since
 
 
 def _only_drains(wanted: Wanted, seen: Observed, move: Move) -> bool:
@@ -169,33 +149,6 @@ def _only_drains(wanted: Wanted, seen: Observed, move: Move) -> bool:
         and all(has_newest(edge, seen) for edge in seen.edges)
         and any(edge.older for edge in seen.edges)
     )
-
-
-def _looping(new: Version, others: tuple[Version, ...], move: Move) -> str | None:
-    """A crash loop: nothing is happy, each instance failed twice, and the old ones do not fail like that."""
-    number = max(1, min(new.asked, move.target))
-    if happy(new) or new.failed < _LOOPS * number:
-        return None
-    old, running = sum(one.failed for one in others), max(1, left(others))
-    if old / running >= new.failed / number:
-        return None
-    return f"crash loop: {new.failed} tasks of {number} instances ended by themselves, none is happy"
-
-
-def _watched(wanted: Wanted, seen: Observed) -> str | None:
-    """What the analysis of a canary that is happy says against it."""
-    deployment, judgement = wanted.deployment, seen.judgement
-    if judgement.says == "bad":
-        return f"the canary is worse: {judgement.why}"
-    since = seen.progress.canary_since
-    patience = deployment.canary_seconds + deployment.progress_deadline
-    undecided = judgement.says == "undecided" and deployment.promote == "automatic"
-    if since is None:
-        late = seen.now - seen.progress.progressed >= deployment.progress_deadline
-        return "no edge took the canary's share over" if late else None
-    if undecided and seen.now - since >= patience:
-        return f"the canary was undecided for {patience:g} s: {judgement.why}"
-    return None
 
 
 def _go(wanted: Wanted, seen: Observed, move: Move) -> Step:
@@ -242,7 +195,7 @@ def _waits(wanted: Wanted, seen: Observed, move: Move) -> Wait:
     deadline = progress.progressed + deployment.progress_deadline
     if happy(new) < move.target:
         return Wait(
-            what=f"instances of {move.to} to be happy: {happy(new)} of {move.target}{_rest(new)}",
+            what=f"instances of {move.to} to be happy: {happy(new)} of {move.target}{unhappy(new)}",
             until=deadline,
         )
     if move.canary is not None and progress.canary_since is not None:

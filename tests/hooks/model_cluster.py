@@ -87,6 +87,9 @@ class Model:
         self.judgement = ob.Judgement(says="good", why="no check failed")
         self.unknown_until = 0
         self.young_until = 0
+        self.hopeless_until = 0
+        """Until then no agent could ever take an instance of a version that is not an old one."""
+        self.old = frozenset(old)
         self.faults = 0
         self.cut = 0
         self.problems: list[str] = []
@@ -101,7 +104,8 @@ class Model:
             for task in [task for task in app.tasks if app.behaviour == "crashes" and task.ready <= self.now]:
                 app.tasks.remove(task)
                 app.failed += 1
-            while len(app.tasks) < app.asked and self.running() < self.room:
+            placed = name in self.old or self.now >= self.hopeless_until
+            while placed and len(app.tasks) < app.asked and self.running() < self.room:
                 never = app.behaviour == "never happy"
                 task = Task(f"{name}-{next(self.names)}", self.now, self.now + self.slow, never)
                 app.tasks.append(task)
@@ -140,6 +144,7 @@ class Model:
             route=self.route,
             progress=self.progress,
             judgement=self.judgement,
+            hopeless="cpus: 64 asked" if self.now < self.hopeless_until else None,
         )
 
     def health(self, task: Task) -> ob.Health:

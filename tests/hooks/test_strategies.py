@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from constructs_lib.contracts.compiled import Deployment
 from constructs_lib.hooks import observed as ob
+from constructs_lib.hooks.failing import HOPELESS_SECONDS
 from constructs_lib.hooks.progress import forgiven, paused, promoted, resumed
 from constructs_lib.hooks.steps import Create, Delete, End, Kill, Scale, SetRoute, Step
 from constructs_lib.hooks.strategies import step
-from tests.hooks.model_cluster import Model
+from tests.hooks.model_cluster import TICK, Model
 
 ZERO_LOSS = ("rolling", "blue-green", "canary")
 LONGEST = 400
@@ -99,6 +100,53 @@ def test_a_crash_loop_turns_round_long_before_the_deadline() -> None:
     end_of(model, wanted("rolling", 3, progress_deadline=1e6))
 
     assert model.now < 40
+
+
+@pytest.mark.parametrize("strategy", ZERO_LOSS)
+def test_a_placement_that_is_hopeless_turns_round_long_before_the_deadline(strategy: str) -> None:
+    model = Model({"old": 3}, room=20)
+    model.hopeless_until = 10**6
+    untouched = list(model.apps["old"].tasks)
+
+    end = end_of(model, wanted(strategy, 3, progress_deadline=1e6))
+
+    assert "turned round: hopeless: cpus: 64 asked; version old runs again" in end.why
+    assert HOPELESS_SECONDS <= model.now * TICK <= HOPELESS_SECONDS + 5 * TICK
+    assert model.apps["old"].tasks == untouched
+    assert (model.fewest, model.problems) == (3, [])
+
+
+def test_an_agent_that_is_away_for_a_moment_makes_no_placement_hopeless() -> None:
+    model = Model({"old": 3}, room=20)
+    model.hopeless_until = int(HOPELESS_SECONDS / TICK) - 1
+
+    def again(tick: int) -> None:
+        if tick == 8:
+            model.hopeless_until = tick + 4
+
+    assert end_of(model, wanted("rolling", 3, surge=1), again).good
+    assert model.progress.hopeless_since is None
+
+
+def test_a_recreated_version_that_is_hopeless_brings_the_old_one_back() -> None:
+    model = Model({"old": 2}, room=2)
+    model.hopeless_until = 10**6
+
+    end = end_of(model, wanted("recreate", 2, progress_deadline=1e6))
+
+    assert "hopeless" in end.why and "version old runs again" in end.why
+    assert len(model.apps["old"].tasks) == 2 and dict(model.route.weights) == {"old": 100}
+
+
+def test_more_instances_that_are_hopeless_end_and_take_nothing_away() -> None:
+    model = Model({}, room=20)
+    assert end_of(model, wanted("rolling", 2, version="same")).good
+    model.hopeless_until = 10**6
+
+    end = end_of(model, wanted("rolling", 5, version="same", progress_deadline=1e6))
+
+    assert end.gave_up and end.why == "hopeless: cpus: 64 asked"
+    assert len(model.apps["same"].tasks) == 2
 
 
 def test_tasks_that_fail_everywhere_are_no_crash_loop_of_the_new_version() -> None:
@@ -280,12 +328,11 @@ def test_what_gets_no_requests_from_an_edge_is_ended_without_a_route() -> None:
     assert model.route.generation == 1
 
 
-KINDS = ("kill", "leader", "young", "silent", "edge dies", "operator dies", "stale operator")
 FAULTS = st.lists(
     st.tuples(
         st.integers(0, 60),
         st.sampled_from(
-            ["kill", "leader", "young", "silent", "edge dies", "operator dies", "stale operator"]
+            ["kill", "leader", "young", "silent", "edge dies", "operator dies", "stale operator", "hopeless"]
         ),
         st.integers(0, 50),
     ),
@@ -344,6 +391,8 @@ def test_any_finite_faults_end_and_never_cost_more_instances_than_they_took(
                 model.edges[number % len(model.edges)].silent_until = model.now + number
             elif kind == "edge dies" and len(model.edges) > 1:
                 model.edges.pop(number % len(model.edges))
+            elif kind == "hopeless":
+                model.hopeless_until = model.now + number
             elif kind == "operator dies":
                 dies = number % 2
             elif kind == "stale operator" and tick:
