@@ -29,13 +29,15 @@ class Consul(base.Consul):  # type: ignore[misc]
 
     def http_connect(self, *where: Any, **also: Any) -> Any:
         """py-consul's hook for another transport."""
-        return _Transport(self._client, *where, **also)
+        return _Transport(self._client, self.prepare_headers, *where, **also)
 
 
 class _Transport(base.HTTPClient):  # type: ignore[misc]
-    def __init__(self, client: Client, *where: Any, **also: Any) -> None:
+    def __init__(
+        self, client: Client, own_headers: Callable[[], Mapping[str, str]], *where: Any, **also: Any
+    ) -> None:
         super().__init__(*where, **also)
-        self._client = client
+        self._client, self._own_headers = client, own_headers
 
     def get(
         self, callback: Any, path: str, params: Any = None, headers: Any = None, raw: bool = False, **_: Any
@@ -86,7 +88,8 @@ class _Transport(base.HTTPClient):  # type: ignore[misc]
                 content or None,
                 text=True,
                 repeatable=repeatable,
-                headers=headers or {},
+                # py-consul asks for members without its token, and Consul then tells of none.
+                headers={**self._own_headers(), **(headers or {})},
             )
         except ApiError as error:
             # py-consul reads a key that is not there off the status.

@@ -55,6 +55,11 @@ def test_all_below_a_prefix_is_one_request(client: Client, consul_at: ConsulServ
     consul.kv.delete("test/many/", recurse=True)
 
 
+def test_members_are_asked_for_with_the_token(client: Client, consul_at: ConsulServer) -> None:
+    assert [member["Status"] for member in Consul(client, consul_at.token).agent.members()] == [1]
+    assert Consul(client).agent.members() == []
+
+
 def test_a_token_that_consul_does_not_know_is_one_line_without_the_token(client: Client) -> None:
     with pytest.raises(ApiError) as caught:
         Consul(client, "11111111-2222-4333-8444-555555555555").kv.put("test/x", "y")
