@@ -16,8 +16,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         help="tell whether the platform is ready and its applications serve",
         description="Asks ZooKeeper, Mesos, Marathon, Chronos, the registry, each site's Consul and edges, "
         "once and at the same time, and tells of each contract's application and jobs whether they are as it "
-        "says, as Marathon, Consul and the edges see them, what was decided last where a number follows load, "
-        "and of each site's Prometheus whether it has all alerts, and which of them fire. Nothing is changed.",
+        "says, as Marathon, Consul and the edges see them, what was decided last where a number follows "
+        "load, and of each site's Prometheus whether it has all alerts, and which of them fire. Nothing is "
+        "changed.",
         epilog="Exit codes: 0 all is ready, 1 something is not or can't be reached, 2 wrong input.",
     )
     add_options(parser)

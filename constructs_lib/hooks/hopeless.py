@@ -26,7 +26,7 @@ def hopeless(app: Json, agents: Sequence[Json], home: str | None) -> str | None:
     `agents` are those of the leading master's `/slaves`, `home` is the masters' region.
     """
     empty = [{**agent, "used_resources": {}} for agent in agents]
-    whole = [replace(one, active=True, maintenance=False, seen=True) for one in offers(empty, ())]
+    whole = [replace(one, active=True, seen=True) for one in offers(empty, ())]
     verdicts = [judge(app, one, (), home) for one in whole]
     if not verdicts or any(not one.reasons for one in verdicts):
         return None
