@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -16,6 +17,8 @@ from bench.rounds import Spread
 from constructs_lib.errors import LabError
 from constructs_lib.lab.image import image
 from constructs_lib.lab.keeper import KeptLab, connect, end, launch
+from constructs_lib.lab.overrides import read_overrides
+from constructs_lib.simulator.programs import programs
 from constructs_lib.spec.workspace import Workspace
 from scripts.progress import ROOT, step
 
@@ -23,6 +26,10 @@ CLUSTER = ROOT / "tests" / "lab" / "cluster.yaml"
 LONGEST = 600.0
 BOUND = 3.0
 ASK = 'exec 3<>/dev/tcp/127.0.0.1/2181; echo srvr >&3; grep -q "^Mode: leader" <&3'
+TOLD = ("master-1", "consul-1", "general-1")
+"""Nodes whose components are timed: one of each role that has many."""
+LOG = ("journalctl", "--boot", "--output=short-unix", "--no-pager", "--unit=cloud-final")
+SAID = re.compile(r"(?m)^(\d+\.\d+) .*clustermesos-apply: (.*)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,9 @@ class Boot:
     complete: float
     cpu: dict[str, float]
     slowest: str
-    """What took longest inside a master, as cloud-init and clustermesos-apply say."""
+    """What took longest inside a master, as cloud-init says."""
+    components: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Node → component → seconds until it was healthy after what was healthy before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +93,7 @@ def _boot(*, bare: bool) -> Boot:
             complete=complete,
             cpu={name: lab.cpu_seconds(name) for name in lab.names()},
             slowest="" if bare else lab.run("master-1", "cloud-init", "analyze", "blame").out,
+            components={} if bare else {name: healthy_after(lab.run(name, *LOG).out) for name in TOLD},
         )
     finally:
         end(workspace, process)
@@ -121,6 +131,8 @@ def lines(boots: Boots) -> Iterator[str]:
     yield f"`tests/lab/cluster.yaml` and bare machines of the same image in turn, {rounds} rounds."
     yield f"{machine()}. Load average before the first boot: {boots.load:.1f}."
     yield ""
+    yield from not_as_on_a_cloud()
+    yield ""
     yield "| from power-on | seconds: median (smallest … largest) | beside bare machines | bound | reached |"
     yield "|---|---|---|---|---|"
     yield f"| bare machines, cloud-init done on all | {spread(_of(boots.bare, 'complete'))} | | | |"
@@ -148,6 +160,47 @@ def lines(boots: Boots) -> Iterator[str]:
     yield "```text"
     yield from [line.strip() for line in boots.cluster[-1].slowest.splitlines() if "s (" in line][:6]
     yield "```"
+    yield from _components(boots)
+
+
+def healthy_after(log: str) -> dict[str, float]:
+    """Component → seconds, in the order of a boot, by the journal of its first attempt (`short-unix`).
+
+    The first one counts from the first line of clustermesos-apply on.
+    """
+    found: dict[str, float] = {}
+    said = [(float(time_), text) for time_, text in SAID.findall(log)]
+    before = said[0][0] if said else 0.0
+    for now, text in said:
+        component, ended, rest = text.partition(" is healthy")
+        if ended and not rest:
+            found[component] = now - before
+            before = now
+    return found
+
+
+def not_as_on_a_cloud() -> Iterator[str]:
+    """What the lab bends, as docs/drills.md says it."""
+    yield "Not as on a cloud, on every machine of the cluster:"
+    yield ""
+    yield from (f"* {line}" for line in [*read_overrides().lines(), *(each.line for each in programs())])
+
+
+def _components(boots: Boots) -> Iterator[str]:
+    last = boots.cluster[-1].components
+    if not any(last.values()):
+        return
+    yield ""
+    yield "## Until each component was healthy, last round"
+    yield ""
+    yield "Seconds after what was healthy before it, or after the first line of `clustermesos-apply`, by each"
+    yield "node's own journal; waiting for other machines is in it."
+    yield ""
+    yield "| node | component: seconds |"
+    yield "|---|---|"
+    for name, components in last.items():
+        cells = ", ".join(f"{component} {seconds:.1f}" for component, seconds in components.items())
+        yield f"| {name} | {cells} |"
 
 
 def _of(boots: list[Boot], what: str) -> Spread:

@@ -107,7 +107,7 @@ REGISTRY = Component(
             port="metrics",
             expr="up{$job} == 0",
             summary="the registry does not answer: images that agents lack can't be pulled",
-            next="journalctl -u registry on consul-1; docs/registry.md",
+            next="journalctl -u docker-registry on consul-1; docs/registry.md",
         ),
     ),
     health=(HttpOk(port="metrics", path="/debug/health"),),

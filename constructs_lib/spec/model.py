@@ -228,8 +228,9 @@ class SiteSpec(Group):
     edge: EdgeSpec | None = None
     """Where applications' visitors come in; without it there is no edge."""
     mtu: f.Mtu | None = None
-    """The largest packet in bytes on the site's network and in its containers; the default is 1500 on AWS
-    and libvirt. On OpenStack it is 1400 in containers, and the network keeps neutron's own.
+    """The largest packet in bytes on the site's network and in its containers (of Docker's default network,
+    see docs/mesos.md); the default is 1500 on AWS and libvirt. On OpenStack it is 1400 in containers, and the
+    network keeps neutron's own.
     """
     protect_data: f.Switch = True
     """False lets `cdktf destroy` delete data volumes and backups."""

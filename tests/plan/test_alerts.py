@@ -17,6 +17,7 @@ from constructs_lib.plan.alerts import platform_rules
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
+from scripts.progress import ROOT
 from tests.conftest import need
 from tests.nodes.clusters import CASES, HYBRID, WHOLE, site
 from tests.plan.clusters import cluster
@@ -99,3 +100,39 @@ def test_agents_are_counted_against_the_least_that_the_pools_have() -> None:
 
     assert rule["expr"].endswith("< 3") and "at least 3 agents" in rule["annotations"]["summary"]
     assert "AgentsMissing" not in rules(plan(cluster()).site("eu"))
+
+
+UNIT_IN_A_COMMAND = re.compile(
+    r"(?:journalctl(?: -\w+)* -u|systemctl (?:status|restart|start|stop)) ([\w.@-]+\w)"
+)
+
+
+def declared_units() -> set[str]:
+    """Units that components start, or put on a node for a timer to start; a template's with its instance."""
+    found: set[str] = set()
+    for component in COMPONENTS:
+        paths = [Path(file.to) for file in component.files]
+        found.update(component.units, component.boot_units)
+        found.update(path.name for path in paths if str(path.parent) == "/etc/systemd/system")
+    return found
+
+
+def test_a_command_that_an_alert_gives_names_a_unit_that_nodes_have() -> None:
+    said = {
+        f"{alert.name}: {unit}": unit
+        for component in COMPONENTS
+        for alert in component.alerts
+        for unit in UNIT_IN_A_COMMAND.findall(alert.next)
+    }
+    units = declared_units()
+
+    assert {"RegistryDown: docker-registry", "MarathonDown: marathon"} <= said.keys()
+    assert [where for where, unit in said.items() if not {unit, f"{unit}.service"} & units] == []
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_a_command_of_the_docs_names_a_unit_that_nodes_have(page: str) -> None:
+    units = declared_units() | {"clustermesos-apply.service"}
+    said = UNIT_IN_A_COMMAND.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+
+    assert [unit for unit in said if not {unit, f"{unit}.service"} & units] == []
