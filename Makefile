@@ -41,9 +41,10 @@ lint:
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: venv ## measure synth and memory against the prebuilt bindings, and boots; writes docs/performance.md, docs/boot-times.md, docs/reconcile.md
+bench: venv ## measure synth and memory against the prebuilt bindings, boots, and sizes of user data; writes docs/performance.md, docs/user-data.md, docs/boot-times.md, docs/reconcile.md
 	@$(RUN) -m scripts.tools node terraform aws-plugin cdktf consul
 	@$(RUN) -m scripts.bench
+	@$(RUN) -m scripts.bench_sizes
 	@$(RUN) -m scripts.bench_boots
 	@$(RUN) -m scripts.bench_reconcile
 

@@ -4,8 +4,9 @@ On AWS a node's whole user data is 16,384 bytes compressed, and the program was 
 file, without annotations and with short names it is a quarter smaller than as modules. Two names are one
 letter wherever no scope has both, and a name is the same letter everywhere: gzip likes that.
 
-Other scripts in Python are read where they lie. Their short forms, with local names as python-minifier gives
-them, are in cloud-init/short, each named by what it was made from: no changed script gets an old one.
+Other scripts in Python are read where they lie. Their short forms are in cloud-init/short, each named by what
+it was made from: no changed script gets an old one. Their names are dealt as the program's, but for scripts
+with a class, which only have short local names: who else knows an attribute, a script alone can't tell.
 An empty one says that the script is short as it is.
 
 `python -m scripts.node_program` writes all; tests/nodes/test_program.py fails until it was run.
@@ -70,13 +71,28 @@ def built() -> dict[pathlib.Path, str]:
     program = _script(_bare(ast.unparse(_renamed(_marked(ast.parse(_bare(_joined())))))))
     # Empty: it is as short as can be, and to look for comments in it would take a tenth of a synth.
     return {BUILT: program, SHORT / short_name(program): ""} | {
-        SHORT / short_name(text): _script(_bare(text, rename_locals=True)) for text in scripts
+        SHORT / short_name(text): _script(_shortened(text)) for text in scripts
     }
 
 
 def _script(text: str) -> str:
     # A tab would be quoted in YAML.
     return "#!/usr/bin/python3\n" + re.sub(r"(?m)^\t+", lambda tabs: " " * len(tabs[0]), text) + "\n"
+
+
+def _shortened(source: str) -> str:
+    tree = ast.parse(_bare(source))
+    if any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)):
+        return _bare(source, rename_locals=True)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    tree.body = [statement for statement in tree.body if not _for_annotations(statement, used)]
+    return _bare(ast.unparse(_renamed(_marked(tree))))
+
+
+def _for_annotations(statement: ast.stmt, used: set[str]) -> bool:
+    if not (isinstance(statement, ast.ImportFrom) and statement.module in NOT_THERE):
+        return False
+    return used.isdisjoint(alias.asname or alias.name for alias in statement.names)
 
 
 def _bare(source: str, *, rename_locals: bool = False) -> str:

@@ -157,18 +157,25 @@ class Guests:
         )
 
     def _network_config(self) -> str:
+        """Version 1, from which each of cloud-init's renderers writes a default route that works there.
+
+        Of version 2, `gateway4` is deprecated by netplan, Debian 12's cloud-init stops at `to: default`, and
+        with ifupdown `to: 0.0.0.0/0` is a call of net-tools' route, which images need not have.
+        """
         network = self._around.network
         resolvers = ", ".join(map(str, network.resolvers))
         return (
-            "version: 2\n"
-            "ethernets:\n"
-            f"  {CARD}:\n"
-            f'    match: {{macaddress: "${{{_MAC}}}"}}\n'
-            f"    set-name: {CARD}\n"
-            f"    addresses: [${{each.value.address}}/{network.prefixlen}]\n"
-            f"    gateway4: {network.gateway}\n"
+            "version: 1\n"
+            "config:\n"
+            "  - type: physical\n"
+            f"    name: {CARD}\n"
+            f'    mac_address: "${{{_MAC}}}"\n'
             f"    mtu: {self._plan.mtu}\n"
-            f"    nameservers: {{addresses: [{resolvers}]}}\n"
+            "    subnets:\n"
+            "      - type: static\n"
+            f"        address: ${{each.value.address}}/{network.prefixlen}\n"
+            f"        gateway: {network.gateway}\n"
+            f"        dns_nameservers: [{resolvers}]\n"
         )
 
     def _disks(self, zone: ZonePlan) -> dict[str, Resource]:

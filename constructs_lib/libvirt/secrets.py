@@ -3,7 +3,7 @@
 The plugin leaves every cloud-init image readable for all in the temporary folder of the machine that
 deploys, so no secret is on one. The disk is the JSON text itself, padded with spaces to `DISK` bytes: written
 0600 into `secrets/` beside the stack, uploaded, and deleted. Its value passes through Terraform's state, see
-docs/libvirt.md.
+docs/libvirt.md. The nodes' program lies on it too, so that user data is as small as on AWS.
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ from constructs import Construct as Scope
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
 from constructs_lib.nodes.cloud_init import SecretSource
+from constructs_lib.nodes.generation import INCOMING
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.sites.node_program import compressed_program
 from constructs_lib.terraform import Construct, Expr, TerraformStack, Variable, to_hcl
 from constructs_lib.terraform.naming import StackRecord, place_of
 
 FETCH_PATH = "/usr/local/lib/clustermesos/fetch-secret"
 SERIAL = "secrets"
 DEVICE = f"/dev/disk/by-id/virtio-{SERIAL}"
-DISK = 32_768
-"""Bytes of the disk, whole sectors; the secrets of a role take a third of it."""
+DISK = 49_152
+"""Bytes of the disk, whole sectors; the secrets of a role take a quarter of it, the program less."""
+PROGRAM = "clustermesos-apply"
+"""The program's key among the secrets, of which none has a hyphen: compressed, in base64."""
 _SCRIPT = files("constructs_lib").joinpath("cloud_init", "libvirt", "fetch-secret")
 
 _SHARED: WeakKeyDictionary[StackRecord, dict[str, str]] = WeakKeyDictionary()
@@ -75,8 +79,9 @@ class Secrets(Construct):
             self._values[secret.name] = made[secret.name]
 
     def text(self, role: Role, pool: str | None = None) -> Expr:
-        """The whole disk of a machine of that role or pool, as an expression; an empty object for none."""
+        """The whole disk of a machine of that role or pool, as an expression."""
         named = {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role, pool)}
+        named[PROGRAM] = Expr(compressed_program(self))
         return Expr(f'format("%-{DISK}s", jsonencode({to_hcl(named)}))')
 
 
@@ -105,8 +110,8 @@ def precondition(text: Expr) -> dict[str, Any]:
     """Told by Terraform before a machine is made."""
     return {
         "condition": f"${{length({text.code}) == {DISK}}}",
-        "error_message": f"The secrets of this role have more than {DISK} bytes together; "
-        "were some of them replaced by longer ones?",
+        "error_message": "The secrets of this role and the nodes' program have more than "
+        f"{DISK} bytes together; were some of them replaced by longer ones?",
     }
 
 
@@ -116,6 +121,7 @@ def secret_source(plan: SitePlan) -> SecretSource:
     return SecretSource(
         command=f"{FETCH_PATH} {DEVICE}",
         files=(script,),
+        program=f"python3 {INCOMING}/files{FETCH_PATH} {DEVICE} {PROGRAM} | base64 -d | gzip -d",
         renewal="a machine keeps the secrets that it was made with: clustermesos roll replaces it",
         comes_with_machine=True,
     )

@@ -88,12 +88,14 @@ def manifest(files: NodeFiles, source: SecretSource) -> dict[str, object]:
 def _file(file: NodeFile) -> dict[str, object]:
     """The file's entry; what it leaves out is 0644, root's, and restarts nothing."""
     owner = _owner(file.owner, file.group)
+    # One that the file does not have is never taken over without a restart.
+    live = [key for key in file.live_keys if json.dumps(key) in file.content]
     return {
         "path": file.path,
         **({} if file.mode == 0o644 else {"mode": f"{file.mode:o}"}),
         **({} if owner == "root" else {"owner": owner}),
         **_units(file),
-        **({"live": list(file.live_keys)} if file.live_keys else {}),
+        **({"live": live} if live else {}),
     }
 
 

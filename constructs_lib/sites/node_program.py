@@ -28,7 +28,12 @@ def part_size(parts: int) -> int:
     return gzip_size(node_program()) * 4 // 3 // parts + 1
 
 
-def program_part(scope: Scope, start: int | str, size: int) -> str:
-    """HCL for `size` characters of it from `start` on, which may be an expression; makes the local value."""
+def compressed_program(scope: Scope) -> str:
+    """HCL for all of it, compressed and in base64; makes the local value."""
     TerraformStack.of(scope).add_override("locals.node_program", resolve_for_terraform(node_program(), {}))
-    return f"substr(base64gzip(local.node_program), {start}, {size})"
+    return "base64gzip(local.node_program)"
+
+
+def program_part(scope: Scope, start: int | str, size: int) -> str:
+    """HCL for `size` characters of that from `start` on, maybe an expression; makes the local value."""
+    return f"substr({compressed_program(scope)}, {start}, {size})"

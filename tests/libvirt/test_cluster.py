@@ -118,9 +118,9 @@ def test_a_cluster_moves_onto_an_existing_bridge() -> None:
     master = of_kind(stack, "libvirt_domain.")["small_masters_domain-a"]
     assert master["devices"]["interfaces"][0]["source"] == {"bridge": {"bridge": "br-lab"}}
     told = of_kind(stack, "libvirt_cloudinit_disk.")["small_masters_drive"]["network_config"]
-    assert "    gateway4: 10.0.0.9\n" in told
-    assert "    nameservers: {addresses: [10.0.0.53]}\n" in told
-    assert "/8]\n" in told
+    assert "        gateway: 10.0.0.9\n" in told
+    assert "        dns_nameservers: [10.0.0.53]\n" in told
+    assert "/8\n" in told
 
 
 def test_an_existing_bridge_has_to_hold_the_sites_network() -> None:

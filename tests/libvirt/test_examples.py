@@ -39,6 +39,6 @@ def test_the_example_puts_two_clusters_on_one_bridge_and_the_same_hosts(tmp_path
         domain = of_kind(stack, "libvirt_domain.")[f"{name}_masters_domain-a"]
         assert domain["devices"]["interfaces"][0]["source"] == {"bridge": {"bridge": "br-lab"}}
         told = of_kind(stack, "libvirt_cloudinit_disk.")[f"{name}_masters_drive"]["network_config"]
-        assert "/14]\n    gateway4: 10.60.0.1\n" in told
+        assert "/14\n        gateway: 10.60.0.1\n" in told
     assert sorted(stack["output"]) == ["canary_cluster", "cluster"]
     assert {"zookeeper_super_password", "canary_zookeeper_super_password"} <= stack["variable"].keys()

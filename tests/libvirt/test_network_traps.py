@@ -67,7 +67,7 @@ def test_a_router_of_the_network_that_a_node_has_the_address_of() -> None:
     for case in CASES:
         site = site_plan(case)
         drive = next(iter(of_kind(cluster_stack(site), DRIVE).values()))
-        gateway = IPv4Address(re.findall(r"gateway4: (\S+)", drive["network_config"])[0])
+        gateway = IPv4Address(re.findall(r"gateway: (\S+)", drive["network_config"])[0])
         assert gateway not in [node.address for node in site.nodes]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,6 +103,40 @@ PLAIN_HOSTS: dict[str, Any] = {
 """The same with a site whose network can't be told any routes: its nodes keep them."""
 
 CASES = {"small": SMALL, "whole": WHOLE}
+
+
+OWN: dict[str, dict[str, Any]] = {
+    "aws": {"aws": {"region": "eu-west-3"}},
+    "openstack": {"openstack": {"external_network": "public", "image": "ubuntu-24.04"}},
+    "libvirt": {
+        "libvirt": {
+            "image": {"path": "/srv/images/bookworm.qcow2", "sha256": "9b2f1d6c" * 8},
+            "bridge": {"name": "br0"},
+        }
+    },
+}
+"""Platform → what a site there says of it; a host or a zone of its own for each zone is added."""
+
+
+def on(platform: str, spec: dict[str, Any]) -> SitePlan:
+    """The site `eu` of `spec` as it would be on another platform."""
+    changed = copy.deepcopy(spec)
+    site = changed["sites"]["eu"]
+    del site["aws"]
+    site |= {"platform": platform, **copy.deepcopy(OWN[platform])}
+    zones = range(site.get("zones", 1))
+    if platform == "libvirt":
+        site["libvirt"]["hosts"] = [f"qemu+sshcmd://kvm{number}/system" for number in zones]
+    if platform == "openstack":
+        site["openstack"]["availability_zones"] = [f"az{number}" for number in zones]
+    for pool in site["agents"].values():
+        if platform != "aws":
+            pool.pop("spot", None)
+        if platform == "libvirt" and "max" in pool:
+            pool["count"] = pool.pop("max")
+            del pool["min"]
+    return plan(ClusterSpec.model_validate(changed)).site("eu")
+
 
 SOURCE = SecretSource(
     command="/usr/local/lib/clustermesos/fetch-secret --prefix /demo/",

@@ -8,13 +8,17 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from constructs_lib.nodes.bare_python import shipped
-from constructs_lib.nodes.cloud_init import APPLY, pack
+from constructs_lib.nodes.cloud_init import APPLY, UNIT, pack
 from constructs_lib.nodes.cloud_init import PROGRAM as PLACE
 from constructs_lib.nodes.render import render
-from tests.nodes.clusters import SOURCE, site
+from constructs_lib.rollout.wanted import secret_source
+from constructs_lib.spec.platforms import PLATFORMS
+from tests.conftest import need
+from tests.nodes.clusters import CASES, SOURCE, on, site
 from tests.nodes.node import PROGRAM
 
 PRINTS = 'echo x >>"$TRIES"; [ "$(wc -l <"$TRIES")" -ge 3 ] && cat "$PROGRAM"'
@@ -24,10 +28,12 @@ PRINTS = 'echo x >>"$TRIES"; [ "$(wc -l <"$TRIES")" -ge 3 ] && cat "$PROGRAM"'
 RECORDER = '#!/bin/sh\n# Double of the program: says how it was called.\necho "called: $*"\n'
 
 
-def arrive(folder: Path, program: str, content: str, digest_of: str = "") -> subprocess.CompletedProcess[str]:
+def arrive(
+    folder: Path, program: str, content: str, digest_of: str = "", *, comes_with_machine: bool = False
+) -> subprocess.CompletedProcess[str]:
     """The script, called as `first-boot`; it waits for `digest_of`, else for the real program."""
     planned = site("whole")
-    source = dataclasses.replace(SOURCE, program=program)
+    source = dataclasses.replace(SOURCE, program=program, comes_with_machine=comes_with_machine)
     config = yaml.safe_load(pack(render(planned, planned.nodes[0]), source))
     assert APPLY not in [entry["path"] for entry in config["write_files"]]
     [entry] = [entry for entry in config["write_files"] if entry["path"] == PLACE]
@@ -83,6 +89,56 @@ def test_a_source_that_never_gives_it_ends_the_attempt_in_bounded_time_and_the_n
     assert done.returncode != 0
     assert done.stderr.count("no role yet") == 5
     assert (tmp_path / "placed").read_text().startswith("#!/bin/sh\nset -e\napply=")
+
+
+NOT_THERE = (
+    "clustermesos-apply: what came with this machine is not the program that its files were made with; "
+)
+
+
+def test_what_comes_with_the_machine_takes_the_scripts_place_at_once(tmp_path: Path) -> None:
+    done = arrive(tmp_path, 'cat "$PROGRAM"', RECORDER, digest_of=RECORDER, comes_with_machine=True)
+
+    assert done.stdout == "called: first-boot\n", done.stderr
+    assert (tmp_path / "placed").read_text() == RECORDER
+
+
+@pytest.mark.parametrize("program", ['cat "$PROGRAM"', "echo 'no disk' >&2; false"])
+def test_what_did_not_come_with_the_machine_is_not_waited_for(program: str, tmp_path: Path) -> None:
+    done = arrive(tmp_path, program, RECORDER, comes_with_machine=True)
+
+    assert done.returncode == 2
+    assert "called" not in done.stdout
+    assert done.stderr.splitlines()[-1].startswith(NOT_THERE)
+    assert done.stderr.count("no disk") <= 1
+    assert (tmp_path / "placed").read_text().startswith("#!/bin/sh\nset -e\napply=")
+
+
+def test_no_unit_tries_again_by_time_what_can_not_be_cured() -> None:
+    planned = site("whole")
+    unit = render(planned, planned.nodes[0]).file(UNIT).content
+
+    assert "RestartPreventExitStatus=2\n" in unit
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_shellcheck_finds_nothing_in_what_a_first_boot_runs(platform: str, tmp_path: Path) -> None:
+    planned = on(platform, CASES["whole"])
+    config = yaml.safe_load(pack(render(planned, planned.nodes[0]), secret_source(planned)))
+    [arrival] = [entry["content"] for entry in config["write_files"] if entry["path"] == PLACE]
+    (tmp_path / "arrival").write_text(arrival)
+    for name in ("bootcmd", "runcmd"):
+        (tmp_path / name).write_text("\n".join(["#!/bin/sh", *config[name], ""]))
+
+    done = subprocess.run(
+        [need("shellcheck"), *sorted(tmp_path.iterdir())],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+    assert done.returncode == 0, done.stdout
 
 
 def test_elsewhere_the_program_is_in_the_user_data() -> None:

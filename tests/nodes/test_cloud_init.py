@@ -13,7 +13,6 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.aws.secrets import secret_source
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RenderError
 from constructs_lib.nodes.cloud_init import check_size, gzip_size, pack
@@ -21,11 +20,17 @@ from constructs_lib.nodes.generation import INCOMING
 from constructs_lib.nodes.late import resolve_for_terraform
 from constructs_lib.nodes.model import NodeFile, NodeFiles
 from constructs_lib.nodes.render import render
-from constructs_lib.openstack.secrets import secret_source as openstack_source
+from constructs_lib.plan.model import SitePlan
+from constructs_lib.plan.plan import plan
+from constructs_lib.rollout.wanted import secret_source
+from constructs_lib.spec.model import ClusterSpec
+from constructs_lib.spec.platforms import PLATFORMS
 from tests.conftest import need
-from tests.nodes.clusters import CASES, KEY, SOURCE, nodes, site
+from tests.nodes.clusters import CASES, HYBRID, KEY, RELAYED, SOURCE, nodes, on, site
+from tests.nodes.test_readers import featured
 
 LIMIT = 16_384
+WITHOUT_FILES = dataclasses.replace(SOURCE, files=())
 
 
 @lru_cache
@@ -106,17 +111,31 @@ def test_a_secret_source_may_not_take_a_components_path() -> None:
         pack(files_of("small", "master-1"), taken)
 
 
-SIZES = {"aws": secret_source, "openstack": openstack_source}
-"""Platform → what its nodes get secrets with; the tightest one is AWS, with 16,384 bytes."""
+BOUND = 12 * 1024
+"""Bytes of each role's text on each platform; the tightest one is AWS, with 16,384."""
 
 
-@pytest.mark.parametrize("platform", SIZES)
-@pytest.mark.parametrize("case", CASES)
-def test_every_text_leaves_a_quarter_of_the_tightest_platforms_limit(case: str, platform: str) -> None:
-    planned = site(case)
+@lru_cache
+def everywhere() -> dict[str, SitePlan]:
+    """Sites of every platform with what their nodes get secrets and program with: small, whole, with every
+    option, and beside others.
+    """
+    specs = CASES | {"featured": featured()}
+    found = {
+        f"{case}, {platform}": on(platform, spec) for case, spec in specs.items() for platform in PLATFORMS
+    }
+    for name, spec in {"hybrid": HYBRID, "relayed": RELAYED}.items():
+        planned = plan(ClusterSpec.model_validate(spec))
+        found |= {f"{name}, {site.name}": site for site in planned.sites.values()}
+    return found
+
+
+@pytest.mark.parametrize("where", everywhere())
+def test_every_text_leaves_a_quarter_of_the_tightest_platforms_limit(where: str) -> None:
+    planned = everywhere()[where]
     for node in nodes(planned):
-        text = pack(render(planned, node), SIZES[platform](planned))
-        check_size(text, planned.late_values, 12 * 1024, f"{platform}/{case}/{node.name}")
+        text = pack(render(planned, node), secret_source(planned))
+        check_size(text, planned.late_values, BOUND, f"{where}, {node.name}")
 
 
 def test_a_text_over_the_limit_is_refused_with_its_size_and_its_biggest_files() -> None:
@@ -133,7 +152,7 @@ def test_a_text_over_the_limit_is_refused_with_its_size_and_its_biggest_files() 
 
 def test_late_values_count_with_their_longest_sample() -> None:
     planned = site("whole")
-    text = pack(render(planned, planned.nodes_of(Role.MASTER)[0]), SIZES["aws"](planned))
+    text = pack(render(planned, planned.nodes_of(Role.MASTER)[0]), secret_source(planned))
 
     assert check_size(text, planned.late_values, LIMIT, "x") > gzip_size(text)
 
@@ -156,17 +175,38 @@ def test_the_margin_covers_terraforms_own_compressor(tmp_path: Path) -> None:
     assert compressed <= gzip_size(text) <= compressed * 1.05
 
 
-def test_cloud_init_itself_accepts_every_text(tmp_path: Path) -> None:
-    cloud_init = need("cloud-init")
-    for case in CASES:
-        planned = site(case)
+CLOUD_INIT_VALIDATES = """
+import sys
+from cloudinit.config import schema
+whole = schema.get_schema()
+for path in sys.argv[1:]:
+    try:
+        schema.validate_cloudconfig_file(path, whole)
+    except schema.SchemaValidationError as error:
+        print(path)
+        print(path, error, file=sys.stderr)
+"""
+"""What `cloud-init schema -c FILE` does, in one process for all files."""
+
+
+def test_cloud_init_itself_accepts_every_text_of_every_platform(tmp_path: Path) -> None:
+    need("cloud-init")
+    for where, planned in everywhere().items():
         for node in nodes(planned):
-            path = tmp_path / f"{case}-{node.name}"
-            path.write_text(pack(render(planned, node), SOURCE))
-            done = subprocess.run(
-                [cloud_init, "schema", "-c", str(path)], capture_output=True, text=True, check=False
-            )
-            assert "Valid cloud-config" in done.stdout, done.stdout + done.stderr
+            text = pack(render(planned, node), secret_source(planned))
+            (tmp_path / f"{where}-{node.name}").write_text(text)
+    wrong = tmp_path / "wrong"
+    wrong.write_text("#cloud-config\nruncmd: {}\n")
+
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", CLOUD_INIT_VALIDATES, *sorted(tmp_path.iterdir())],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+    assert (done.returncode, done.stdout) == (0, f"{wrong}\n"), done.stderr
 
 
 AWKWARD = st.text(
@@ -186,7 +226,9 @@ AWKWARD = st.text(
 @example("...\n")
 @example("- path: /etc/other\n")
 def test_any_content_arrives_through_yaml_byte_for_byte(content: str) -> None:
-    assert config(with_file(content))["write_files"][0]["content"] == content
+    loaded = yaml.safe_load(pack(with_file(content), WITHOUT_FILES))
+
+    assert loaded["write_files"][0]["content"] == content
 
 
 CLOUD_INIT_READS = """
@@ -223,7 +265,7 @@ def test_any_content_arrives_through_cloud_inits_own_parser() -> None:
         "\n".join(f"line {n}: 'a' \"b\" | > %" for n in range(500)),
         "\x07bell \x1b[0m escape",
     ]
-    texts = [pack(with_file(content), SOURCE) for content in contents]
+    texts = [pack(with_file(content), WITHOUT_FILES) for content in contents]
     done = subprocess.run(
         ["/usr/bin/python3", "-c", CLOUD_INIT_READS],
         input=json.dumps(texts),
@@ -289,7 +331,7 @@ def terraform_gives(template: str) -> str:
 @example(["$TfToken[a", "%TfToken[", "$$", "${"])
 def test_any_content_arrives_on_the_node_through_terraform_and_cloud_init(contents: list[str]) -> None:
     need("cloud-init")
-    texts = [resolve_for_terraform(pack(with_file(content), SOURCE), {}) for content in contents]
+    texts = [resolve_for_terraform(pack(with_file(content), WITHOUT_FILES), {}) for content in contents]
     done = subprocess.run(
         ["/usr/bin/python3", "-c", CLOUD_INIT_WRITES],
         input=json.dumps([terraform_gives(text) for text in texts]),
