@@ -183,7 +183,7 @@ for path in sys.argv[1:]:
     try:
         schema.validate_cloudconfig_file(path, whole)
     except schema.SchemaValidationError as error:
-        print(path)
+        print("refused:", path)
         print(path, error, file=sys.stderr)
 """
 """What `cloud-init schema -c FILE` does, in one process for all files."""
@@ -206,7 +206,8 @@ def test_cloud_init_itself_accepts_every_text_of_every_platform(tmp_path: Path) 
         timeout=180,
     )
 
-    assert (done.returncode, done.stdout) == (0, f"{wrong}\n"), done.stderr
+    refused = [line for line in done.stdout.splitlines() if line.startswith("refused: ")]
+    assert (done.returncode, refused) == (0, [f"refused: {wrong}"]), done.stderr
 
 
 AWKWARD = st.text(
