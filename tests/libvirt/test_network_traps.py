@@ -88,7 +88,7 @@ def test_an_image_with_ifupdown_that_leaves_resolv_conf_without_a_resolver(case:
     """cloud-init is told one in any case; where the image makes nothing of it, the first boot says so."""
     site = site_plan(case)
     for body in of_kind(cluster_stack(site), DRIVE).values():
-        (told,) = re.findall(r"nameservers: \{addresses: \[([\d., ]+)\]", body["network_config"])
+        (told,) = re.findall(r"dns_nameservers: \[([\d., ]+)\]", body["network_config"])
         assert all(IPv4Address(address) for address in told.split(", "))
     master = site.nodes_of(Role.MASTER)[0]
     preflight = render(site, master).file("/usr/local/sbin/clustermesos-preflight").content
