@@ -14,6 +14,7 @@ from constructs_lib.components.mesos_master import MESOS_MASTER
 from constructs_lib.components.model import Component, Role
 from constructs_lib.components.nginx import NGINX
 from constructs_lib.components.node_exporter import NODE_EXPORTER
+from constructs_lib.components.platform_backup import PLATFORM_BACKUP
 from constructs_lib.components.prometheus import PROMETHEUS
 from constructs_lib.components.python import PYTHON
 from constructs_lib.components.registrator import REGISTRATOR
@@ -43,6 +44,7 @@ COMPONENTS: tuple[Component, ...] = (
     PROMETHEUS,
     NGINX,
     CONSUL_TEMPLATE,
+    PLATFORM_BACKUP,
 )
 """In the order in which a node installs and starts them."""
 

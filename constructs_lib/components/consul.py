@@ -11,6 +11,7 @@ from constructs_lib.components.alert import Alert
 from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
+    Backup,
     Component,
     Directory,
     File,
@@ -219,4 +220,5 @@ CONSUL = Component(
     # The servers may still be installing.
     ready_within=900,
     state="/srv/data/consul",
+    backup=Backup(template="backup", on=SERVERS),
 )

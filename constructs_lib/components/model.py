@@ -244,6 +244,22 @@ Health = FourLetterWord | HttpOk | UnitActive | CommandSucceeds
 
 
 @dataclass(frozen=True, kw_only=True)
+class Backup:
+    """State that is saved on the nodes that hold it, where cluster.yaml names a target in `platform_backup`.
+
+    `template` below cloud-init/<component>/ is a script that is run as root with one of these:
+    `copy DIR` puts a consistent copy into the empty DIR, below the data volume, and fails where there is
+    nothing to save; `verify DIR` fails unless a copy is whole and readable; `ready [--force]` fails, and says
+    what to do, while a restore would harm what is there; `put DIR` puts a verified copy in its place.
+    It may render to nothing on nodes that have nothing to save.
+    """
+
+    template: str
+    on: tuple[Role, ...] | None = None
+    """The roles of the component that hold the state; None is all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Component:
     """One piece of software on a node, declared once (see docs/adding-a-component.md)."""
 
@@ -258,6 +274,8 @@ class Component:
     """Whether `software.<name>.enabled: false` leaves it out, with its ports and secrets."""
     linked: bool = False
     """True leaves it out, with its ports and secrets, where the cluster has one site."""
+    saves: bool = False
+    """True leaves it out, with its alerts, where cluster.yaml names no `platform_backup`."""
     only_where: str = ""
     """A template expression such as `pool.spec.shared`: the component is on nodes for which it is true."""
     also_runs_from: tuple[Source, ...] = ()
@@ -292,6 +310,8 @@ class Component:
     """Seconds that the node waits for `health` after starting the units, image downloads included."""
     state: str | None = None
     """The directory below the node's data volume that must outlive the machine, on roles that have it."""
+    backup: Backup | None = None
+    """What must outlive the data volume too, and how it comes back."""
 
     def keeps_state(self, role: Role) -> bool:
         """Whether nodes of `role` hold the component's state."""

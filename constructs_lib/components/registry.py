@@ -10,6 +10,7 @@ from __future__ import annotations
 from constructs_lib.components.alert import Alert
 from constructs_lib.components.consul import AUTHORITY
 from constructs_lib.components.model import (
+    Backup,
     Component,
     ContainerImage,
     Directory,
@@ -112,4 +113,5 @@ REGISTRY = Component(
     ),
     health=(HttpOk(port="metrics", path="/debug/health"),),
     state="/srv/data/registry",
+    backup=Backup(template="backup.j2"),
 )

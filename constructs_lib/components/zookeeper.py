@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from constructs_lib.components.alert import Alert
 from constructs_lib.components.model import (
+    Backup,
     Component,
     ContainerImage,
     Directory,
@@ -86,4 +87,5 @@ ZOOKEEPER = Component(
     # The others of the ensemble may still be installing.
     ready_within=900,
     state="/srv/data/zookeeper",
+    backup=Backup(template="backup.j2"),
 )

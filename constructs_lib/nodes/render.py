@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from constructs_lib.components import COMPONENTS, components_of
+from constructs_lib.components import COMPONENTS, components_of, platform_backup
 from constructs_lib.components.model import (
     AptPackages,
     AptRepository,
@@ -70,7 +70,11 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
             *([Directory(path=app_secrets.FOLDER, mode=0o700)] if any(_app_secrets(plan, node)) else []),
         ),
         files=files,
-        secrets=(*_secrets(plan, role, components), *_app_secrets(plan, node)),
+        secrets=(
+            *_secrets(plan, role, components),
+            *_app_secrets(plan, node),
+            *_backup_secrets(plan, role),
+        ),
         base_packages=_unique(
             render_expression(name, context) for component in components for name in component.packages
         ),
@@ -159,11 +163,25 @@ def _memory_gib(plan: SitePlan, node: NodePlan | PoolPlan) -> int:
 
 def _files(component: Component, context: dict[str, object]) -> Iterator[NodeFile]:
     for file in component.files:
-        if file.on is not None and context["role"] not in file.on:
-            continue
-        content = render_template(f"{component.name}/{file.template}", context)
-        if content.strip():
-            yield _node_file(file, content, context)
+        yield from _rendered(file, component, context)
+    yield from _backup(component, context)
+
+
+def _rendered(file: File, component: Component, context: dict[str, object]) -> Iterator[NodeFile]:
+    if file.on is not None and context["role"] not in file.on:
+        return
+    content = render_template(f"{component.name}/{file.template}", context)
+    if content.strip():
+        yield _node_file(file, content, context)
+
+
+def _backup(component: Component, context: dict[str, object]) -> Iterator[NodeFile]:
+    """The component's own part of the platform's backups, where there are any."""
+    backup, plan = component.backup, context["plan"]
+    if backup is None or not isinstance(plan, SitePlan) or plan.platform_backup is None:
+        return
+    to = f"{platform_backup.PARTS}/{component.name}"
+    yield from _rendered(File(backup.template, to=to, mode=0o755, on=backup.on), component, context)
 
 
 def _node_file(file: File, content: str, context: dict[str, object]) -> NodeFile:
@@ -208,6 +226,14 @@ def _app_secrets(plan: SitePlan, node: NodePlan | PoolPlan) -> Iterator[NodeSecr
     for secret in plan.secrets_of(Role.AGENT, node.name):
         if secret.pools is not None:
             yield _node_secret(secret, secret.declared)
+
+
+def _backup_secrets(plan: SitePlan, role: Role) -> Iterator[NodeSecret]:
+    """What reaches the target of the platform's backups, which no component declares."""
+    for secret in plan.secrets_of(role):
+        for declared in secret.read_by(role):
+            if declared.to.startswith(f"{platform_backup.SECRETS}/"):
+                yield _node_secret(secret, declared)
 
 
 def _packages(plan: SitePlan, component: Component) -> Iterator[NodePackages]:

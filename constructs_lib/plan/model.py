@@ -5,6 +5,7 @@ Plain immutable data. A platform only translates it; it decides nothing.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -239,6 +240,23 @@ class PlannedSecret:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlatformBackup:
+    """Where the platform's own state goes."""
+
+    repository: str
+    """The target's address; below it every node has a repository of its own."""
+    secrets: tuple[str, ...]
+    """restic's variables, each the name of a file on the nodes."""
+    keep_daily: int
+    keep_weekly: int
+
+    @property
+    def quoted(self) -> str:
+        """The repository as one word of a shell."""
+        return shlex.quote(self.repository)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SitePlan:
     """Everything that the constructs of one site need."""
 
@@ -291,6 +309,8 @@ class SitePlan:
     registry: RegistrySpec
     gateway_spec: GatewaySpec
     edge_spec: EdgeSpec | None
+    platform_backup: PlatformBackup | None
+    """None where the platform's own state stays on its nodes."""
 
     @property
     def facts(self) -> Platform:
@@ -332,7 +352,7 @@ class SitePlan:
 
     def has(self, component: Component) -> bool:
         """False for an optional component that cluster.yaml leaves out."""
-        if component.linked and self.link is None:
+        if (component.linked and self.link is None) or (component.saves and self.platform_backup is None):
             return False
         software = self.software.get(component.name)
         return software is None or software.enabled

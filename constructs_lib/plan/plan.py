@@ -27,6 +27,7 @@ from constructs_lib.plan.model import (
     TrafficRule,
     ZonePlan,
 )
+from constructs_lib.plan.platform_backup import backup_secrets, platform_backup
 from constructs_lib.plan.software import resolve_software
 from constructs_lib.plan.traffic import calls, egress, existing_ranges, shares, traffic
 from constructs_lib.spec.model import ClusterSpec, PoolSpec, SiteSpec
@@ -55,7 +56,10 @@ def plan(spec: ClusterSpec, lock: Lock | None = None) -> ClusterPlan:
     if len(spec.sites) == 1:
         wanted = [component for component in wanted if not component.linked]
     secrets = {
-        name: (*_secrets(name, roles[name], wanted, links[name]), *app_secrets(spec, name))
+        name: (
+            *_secrets(name, roles[name], wanted, links[name]),
+            *backup_secrets(spec, app_secrets(spec, name)),
+        )
         for name in spec.sites
     }
     ranges = {name: _ranges(site, roles[name], zones[name]) for name, site in spec.sites.items()}
@@ -200,6 +204,7 @@ def _site(
         registry=site.registry,
         gateway_spec=site.gateway,
         edge_spec=site.edge,
+        platform_backup=platform_backup(spec),
     )
 
 

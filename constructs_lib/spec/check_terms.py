@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.terms import app_secret_name
 from constructs_lib.spec.wording import did_you_mean, one_of
+
+if TYPE_CHECKING:
+    from constructs_lib.spec.model import ClusterSpec
 
 
 def _policies(settings: Settings) -> Iterator[Finding]:
@@ -52,7 +56,7 @@ def _app_secrets(settings: Settings) -> Iterator[Finding]:
                 ("app_secrets", reference),
                 f"is {app_secret_name(reference)} in the store, as {first} is: rename one",
             )
-        if not named:
+        if not named and reference not in _of_the_platform(cluster):
             yield Finding(path, "is for no pool, expected those whose agents have it: [general]")
         for index, pool in enumerate(named):
             if pool not in pools:
@@ -84,4 +88,40 @@ def _backups(settings: Settings) -> Iterator[Finding]:
                 )
 
 
-CHECKS: tuple[Check, ...] = (_policies, _app_secrets, _backups)
+def _of_the_platform(cluster: ClusterSpec) -> tuple[str, ...]:
+    """The secrets that the platform's own backups need: no pool has to have them."""
+    wanted = cluster.platform_backup
+    target = cluster.backups.get(wanted.to) if wanted else None
+    return (target.password, *target.credentials.values()) if target else ()
+
+
+def _platform_backup(settings: Settings) -> Iterator[Finding]:
+    cluster = settings.cluster
+    wanted = cluster.platform_backup
+    names = ("platform_backup", "backups", "app_secrets")
+    if wanted is None or not all(settings.intact(name) for name in names):
+        return
+    path: Path = ("platform_backup", "to")
+    target = cluster.backups.get(wanted.to)
+    if target is None:
+        near = did_you_mean(wanted.to, cluster.backups)
+        hint = f"did you mean {near}?" if near else "expected the name of one of them"
+        yield Finding(path, f"got {wanted.to}, which backups don't have; {hint}")
+        return
+    if target.repository.startswith(("/", "sftp:", "rclone:")):
+        yield Finding(
+            path,
+            f"got {wanted.to}, which is {target.repository}: a folder is lost with its node, and nodes have "
+            "no key or settings for sftp and rclone; expected a target such as s3:https://… or rest:https://…",
+        )
+    secret = cluster.app_secrets.get(target.password)
+    if secret and secret.pools:
+        yield Finding(
+            path,
+            f"got {wanted.to}, whose password {target.password} agents of {', '.join(secret.pools)} have: it "
+            "opens Consul's tokens there; expected a target whose password no pool has: "
+            "`app_secrets: {backup/platform: {pools: []}}`",
+        )
+
+
+CHECKS: tuple[Check, ...] = (_policies, _app_secrets, _backups, _platform_backup)

@@ -314,6 +314,7 @@ CutOff = Annotated[Literal["by-state", "wait", "elsewhere"], OneOf(("by-state", 
 CutOffSeconds = Annotated[int, Whole(0, 604_800, "seconds")]
 PolicyName = Annotated[str, Name("policy", 20)]
 TargetName = Annotated[str, Name("backup target", 20)]
+Snapshots = Annotated[int, Whole(1, 520, "snapshots")]
 VariableName = Annotated[
     str, Text(r"[A-Z_][A-Z0-9_]*", "a variable's name such as AWS_ACCESS_KEY_ID, upper case", 100)
 ]

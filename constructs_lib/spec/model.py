@@ -36,7 +36,7 @@ from constructs_lib.spec.state import (
     S3State,
     StateSpec,
 )
-from constructs_lib.spec.terms import AppSecretSpec, BackupTargetSpec, PolicySpec
+from constructs_lib.spec.terms import AppSecretSpec, BackupTargetSpec, PlatformBackupSpec, PolicySpec
 
 
 class MastersSpec(Group):
@@ -347,6 +347,8 @@ class ClusterSpec(Group):
     """Named strategies that contracts are held to."""
     backups: dict[f.TargetName, BackupTargetSpec] = {}
     """Where backups of applications go, by name."""
+    platform_backup: PlatformBackupSpec | None = None
+    """Where the platform's own state is saved; without it, on the nodes' data volumes alone."""
     app_secrets: dict[f.SecretReference, AppSecretSpec] = {}
     """Secrets of applications by reference."""
     cloud_config: dict[Role, dict[str, object]] = {}
@@ -390,6 +392,7 @@ __all__ = [
     "MastersSpec",
     "NatSpec",
     "OpenstackSpec",
+    "PlatformBackupSpec",
     "PolicySpec",
     "PoolSpec",
     "RegistrySpec",

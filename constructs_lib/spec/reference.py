@@ -57,6 +57,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("nodes", model.NodesSpec),
     ("policies.POLICY", model.PolicySpec),
     ("backups.TARGET", model.BackupTargetSpec),
+    ("platform_backup", model.PlatformBackupSpec),
     ("app_secrets.REFERENCE", model.AppSecretSpec),
     ("software", model.SoftwareSpec),
     ("software.COMPONENT", model.ComponentSoftware),

@@ -49,6 +49,17 @@ class BackupTargetSpec(Group):
     """What the jobs run: restic 0.17 or newer."""
 
 
+class PlatformBackupSpec(Group):
+    """Saves the state of Consul, ZooKeeper and the registry from the nodes that hold it, and tests that."""
+
+    to: f.TargetName
+    """A target of `backups`, with a password that no agent has: Consul's tokens are in what is saved."""
+    keep_daily: f.Snapshots = 14
+    """For how many days one snapshot a day is kept."""
+    keep_weekly: f.Snapshots = 8
+    """For how many weeks one snapshot a week is kept."""
+
+
 def app_secret_name(reference: str) -> str:
     """What the store and Terraform call a secret of applications: `app_shop_db` for shop/db."""
     return "app_" + reference.replace("/", "_").replace("-", "_")
