@@ -45,7 +45,7 @@ PLATFORM_BACKUP = Component(
             # Four a day; 0 where none succeeded yet.
             expr=f"(time() - {_SAVED}) > 86400",
             wait="1h",
-            summary="no backup of {{ $labels.component }} on {{ $labels.instance }} for a day or longer",
+            summary="no backup of {{ $labels.state }} on {{ $labels.instance }} for a day or longer",
             next="journalctl -u platform-backup on the node; docs/platform-backup.md",
         ),
         Alert(
@@ -60,7 +60,7 @@ PLATFORM_BACKUP = Component(
             # One a week.
             expr=f"(time() - {_TESTED}) > 1209600",
             wait="1h",
-            summary="no backup of {{ $labels.component }} on {{ $labels.instance }} came back for 14 days",
+            summary="no backup of {{ $labels.state }} on {{ $labels.instance }} came back for 14 days",
             next="journalctl -u platform-backup-test on the node; docs/platform-backup.md",
             severity="ticket",
         ),

@@ -5,7 +5,6 @@ Plain immutable data. A platform only translates it; it decides nothing.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -249,11 +248,6 @@ class PlatformBackup:
     """restic's variables, each the name of a file on the nodes."""
     keep_daily: int
     keep_weekly: int
-
-    @property
-    def quoted(self) -> str:
-        """The repository as one word of a shell."""
-        return shlex.quote(self.repository)
 
 
 @dataclass(frozen=True, kw_only=True)

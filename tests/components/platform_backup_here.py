@@ -1,4 +1,4 @@
-"""A node's platform-backup and its parts on this machine; only addresses, folders and target are rewritten."""
+"""A node's platform-backup and its parts on this machine; only addresses, folders and target are others."""
 
 from __future__ import annotations
 
@@ -108,5 +108,5 @@ class Saver:
         """What Prometheus would read."""
         folder = self.folder / "var/lib/prometheus/node-exporter"
         texts = "\n".join(path.read_text() for path in folder.glob("*.prom"))
-        found = re.findall(rf'(?m)^clustermesos_platform_{name}{{component="{self.only}"}} (.*)$', texts)
+        found = re.findall(rf'(?m)^clustermesos_platform_{name}{{state="{self.only}"}} (.*)$', texts)
         return float(found[0]) if found else None

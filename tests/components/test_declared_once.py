@@ -168,7 +168,8 @@ def test_each_component_has_its_folder_and_uses_every_file_in_it(component: Comp
         if path.is_file() and not {"__pycache__", "program"} & set(path.parts)
     }
 
-    assert there == {file.template for file in component.files}
+    saved = {component.backup.template} if component.backup else set()
+    assert there == {file.template for file in component.files} | saved
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)

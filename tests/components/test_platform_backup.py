@@ -1,4 +1,4 @@
-"""The platform's own state, saved by the nodes' own scripts, destroyed, restored, compared; and what goes wrong."""
+"""The platform's own state, saved by the nodes' own scripts, destroyed, restored and compared."""
 
 from __future__ import annotations
 
@@ -137,6 +137,15 @@ def test_a_copy_whose_blob_has_another_content_than_its_digest_is_no_proof(saver
     done = saver.run("test")
     assert done.returncode == 1 and "has another content" in done.stderr
     assert saver.metric(VERIFIED) == 0
+
+
+def test_a_tag_whose_image_is_missing_is_no_proof(saver: Saver) -> None:
+    folder = saver.folder / "srv/data/registry/docker/registry/v2/repositories/shop/_manifests/tags/1/current"
+    folder.mkdir(parents=True)
+    (folder / "link").write_text(f"sha256:{'0' * 64}")
+    assert saver.run("save").returncode == 0
+    done = saver.run("test")
+    assert done.returncode == 1 and "names an image that is not there" in done.stderr
 
 
 def test_a_registry_that_runs_is_not_restored_even_when_told(saver: Saver) -> None:

@@ -49,6 +49,11 @@ def featured() -> dict[str, Any]:
     shared = {"source": "10.20.0.5:/export", "options": "vers=4.2,noatime"}
     spec["sites"]["eu"]["agents"]["general"]["shared"] = shared
     spec["sites"]["eu"]["registry"] = {"cache": True}
+    spec["backups"] = {
+        "offsite": {"repository": "s3:https://s3.example.org/x", "password": "backup/platform"}
+    }
+    spec["app_secrets"] = {"backup/platform": {"pools": [], "made": True}}
+    spec["platform_backup"] = {"to": "offsite"}
     return spec
 
 
@@ -176,7 +181,7 @@ def number(path: Path) -> None:
 
 Reader = Callable[[Path], None] | str
 READERS: tuple[tuple[str, Reader], ...] = (
-    (r"/usr/local/(sbin|libexec)/[^/]+", any_script),
+    (r"/usr/local/(sbin|libexec(/platform-backup)?)/[^/]+", any_script),
     (r"/etc/systemd/system/.+", "all of a node's units together, below"),
     (r"/etc/clustermesos/firewall(-closed)?\.nft", nftables),
     (r"/etc/clustermesos/node\.env", environment_file),

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from constructs_lib.components import COMPONENTS
+from constructs_lib.components.platform_backup import PLATFORM_BACKUP
 from constructs_lib.nodes.metrics import scrapes
 from constructs_lib.plan.alerts import platform_rules
 from constructs_lib.plan.model import SitePlan
@@ -27,6 +28,16 @@ FOLDER = Path(__file__).parent / "alerts"
 
 def rules(planned: SitePlan) -> dict[str, Any]:
     return {rule["alert"]: rule for group in platform_rules(planned) for rule in group["rules"]}
+
+
+def whole() -> SitePlan:
+    """The cluster with everything, its own state's backups too."""
+    fields: dict[str, Any] = {
+        "backups": {"offsite": {"repository": "s3:https://s3.example.org/x", "password": "backup/platform"}},
+        "app_secrets": {"backup/platform": {"pools": []}},
+        "platform_backup": {"to": "offsite"},
+    }
+    return plan(ClusterSpec.model_validate(WHOLE | fields)).site("eu")
 
 
 def promtool(folder: Path, *words: str) -> None:
@@ -48,7 +59,7 @@ def test_promtool_takes_the_rules(case: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", sorted(path.name for path in FOLDER.glob("*.yml")))
 def test_an_alert_fires_when_it_should_and_not_before(case: str, tmp_path: Path) -> None:
-    write(tmp_path, site("whole"))
+    write(tmp_path, whole())
     (tmp_path / "test.yml").write_bytes((FOLDER / case).read_bytes())
     promtool(tmp_path, "test", "rules", "test.yml")
 
@@ -62,7 +73,10 @@ def test_every_declared_alert_has_a_case() -> None:
         for check in test["alert_rule_test"]
         if check.get("exp_alerts")
     }
-    assert declared == set(rules(site("whole"))) == tested
+    assert declared == set(rules(whole())) == tested
+
+    saving = {alert.name for alert in PLATFORM_BACKUP.alerts}
+    assert set(rules(site("whole"))) == declared - saving
 
 
 def test_every_job_that_a_rule_asks_for_is_one_that_prometheus_has() -> None:
