@@ -91,8 +91,12 @@ def _backups(settings: Settings) -> Iterator[Finding]:
 def _of_the_platform(cluster: ClusterSpec) -> tuple[str, ...]:
     """The secrets that the platform's own backups need: no pool has to have them."""
     wanted = cluster.platform_backup
-    target = cluster.backups.get(wanted.to) if wanted else None
-    return (target.password, *target.credentials.values()) if target else ()
+    if wanted is None:
+        return ()
+    named = cluster.backups.get(wanted.to)
+    # An unknown target is an error of its own: any of them may be meant.
+    targets = [named] if named else list(cluster.backups.values())
+    return tuple(name for each in targets for name in (each.password, *each.credentials.values()))
 
 
 def _platform_backup(settings: Settings) -> Iterator[Finding]:
