@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from constructs_lib.aws.secrets import secret_source
+from constructs_lib.aws.user_data import LIMIT
 from constructs_lib.components.model import Role
 from constructs_lib.components.platform_backup import SECRETS
-from constructs_lib.nodes.cloud_init import LIMIT, check_size, pack
+from constructs_lib.nodes.cloud_init import check_size, pack
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
