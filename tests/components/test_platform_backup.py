@@ -16,6 +16,8 @@ from constructs_lib.components.platform_backup import PARTS
 from tests.components.platform_backup_here import Saver, files_of
 from tests.components.registry_here import MANIFEST, Registry
 
+pytestmark = pytest.mark.slow
+
 VERIFIED = "restore_verified_timestamp_seconds"
 SAVED = "backup_success_timestamp_seconds"
 

@@ -11,6 +11,8 @@ from constructs_lib.components.model import Role
 from tests.components.consul_here import Agent
 from tests.components.platform_backup_here import Saver, files_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def saver(server: Agent, acl: object, tmp_path: Path) -> Saver:

@@ -14,6 +14,8 @@ from tests.components.platform_backup_here import REPOSITORY, Saver, files_of
 from tests.components.test_zookeeper import JARS, Ensemble
 from tests.conftest import need
 
+pytestmark = pytest.mark.slow
+
 MODES = ["follower", "follower", "leader"]
 PATH = "/mesos/json.info_0000000001"
 
