@@ -27,7 +27,7 @@ from constructs_lib.plan.model import (
     TrafficRule,
     ZonePlan,
 )
-from constructs_lib.plan.platform_backup import backup_secrets, platform_backup
+from constructs_lib.plan.platform_backup import backup_egress, backup_secrets, platform_backup
 from constructs_lib.plan.software import resolve_software
 from constructs_lib.plan.traffic import calls, egress, existing_ranges, shares, traffic
 from constructs_lib.spec.model import ClusterSpec, PoolSpec, SiteSpec
@@ -155,6 +155,7 @@ def _site(
     software: Mapping[str, ResolvedSoftware],
 ) -> SitePlan:
     site, nodes = spec.sites[name], every[name]
+    outside = egress(spec.software, spec.nodes.logs, spec.nodes.alertmanagers)
     masters = spec.sites[spec.home].masters.existing or _addresses(every[spec.home], Role.MASTER)
     return SitePlan(
         cluster=spec.name,
@@ -181,7 +182,8 @@ def _site(
         quorum=len(masters) // 2 + 1,
         traffic=table,
         egress=(
-            *egress(spec.software, spec.nodes.logs, spec.nodes.alertmanagers),
+            *outside,
+            *backup_egress(spec, outside),
             *shares(pool.shared for pool in site.agents.values() if pool.shared),
             *calls(link),
         ),

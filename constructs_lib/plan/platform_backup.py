@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from constructs_lib.components.model import Secret
 from constructs_lib.components.platform_backup import PLATFORM_BACKUP, SECRETS
-from constructs_lib.plan.model import PlannedSecret, PlatformBackup
+from constructs_lib.plan.model import EgressRule, PlannedSecret, PlatformBackup
+from constructs_lib.plan.traffic import ANYWHERE, PORT
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.terms import BackupTargetSpec, app_secret_name
 
@@ -45,6 +47,33 @@ def backup_secrets(spec: ClusterSpec, agents: tuple[PlannedSecret, ...]) -> tupl
             else PlannedSecret(name=name, declared=declared, site=None, pools=())
         )
     return tuple(found.values())
+
+
+def backup_egress(spec: ClusterSpec, known: Sequence[EgressRule]) -> tuple[EgressRule, ...]:
+    """The port that the target's address names, for nodes that `known` rules don't let out to it already."""
+    if spec.platform_backup is None:
+        return ()
+    ports = {int(port) for port in PORT.findall(spec.backups[spec.platform_backup.to].repository)}
+    found = []
+    for port in sorted(ports):
+        let_out = {role for rule in known if _opens(rule, port) for role in rule.roles}
+        roles = tuple(role for role in PLATFORM_BACKUP.roles if role not in let_out)
+        if roles:
+            found.append(
+                EgressRule(
+                    name=f"platform-backup-{port}",
+                    port=port,
+                    protocol="tcp",
+                    networks=ANYWHERE,
+                    why="where the platform's own state is saved",
+                    roles=roles,
+                )
+            )
+    return tuple(found)
+
+
+def _opens(rule: EgressRule, port: int) -> bool:
+    return rule.protocol == "tcp" and rule.networks == ANYWHERE and rule.port <= port <= rule.last
 
 
 def _references(target: BackupTargetSpec) -> dict[str, str]:

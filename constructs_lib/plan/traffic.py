@@ -27,7 +27,7 @@ _SHARES = {
     ),
 }
 """Type of a share → its rules' names and ports: NFS 4 has one; Ceph's monitors speak two protocols."""
-_PORT = re.compile(r"(?:^|//)[^/\s]*?:(\d{1,5})(?=/|\s|$)")
+PORT = re.compile(r"(?:^|//)[^/\s]*?:(\d{1,5})(?=/|\s|$)")
 """The port of http://proxy.example.org:3128 and of registry.example.org:5000/mirror."""
 
 
@@ -53,7 +53,7 @@ def egress(
     """EGRESS, and the ports of the proxy, the mirrors and the targets of logs and alerts in cluster.yaml."""
     places = (software.proxy, software.apt_mirror, software.image_prefix)
     mirrors = (override.mirror for override in software.components.values())
-    named = {int(port) for place in (*places, *mirrors) for port in _PORT.findall(place or "")}
+    named = {int(port) for place in (*places, *mirrors) for port in PORT.findall(place or "")}
     known = {rule.port for rule in EGRESS + _logs(logs) if rule.protocol == "tcp"}
     return (
         EGRESS

@@ -70,6 +70,21 @@ def test_the_texts_fit_into_the_tightest_platforms_limit() -> None:
         check_size(text, site.late_values, LIMIT, node.name)
 
 
+def test_nodes_that_save_are_let_out_to_the_port_that_the_target_names() -> None:
+    def rules(repository: str, **other: Any) -> list[tuple[str, tuple[Role, ...]]]:
+        target = FIELDS["backups"]["offsite"] | {"repository": repository}
+        spec = ClusterSpec.model_validate(WHOLE | FIELDS | {"backups": {"offsite": target}} | other)
+        found = plan(spec).site("eu").egress
+        return [(rule.name, rule.roles) for rule in found if rule.name.startswith("platform-backup")]
+
+    both, alerts = (Role.MASTER, Role.CONSUL), {"alertmanagers": ["http://alerts.example.org:9000"]}
+    assert rules("s3:https://s3.example.org:9000/x") == [("platform-backup-9000", both)]
+    assert rules("rest:http://x.example.org:9000/", nodes=alerts) == [
+        ("platform-backup-9000", (Role.MASTER,))
+    ]
+    assert rules("s3:https://s3.example.org/x") == rules("rest:http://x.example.org:3128/") == []
+
+
 @pytest.mark.parametrize("role", [Role.MASTER, Role.CONSUL])
 def test_without_the_field_nothing_is_on_a_node(role: Role) -> None:
     site = plan(ClusterSpec.model_validate(WHOLE)).site("eu")
