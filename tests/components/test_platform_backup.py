@@ -176,6 +176,23 @@ def test_a_folder_that_is_not_empty_is_kept_beside_what_is_restored_and_only_whe
     assert (before / newer.relative_to(state / "docker")).read_bytes() == b"newer than the backup"
 
 
+def test_a_restore_that_ended_between_is_done_again_and_loses_nothing(saver: Saver) -> None:
+    assert saver.run("save").returncode == 0
+    newer = blob(saver, b"newer than the backup")
+    flag, real = saver.folder / "moved", shutil.which("mv")
+    # Ends once what was there is out of the way, before what came back is in its place.
+    saver.double("mv", f'[ -e {flag} ] && exit 1; touch {flag}; exec {real} "$@"')
+    assert saver.run("restore", "registry", "--force").returncode == 1
+    (saver.folder / "doubles/mv").unlink()
+    assert not newer.exists()
+    done = saver.run("restore", "registry")
+    assert done.returncode == 0, done.stderr
+    state = saver.folder / "srv/data/registry"
+    assert len(list((state / "docker").rglob("data"))) == 1
+    [before] = state.glob("before-*")
+    assert (before / newer.relative_to(state / "docker")).read_bytes() == b"newer than the backup"
+
+
 def test_a_snapshot_of_something_else_is_refused(saver: Saver) -> None:
     assert saver.run("save").returncode == 0
     shutil.rmtree(saver.folder / "srv/data/registry/docker")
