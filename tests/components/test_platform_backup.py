@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -53,6 +54,7 @@ def test_a_registry_that_was_destroyed_serves_its_images_again(registry: Registr
     registry.start()
     try:
         digest = registry.push_image("shop")
+        pushed = held(saver)
         saved = saver.run("save")
         assert saved.returncode == 0, saved.stderr
         registry.stop()
@@ -62,8 +64,27 @@ def test_a_registry_that_was_destroyed_serves_its_images_again(registry: Registr
         registry.start()
         assert registry.ask("GET", f"/v2/shop/blobs/{digest}")[0] == 200
         assert registry.ask("GET", "/v2/shop/manifests/1", Accept=MANIFEST)[0] == 200
+        assert held(saver) == pushed
     finally:
         registry.stop()
+
+
+def held(saver: Saver) -> dict[Path, bytes]:
+    """What the registry has, whole, but for uploads that never became an image's."""
+    state = saver.folder / "srv/data/registry/docker"
+    files = (path for path in state.rglob("*") if path.is_file() and "_uploads" not in path.parts)
+    return {path.relative_to(state): path.read_bytes() for path in files}
+
+
+def test_what_is_older_than_is_kept_goes_and_the_newest_four_stay(saver: Saver) -> None:
+    for number in range(6):
+        blob(saver, f"layer {number}".encode())
+        assert saver.run("save").returncode == 0
+    listed = subprocess.run(saver.restic("snapshots", "--json"), capture_output=True, text=True, check=True)
+    assert len(json.loads(listed.stdout)) == 4
+    shutil.rmtree(saver.folder / "srv/data/registry/docker")
+    assert saver.run("restore", "registry").returncode == 0
+    assert len(list((saver.folder / "srv/data/registry/docker").rglob("data"))) == 7
 
 
 def test_only_a_backup_that_came_back_is_proved(saver: Saver) -> None:
