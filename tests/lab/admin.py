@@ -68,6 +68,8 @@ class Operator:
         program = self.workspace.private / "ssh-from-admin-network"
         program.write_text(SSH.format(keeper=_keeper(self.workspace), router=ROUTER))
         program.chmod(0o700)
+        # A machine that a drill made anew has another id on a platform, so its host key is learnt anew.
+        self.folder.known_nodes.unlink(missing_ok=True)
         write(
             hosts_of([self._deployed()], {"eu": self._gateway_key()}, {"eu": self._agents()}),
             self.folder,
