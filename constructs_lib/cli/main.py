@@ -41,7 +41,7 @@ COMMANDS = {
     "scale": "let the number of instances follow load",
     "explain": "tell why an application is not served, agent by agent",
     "rollback": "go back to the version of an application that was good before",
-    "backups": "list backup jobs and how they ended last",
+    "backups": "list backups, applications' and the platform's own, and how they ended last",
     "restore": "put a backup of an application's data back",
     "status": "tell whether the platform is ready",
     "scan": "check the synthesized stacks against policies",

@@ -24,7 +24,8 @@ def _target(contract: AppContract, plan: ClusterPlan) -> Iterator[Finding]:
             "s3:https://…, password: backup/password}}`",
         )
     elif backup.to is None and len(targets) > 1:
-        yield Finding(("ops", "backup"), f"doesn't say where it goes, expected `to: ` and {one_of(targets)}")
+        there = one_of(f"`to: {name}`" for name in targets)
+        yield Finding(("ops", "backup"), f"doesn't say where it goes, expected {there}")
     elif backup.to is not None and backup.to not in targets:
         near = did_you_mean(backup.to, targets)
         hint = f"did you mean {near}?" if near else f"expected {one_of(targets)}"

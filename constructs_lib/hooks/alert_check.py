@@ -10,26 +10,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
 from constructs_lib.contracts.compiled import Compiled, Json
-from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
 from constructs_lib.hooks.hook import Outcome, Verdict
-from constructs_lib.hooks.http import Client
 from constructs_lib.hooks.loaded_rules import lacking
-from constructs_lib.hooks.prometheus import LoadedRule, Prometheus, ReadTarget
+from constructs_lib.hooks.prometheus import (
+    ASK_SECONDS,
+    LoadedRule,
+    Prometheus,
+    ReadTarget,
+    Silent,
+    asked,
+    everywhere,
+)
 
 WAIT_SECONDS: Final = 60.0
 """How long rules and targets may take: consul-template waits up to 5 s, then there is a reload."""
-ASK_SECONDS: Final = 10.0
-"""How long one Prometheus may be silent."""
 PAUSE_SECONDS: Final = 1.0
 HOOK: Final = "alerts"
-_PREFIX = "prometheus/"
 _REFUSED = '{__name__=~"clustermesos_contract_(rules|targets)_ok"} == 0'
 Rules = Mapping[str, Mapping[str, Sequence[Json]]]
 """Site → contract (`clustermesos` for the platform's own) → its groups of rules."""
@@ -68,13 +70,7 @@ def alert_check(
     long what lacks is waited for, in seconds; with 0 everything is asked once.
     """
     began = time.monotonic()
-    places = [
-        one
-        for program, found in endpoints.instances.items()
-        if program.startswith(_PREFIX)
-        for one in found
-        if one.site in rules
-    ]
+    places = [one for one in everywhere(endpoints) if one.site in rules]
     if not places:
         return Outcome(hook=HOOK)
     measured = [one.name for one in compiled.contracts if one.targets and one.name in serving]
@@ -105,19 +101,16 @@ def _look(
 
 
 def _asked(endpoints: Endpoints, place: Instance, deadline: Deadline) -> Seen:
-    if place.where in endpoints.lost:
-        return Seen(at=place, silent=endpoints.lost[place.where])
-    with closing(Client(endpoints.one(_PREFIX, place), deadline)) as client:
-        api = Prometheus(client)
-        try:
-            return Seen(
-                at=place,
-                rules=api.rules(),
-                targets=api.targets(),
-                refused=frozenset(one.get("contract", "") for one in api.series(_REFUSED)),
-            )
-        except ApiError as error:
-            return Seen(at=place, silent=error.said)
+    def ask(api: Prometheus) -> Seen:
+        return Seen(
+            at=place,
+            rules=api.rules(),
+            targets=api.targets(),
+            refused=frozenset(one.labels.get("contract", "") for one in api.series(_REFUSED)),
+        )
+
+    said = asked(endpoints, place, deadline, ask)
+    return Seen(at=place, silent=said) if isinstance(said, Silent) else said
 
 
 def _of_rules(seen: Sequence[Seen], rules: Rules) -> Iterator[Verdict]:

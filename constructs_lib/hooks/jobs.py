@@ -147,7 +147,10 @@ def _failed(there: Job) -> str | None:
     """How often it failed since it last succeeded, in words; None where its last run did not fail."""
     if not (failed := int(there.get("errorsSinceLastSuccess") or 0)):
         return None
-    return f"failed {failed} times since it last succeeded, last at {there.get('lastError') or 'some time'}"
+    often = "once" if failed == 1 else f"{failed} times"
+    before = there.get("lastSuccess")
+    since = f"since it last succeeded, {before}" if before else "and never succeeded"
+    return f"failed {often} {since}; last at {there.get('lastError') or 'some time'}"
 
 
 def _when(job: Job) -> str:

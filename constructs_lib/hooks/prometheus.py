@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from constructs_lib.hooks.api_error import ApiError
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.endpoints import Endpoints, Instance
 from constructs_lib.hooks.http import Client
 
+PREFIX: Final = "prometheus/"
+"""Begins the name of a site's Prometheus among the endpoints."""
+ASK_SECONDS: Final = 10.0
+"""How long one of them may be silent."""
 Answer = TypeVar("Answer")
 
 
@@ -31,6 +38,14 @@ class LoadedRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A series at one time; its name is the label `__name__`."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadTarget:
     """Something that Prometheus reads: `health` is up, down or unknown, `error` why it is down."""
 
@@ -38,6 +53,35 @@ class ReadTarget:
     url: str
     health: str
     error: str
+
+
+def everywhere(endpoints: Endpoints) -> list[Instance]:
+    """Every Prometheus of the platform."""
+    return [
+        one for program, found in endpoints.instances.items() if program.startswith(PREFIX) for one in found
+    ]
+
+
+def asked(
+    endpoints: Endpoints,
+    place: Instance,
+    deadline: Deadline,
+    ask: Callable[[Prometheus], Answer],
+    *,
+    patient: bool = True,
+) -> Answer | Silent:
+    """What one Prometheus answers by itself, or why it said nothing; `patient` asks again until then."""
+    if place.where in endpoints.lost:
+        return Silent(endpoints.lost[place.where])
+    with closing(Client(endpoints.one(PREFIX, place), deadline, patient=patient)) as client:
+        try:
+            return ask(Prometheus(client))
+        except ApiError as error:
+            return Silent(error.said)
+
+
+class Silent(str):
+    """Why there is no answer."""
 
 
 class Prometheus:
@@ -60,10 +104,14 @@ class Prometheus:
         found = self._ask("query", read, [("query", query), ("time", f"{at:.3f}")], of="values")
         return tuple(value for value in found if not math.isnan(value))
 
-    def series(self, query: str) -> tuple[Mapping[str, str], ...]:
-        """The labels of each series that a query finds now."""
+    def series(self, query: str) -> tuple[Sample, ...]:
+        """Each series that a query finds now."""
         return self._ask(
-            "query", lambda data: tuple(dict(row["metric"]) for row in data["result"]), [("query", query)]
+            "query",
+            lambda data: tuple(
+                Sample(labels=dict(row["metric"]), value=float(row["value"][1])) for row in data["result"]
+            ),
+            [("query", query)],
         )
 
     def rules(self) -> tuple[LoadedRule, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -137,7 +138,7 @@ def test_a_job_that_failed_is_not_good_and_names_the_command_that_helps(
     (verdict,) = outcome.verdicts
 
     assert not outcome.good
-    assert "since it last succeeded" in verdict.says
+    assert verdict.says.startswith("failed once and never succeeded; last at 20")
     assert verdict.try_next == "clustermesos backups shop.backup"
 
 
@@ -176,6 +177,19 @@ def test_two_jobs_of_one_name_in_other_clusters_are_a_clear_error(chronos: Chron
         other.diff(other.read())
 
 
+def test_a_job_that_fails_now_tells_when_it_succeeded_last(sim: SimulatedCluster, chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+    sim.advance(600)
+    sim.profile("shop.backup*", Profile(fail_rate=1.0))
+    sim.advance(3 * 3600)
+
+    (verdict,) = run(chronos, HOURLY).verdicts
+
+    assert re.match(r"failed \d+ times since it last succeeded, 20\S+; last at 20", verdict.says), (
+        verdict.says
+    )
+
+
 TESTED = {**HOURLY, "name": "shop.restore-test", "schedule": "R//P1D"}
 
 
@@ -205,7 +219,9 @@ def test_a_backup_whose_restore_test_failed_last_is_not_good_although_it_succeed
     backup, test = run(chronos, HOURLY, {**TESTED, "retries": 0}).verdicts
 
     assert (backup.mark, test.mark) == ("NOT", "NOT")
-    assert "last succeeded" in backup.says and "its restore test failed 1 times" in backup.says
+    assert (
+        "last succeeded" in backup.says and "its restore test failed once and never succeeded" in backup.says
+    )
     assert backup.try_next == "clustermesos backups shop.restore-test"
 
 
