@@ -21,6 +21,8 @@ Say = Callable[[str], None]
 _PAUSE = 2.0
 _REMIND = 30.0
 _STOP_SECONDS = 300.0
+_UNDONE = "what was there before is there again"
+_HALF_LOADED = "the dump is back beside the volume, but was not loaded, or not whole: restore again"
 _RESERVE_SECONDS = 60.0
 """What is left of the run's time for cleaning up, whatever a job did with the rest."""
 
@@ -50,9 +52,9 @@ def restore(
     finally:
         for id, number in stopped.items():
             platform.marathon.scale(id, number, force=True)
-            say(f"{id}: {number} instances again")
+            say(f"{id}: {number} instance{'' if number == 1 else 's'} again")
     for job in loads:
-        run_job(platform, compiled.cluster, job, say)
+        run_job(platform, compiled.cluster, job, say, after=_HALF_LOADED)
     return f"{name}: snapshot {snapshot} is back" + (", and loaded" if loads else "")
 
 
@@ -104,20 +106,24 @@ def _stop(platform: Platform, compiled: Compiled, contract: CompiledContract, sa
     return running
 
 
-def run_job(platform: Platform, cluster: str, job: Job, say: Say) -> None:
-    """Start a job once, wait for its end, and take it away; HookError where it fails or takes too long."""
+def run_job(platform: Platform, cluster: str, job: Job, say: Say, *, after: str = _UNDONE) -> None:
+    """Start a job once, wait for its end, and take it away; HookError where it fails or takes too long.
+
+    `after` is how things are where it fails.
+    """
     name = str(job["name"])
     platform.chronos.delete(name)
     platform.chronos.put(marked(cluster, {**job, "schedule": "R1//PT1H", "retries": 0}))
     say(f"{name}: started")
     try:
-        _wait(platform, name, platform.deadline.within(platform.deadline.left - _RESERVE_SECONDS), say)
+        bounded = platform.deadline.within(platform.deadline.left - _RESERVE_SECONDS)
+        _wait(platform, name, bounded, say, after)
     finally:
         platform.chronos.delete(name)
     say(f"{name}: done")
 
 
-def _wait(platform: Platform, name: str, deadline: Deadline, say: Say) -> None:
+def _wait(platform: Platform, name: str, deadline: Deadline, say: Say, after: str) -> None:
     reminded = deadline.left
     while True:
         job = next((one for one in platform.chronos.jobs() if one.get("name") == name), None)
@@ -125,8 +131,8 @@ def _wait(platform: Platform, name: str, deadline: Deadline, say: Say) -> None:
             raise HookError(f"{name}: somebody deleted the job while it ran")
         if int(job.get("errorCount") or 0):
             raise HookError(
-                f"{name}: failed, and what was there before is there again; its words are in its sandbox "
-                "(the Mesos master's page of the task)"
+                f"{name}: failed, and {after}; its words are in its sandbox, on the Mesos master's page of "
+                "the task (docs/mesos.md, Consoles)"
             )
         if int(job.get("successCount") or 0):
             return

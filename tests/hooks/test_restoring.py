@@ -83,7 +83,7 @@ def test_the_application_stands_still_while_its_volume_is_restored_and_no_job_is
         "/db/1a2b3c4d: stopped while its data is restored",
         "db.restore: started",
         "db.restore: done",
-        "/db/1a2b3c4d: 1 instances again",
+        "/db/1a2b3c4d: 1 instance again",
     ]
     sim.advance(60)
     assert len(sim.tasks("/db/1a2b3c4d")) == 1
@@ -109,9 +109,19 @@ def test_a_restore_that_fails_starts_the_application_again_and_says_so(sim: Simu
     with pytest.raises(HookError, match=r"db\.restore: failed, and what was there before is there again"):
         done(sim, db, said)
 
-    assert said[-1] == "/db/1a2b3c4d: 1 instances again"
+    assert said[-1] == "/db/1a2b3c4d: 1 instance again"
     sim.advance(60)
     assert len(sim.tasks("/db/1a2b3c4d")) == 1
+
+
+def test_a_dump_that_can_t_be_loaded_is_not_said_to_be_undone(sim: SimulatedCluster) -> None:
+    db = replace(with_data(job("db.restore", SNAPSHOT="latest"), job("db.load")), stops_to_restore=False)
+    said: list[str] = []
+    up(sim, db)
+    sim.profile("db.load*", Profile(fail_rate=1.0))
+
+    with pytest.raises(HookError, match=r"db\.load: failed, and the dump is back .*: restore again"):
+        done(sim, db, said)
 
 
 def test_each_node_with_data_is_restored_by_its_own_job(sim: SimulatedCluster) -> None:
