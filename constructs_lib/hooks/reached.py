@@ -1,11 +1,12 @@
 """What visitors get of applications that Marathon calls healthy, as Consul and the edges see them.
 
-Each edge is asked once, and each site's Consul for what fails and for the names that it knows; only services
-of which something fails are looked at one by one.
+Each edge is asked once, and each site's Consul once for all checks; only services of which something fails,
+or of which Consul has fewer instances than Marathon, are looked at one by one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -21,7 +22,6 @@ from constructs_lib.hooks.registered import by_endpoint, lack, registered
 
 ASK_SECONDS: Final = 15.0
 """What Consul may take: Marathon's word is told without it as well."""
-_FAILING: Final = ("critical", "warning")
 
 
 class Reached:
@@ -48,7 +48,7 @@ class Reached:
 
     def _troubles(self, contract: CompiledContract, service: str, app: App) -> Iterator[str]:
         tasks = [task for task in tasks_of(app) if _healthy(app, task)]
-        if service in self._suspects or service not in self._names:
+        if self._suspect(service, len(tasks)):
             known = {
                 endpoint: one
                 for consul in self._consuls.values()
@@ -66,22 +66,26 @@ class Reached:
         platform = self._platform
         return PlannedEdges(platform.endpoints, self._consuls, platform.deadline).look()
 
-    @cached_property
-    def _suspects(self) -> frozenset[str]:
-        """Services of which a check fails; all where a node is dead, since its checks stay as they were."""
-        failing = [
-            check
-            for consul in self._consuls.values()
-            for state in _FAILING
-            for check in consul.health.state(state)[1]
-        ]
-        if any(is_serf(check) or not check.get("ServiceName") for check in failing):
-            return self._names
-        return frozenset(str(check["ServiceName"]) for check in failing)
+    def _suspect(self, service: str, healthy: int) -> bool:
+        """Whether something fails or lacks; all may where a node is dead, whose checks stay as they were."""
+        everything, failing, registered = self._checks
+        return everything or service in failing or registered[service] < healthy
 
     @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(name for consul in self._consuls.values() for name in consul.catalog.services()[1])
+    def _checks(self) -> tuple[bool, frozenset[str], Counter[str]]:
+        """Whether a node fails, the services that do, and how many instances with a check each has."""
+        checks = [check for consul in self._consuls.values() for check in consul.health.state("any")[1]]
+        failing = [check for check in checks if check.get("Status") != "passing"]
+        known = {
+            (str(check["ServiceName"]), str(check.get("Node")), str(check.get("ServiceID")))
+            for check in checks
+            if check.get("ServiceName")
+        }
+        return (
+            any(is_serf(check) or not check.get("ServiceName") for check in failing),
+            frozenset(str(check.get("ServiceName")) for check in failing),
+            Counter(service for service, _node, _id in known),
+        )
 
 
 def _healthy(app: App, task: Mapping[str, Any]) -> bool:

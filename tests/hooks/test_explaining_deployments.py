@@ -156,10 +156,13 @@ def served(platform: Platform) -> CompiledContract:
     return replace(first, service=platform.name)
 
 
-def deregister(platform: Platform) -> None:
+def deregister(platform: Platform, most: int | None = None) -> str:
+    """Take the instances, or as many, out of Consul; the last one's task."""
     headers = {"X-Consul-Token": platform.consul.token}
-    for task in platform.cluster.tasks():
+    tasks = platform.cluster.tasks()[:most]
+    for task in tasks:
         ask(f"{platform.consul.url}/v1/agent/service/deregister/{task.id}", "PUT", None, headers)
+    return tasks[-1].id
 
 
 def test_what_consul_calls_failing_is_no_instance_that_serves_for_explain_and_for_status(
@@ -187,6 +190,39 @@ def test_what_consul_calls_failing_is_no_instance_that_serves_for_explain_and_fo
         until("what Consul says", 30, lambda: said(platform, contract).good)
         until("what Consul says", 30, lambda: status().good)
         assert status().mark == "ok"
+    finally:
+        deregister(platform)
+
+
+def test_the_one_instance_of_several_that_never_registered_is_missed_without_a_route_too(
+    platform: Platform,
+) -> None:
+    contract = served(platform)
+    assert contract.route is None
+    register(platform, contract, "passing")
+    try:
+        until("what Consul says", 30, lambda: shown(platform, contract).mark == "ok")
+        lost = deregister(platform, most=1)
+
+        until("Consul's catalog", 30, lambda: not shown(platform, contract).good)
+
+        row = shown(platform, contract)
+        assert f"{lost} is not registered in Consul" in row.says
+        assert row.try_next == f"clustermesos explain {platform.name}"
+        assert "1 of 2 instances get no requests" in said(platform, contract).why
+    finally:
+        deregister(platform)
+
+
+def test_an_application_that_lacks_nothing_costs_one_question_at_consul(platform: Platform) -> None:
+    contract = served(platform)
+    register(platform, contract, "passing")
+    try:
+        until("what Consul says", 30, lambda: shown(platform, contract).mark == "ok")
+        with platform.connected() as found:
+            applications(found, Compiled(cluster="shop", contracts=(contract,)))
+            asked = sum(client.requests for client in found.clients if client.target.name == "consul")
+        assert asked == 1
     finally:
         deregister(platform)
 
