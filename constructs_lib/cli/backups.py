@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from constructs_lib.hooks.platform_backups import SavedState
 
 UNSAVED = (
-    "the platform's own state (Consul, ZooKeeper, registry) is not saved: cluster.yaml has no "
-    "platform_backup (docs/platform-backup.md)"
+    "its own state (Consul, ZooKeeper, registry) is not saved: cluster.yaml has no platform_backup "
+    "(docs/platform-backup.md)"
 )
 WORDS = "docs/mesos.md, Consoles: the sandbox of its last task has its words"
 
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
     found = [*(verdict for verdict, _ in jobs), *(one.verdict(now) for one in own)]
     good = all(one.good for one in found)
     saved = any(site.platform_backup for site in cluster.plan.sites.values())
+    rows = [(one.mark, _shown(one), one.says) for one in found]
     lines = [
-        *table([(one.mark, _shown(one), one.says) for one in found]),
-        *([] if args.contract or saved else [f"?   {UNSAVED}"]),
+        *table(rows if args.contract or saved else [*rows, ("?", "platform", UNSAVED)]),
         *hints((_shown(one), one.try_next) for one in found if not (one.good and one.sure)),
     ]
     answer = {"good": good, "jobs": [row for _, row in jobs], "platform": _plain(own, now)}

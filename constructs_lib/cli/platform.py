@@ -137,7 +137,8 @@ class Cluster:
             if read_saved(self.workspace.outputs_folder, site) is None:
                 raise HookError(
                     f"{site}: nothing of it is known here: cdktf deploy '*', or, where it was deployed from "
-                    "elsewhere, clustermesos synth and clustermesos show"
+                    "elsewhere, clustermesos synth and clustermesos show; to try contracts without a "
+                    "cluster, clustermesos simulate --endpoints FILE, and then --simulator FILE"
                 )
         stacks = stack_folders(self.plan, self.outdir)
         folder = write_ssh(self.plan, self.workspace, stacks, os.environ)

@@ -45,6 +45,19 @@ def repeating(schedule: str, name: str) -> str:
     return f"R/{start}/{period(every)}"
 
 
+def in_words(repeating: str) -> str:
+    """`daily at 02:30 UTC`; a schedule that is not ours, as it is. Chronos moves the start, not the hour."""
+    found = re.fullmatch(r"R\d*/([-\dT:]+)(?:\.\d+)?Z/P(?:T(\d+)H|(\d+)D)", repeating)
+    if found is None:
+        return f"schedule {repeating}"
+    start, hours, days = datetime.fromisoformat(found[1]), int(found[2] or 0), int(found[3] or 0)
+    if hours:
+        often = "hourly" if hours == 1 else f"every {hours} hours"
+        return f"{often} at minute {start.minute}"
+    often = {1: "daily", 7: f"on {start:%A}s"}.get(days, f"every {days} days")
+    return f"{often} at {start:%H:%M} UTC"
+
+
 def period(every: timedelta) -> str:
     """`P1D` or `PT6H`."""
     hours = int(every.total_seconds()) // 3600

@@ -34,6 +34,9 @@ class Acting:
         if step.progress != picture.kept.progress:
             name, index = self.contract.name, picture.kept.progress_index
             self.documents.store_progress(name, step.progress, index)
+            turned = step.progress.turned
+            if turned and turned != picture.kept.progress.turned:
+                self.say(f"{name}: version {step.progress.version} goes back: {turned}")
         for action in step.actions:
             self._act(action, picture)
 

@@ -97,6 +97,7 @@ class Applications:
         says = "; ".join(detail for change in changes for detail in change.details[:2])
         if changes[0].action == "keep":
             helps = "another version in the contract, or clustermesos apply --retry"
+            says = "; ".join((says, *_instead(contract, self.there.get(contract.name, {}))))
             return Verdict(kind="app", name=contract.name, good=False, says=says, try_next=helps)
         what = "not deployed yet" if changes[0].action == "create" else "differs"
         helps = "clustermesos apply"
@@ -150,6 +151,13 @@ def _new_version(contract: CompiledContract, others: Versions) -> Change:
         contract=contract.name,
         details=(f"version {former} → {version}, {strategy}", *differences(app, contract.app.body)),
     )
+
+
+def _instead(contract: CompiledContract, versions: Versions) -> Iterator[str]:
+    """What serves in place of a version that is left alone: that is what visitors get."""
+    for version, app in sorted(versions.items()):
+        if version != contract.app.version and (asked := int(app.get("instances", 0))):
+            yield f"{happy(app)} of {asked} instances of version {version} serve"
 
 
 def _as_it_is(contract: CompiledContract, app: Mapping[str, Any]) -> Verdict:

@@ -127,7 +127,10 @@ def _of_all_that_serve(seen: Seen) -> tuple[str | None, str | None]:
     asked = int(seen.app.get("instances", 0))
     if asked < seen.least:
         few = f"{asked} instances are asked for, its contract wants {seen.least}"
-        return f"{few}: somebody changed it, or a restore was interrupted", "clustermesos apply"
+        return (
+            f"{few}: somebody changed it, or a restore or a deployment was interrupted",
+            "clustermesos apply",
+        )
     return (seen.edges[0], "clustermesos status") if seen.edges else (None, None)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from constructs_lib.contracts.compiled import Compiled
+from constructs_lib.contracts.schedule import in_words
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.chronos import Chronos, Job
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
@@ -154,7 +155,7 @@ def _failed(there: Job) -> str | None:
 
 
 def _when(job: Job) -> str:
-    return f"after {', '.join(job['parents'])}" if job.get("parents") else f"schedule {job.get('schedule')}"
+    return f"after {', '.join(job['parents'])}" if job.get("parents") else in_words(str(job.get("schedule")))
 
 
 def _differences(there: Job, wanted: Job) -> Iterator[str]:

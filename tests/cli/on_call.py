@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constructs_lib.simulator.web import ask
+from scripts.embedded_aws import free_port
 from scripts.progress import ROOT
 from tests.hooks.consul_server import consul_server
+from tests.lab.asking import until
 
 PAGE = ROOT / "docs" / "on-call.md"
 EXAMPLE = ROOT / "examples" / "on_call"
@@ -125,33 +127,67 @@ class Night:
 @contextlib.contextmanager
 def night(consul: Path, folder: Path) -> Iterator[Night]:
     """A simulator of the example's cluster, registering at a real Consul."""
+    (folder / "consul").mkdir(parents=True)
+    with (
+        consul_server(consul, folder / "consul") as server,
+        simulating(folder, f"eu={server.url}", server.token) as made,
+    ):
+        yield made
+
+
+@contextlib.contextmanager
+def begun_as_the_page_says(consul: Path, folder: Path) -> Iterator[Night]:
+    """As its first block begins: a Consul for whoever plays, which has no access lists; on free ports."""
+    (folder / "bin").mkdir(parents=True)
+    (line,) = re.findall(r"^(consul agent .*) &$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    ports = {name: free_port() for name in ("http", "dns", "server", "serf-lan", "serf-wan")}
+    flags = [f"-{name}-port={port}" for name, port in {**ports, "grpc": -1, "grpc-tls": -1}.items()]
+    with (folder / "consul.log").open("wb") as log:
+        process = subprocess.Popen([consul, *line.split()[1:], *flags], stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{ports['http']}"
+        until("Consul leads", _ENOUGH, lambda: _leads(url))
+        with simulating(folder, url, "") as made:
+            yield made
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _leads(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        return ":" in str(ask(f"{url}/v1/status/leader")[1])
+    return False
+
+
+@contextlib.contextmanager
+def simulating(folder: Path, consul: str, token: str) -> Iterator[Night]:
+    """The example in `folder`, and its simulator for as long as the context lasts."""
     shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
     (folder / "home").mkdir()
-    (folder / "bin").mkdir()
+    (folder / "bin").mkdir(exist_ok=True)
     program = folder / "bin" / "clustermesos"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m constructs_lib.cli.main "$@"\n')
     program.chmod(0o755)
-    (folder / "consul").mkdir()
-    with consul_server(consul, folder / "consul") as server:
-        made = Night(folder, server.token)
-        command = ["clustermesos", "simulate", "--endpoints=simulator.json", "--port-base=0"]
-        with (folder / "simulator.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, f"--speed={SPEED}", f"--consul=eu={server.url}"],
-                cwd=folder,
-                env=made.environ,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            ends = time.monotonic() + _ENOUGH
-            while not (folder / "simulator.json").exists():
-                assert process.poll() is None and time.monotonic() < ends, log.name
-                time.sleep(0.05)
-            yield made
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    made = Night(folder, token)
+    command = ["clustermesos", "simulate", "--endpoints=simulator.json", "--port-base=0"]
+    with (folder / "simulator.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, f"--speed={SPEED}", f"--consul={consul}"],
+            cwd=folder,
+            env=made.environ,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        ends = time.monotonic() + _ENOUGH
+        while not (folder / "simulator.json").exists():
+            assert process.poll() is None and time.monotonic() < ends, log.name
+            time.sleep(0.05)
+        yield made
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def lived(page: str, night: Night) -> str:

@@ -57,7 +57,10 @@ ops:
   deploy: {strategy: recreate, min_healthy_seconds: 0}
   backup: {volume: data, to: offsite, schedule: hourly, restore_test: daily}
 """
-UNSAVED = "state (Consul, ZooKeeper, registry) is not saved: cluster.yaml has no platform_backup"
+UNSAVED = (
+    "?    platform             its own state (Consul, ZooKeeper, registry) is not saved: cluster.yaml has no "
+    "platform_backup"
+)
 
 
 class Folder:

@@ -13,7 +13,7 @@ import pytest
 
 from constructs_lib.components import COMPONENTS
 from scripts.progress import ROOT
-from tests.cli.on_call import PAGE, masked, night, steps
+from tests.cli.on_call import PAGE, begun_as_the_page_says, masked, night, steps
 from tests.contracts.test_golden import compiled
 
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
@@ -27,6 +27,15 @@ def test_every_command_of_the_night_says_what_the_page_shows(consul: Path, tmp_p
 
             assert masked(said) == masked(step.expected), f"{step.command}\n{said}"
             assert code == step.code, step.command
+
+
+@pytest.mark.slow
+def test_whoever_begins_as_the_page_says_has_a_platform_to_type_at(consul: Path, tmp_path: Path) -> None:
+    with begun_as_the_page_says(consul, tmp_path / "night") as lived:
+        code, said = lived.run("clustermesos apply --gate-timeout 20")
+
+        assert code == 0, said
+        assert lived.run("clustermesos status")[0] == 0
 
 
 def test_every_alert_has_a_row_with_the_first_command() -> None:

@@ -18,7 +18,7 @@ from constructs_lib.contracts.chronos_jobs import keep_options
 from constructs_lib.contracts.compile import compile_contract
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.contracts.ops import KeepSpec
-from constructs_lib.contracts.schedule import interval, repeating
+from constructs_lib.contracts.schedule import in_words, interval, repeating
 from constructs_lib.plan.model import ClusterPlan
 from tests.contracts.clusters import hybrid, one_site
 from tests.contracts.examples import contract
@@ -164,6 +164,27 @@ def test_many_jobs_are_spread() -> None:
 def test_an_interval_is_what_the_schedule_says(hours: int, days: int) -> None:
     assert interval(f"PT{hours}H") == timedelta(hours=hours)
     assert interval(f"P{days}D") == timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ("R/2026-01-05T02:30:00Z/P1D", "daily at 02:30 UTC"),
+        ("R/2026-11-29T00:33:00.000Z/P7D", "on Sundays at 00:33 UTC"),
+        ("R3/2026-01-05T03:24:00Z/PT1H", "hourly at minute 24"),
+        ("R/2026-01-05T03:24:00Z/PT6H", "every 6 hours at minute 24"),
+        ("R/2026-01-20T03:00:00Z/P30D", "every 30 days at 03:00 UTC"),
+        ("R1//PT1H", "schedule R1//PT1H"),
+        ("R/2026-01-05T02:30:00Z/P1M", "schedule R/2026-01-05T02:30:00Z/P1M"),
+    ],
+)
+def test_a_schedule_is_told_in_words_and_one_of_another_kind_as_it_is(schedule: str, words: str) -> None:
+    assert in_words(schedule) == words
+
+
+@pytest.mark.parametrize("schedule", ["daily at 02:30", "PT6H", "hourly", "weekly", "monthly", "P3D"])
+def test_every_schedule_of_a_contract_has_words(schedule: str) -> None:
+    assert not in_words(repeating(schedule, "shop.backup")).startswith("schedule")
 
 
 def test_shellcheck_takes_every_command(tmp_path: Path) -> None:

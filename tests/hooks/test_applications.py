@@ -43,6 +43,7 @@ def test_a_version_that_was_rolled_back_is_told_and_left_alone_until_somebody_wa
     assert change.action == "keep"
     assert change.details == ("version v2 is not deployed again by itself: rolled back by ops",)
     verdict = applications.verdict(second)
-    assert (verdict.good, verdict.says) == (False, change.details[0])
+    assert not verdict.good
+    assert verdict.says == f"{change.details[0]}; 2 of 2 instances of version v1 serve"
     assert verdict.try_next == "another version in the contract, or clustermesos apply --retry"
     assert applications.changes(first) == ()

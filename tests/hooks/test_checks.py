@@ -176,6 +176,12 @@ BROKEN: dict[str, tuple[str, Break, str, str | None]] = {
         "403 'ACL not found'",
         "clustermesos nodes plan consul-1",
     ),
+    "Consul's access lists are off": (
+        "consul/dc1",
+        lambda one: one.set("consul/dc1", "/v1/acl/token/self", Says(401, "ACL support disabled")),
+        "it has no access lists, so that everybody may change everything",
+        "clustermesos nodes plan consul-1",
+    ),
     "a member failed": (
         "consul/eu",
         lambda one: one.set("consul/eu", "/v1/agent/members", members(*IN_EU, master_2=4, edge_1=3)),
@@ -281,6 +287,13 @@ FINE: dict[str, tuple[str, Break]] = {
         "consul/eu",
         both(
             lambda one: one.set("consul/eu", "/v1/agent/members", Says(500, "not to be asked")),
+            Checked.simulate,
+        ),
+    ),
+    "a simulator's Consul may have no access lists": (
+        "consul/eu",
+        both(
+            lambda one: one.set("consul/eu", "/v1/acl/token/self", Says(401, "ACL support disabled")),
             Checked.simulate,
         ),
     ),

@@ -60,6 +60,10 @@ def test_a_version_that_crashes_is_turned_round_kept_and_tried_again_when_somebo
 
     assert not end.good and "crash loop" in end.why
     assert platform.running() == {"v1": 2, "v2": 0}
+    goes_back = [
+        line for line in platform.told if line.startswith(f"{platform.name}: version v2 goes back: ")
+    ]
+    assert [line.partition("back: ")[2].partition(":")[0] for line in goes_back] == ["crash loop"]
     assert "was deployed before and turned round: crash loop" in platform.deploy(second).why
 
     platform.cluster.profile("*/v2", Profile())

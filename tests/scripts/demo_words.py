@@ -11,8 +11,8 @@ _SHOWN = (
     r"ok +app orders +version [0-9a-f]{8}, 1 of 1 instances serve",
     r"ok +app shop +version [0-9a-f]{8}, 3 of 3 instances serve",
     # Nobody has restored it yet.
-    r"\? +job orders\.backup +schedule R/\S+/P1D; .*",
-    r"ok +job orders\.restore-test +schedule R/\S+/P7D; .*",
+    r"\? +job orders\.backup +daily at \d\d:\d\d UTC; .*",
+    r"ok +job orders\.restore-test +on [A-Z][a-z]+days at \d\d:\d\d UTC; .*",
 )
 """Both example applications, and the jobs that save one of them, as they run."""
 _ROW = re.compile(r"(ok|\?|NOT) {2,}\S")
