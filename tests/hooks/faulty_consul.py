@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,32 @@ from typing import Any, Literal
 
 from tests.hooks.consul_server import ConsulServer
 
-What = Literal["hangs up", "no leader", "loses the answer", "half an answer", "web page", "forbidden"]
+What = Literal[
+    "hangs up",
+    "no leader",
+    "loses the answer",
+    "half an answer",
+    "web page",
+    "slow",
+    "unauthorized",
+    "forbidden",
+    "not found",
+    "conflict",
+    "invalid",
+    "overloaded",
+]
+SAYS: dict[str, tuple[int, bytes]] = {
+    "no leader": (500, b"No cluster leader"),
+    "web page": (502, b"<html><title>Bad Gateway</title></html>"),
+    "unauthorized": (401, b"Unauthorized"),
+    "forbidden": (403, b"Permission denied: token with AccessorID lacks permission 'key:write'"),
+    "not found": (404, b"Invalid URL path: not a recognized HTTP API endpoint"),
+    "conflict": (409, b"Conflict"),
+    "invalid": (422, b"Unprocessable Entity"),
+    "overloaded": (503, b"rate limit exceeded, try again later or against a different server"),
+}
+"""What is answered in Consul's place: some of it by Consul itself, all of it by what may stand before it."""
+SLOW_SECONDS = 0.3
 FOR_EVER = 10**9
 
 
@@ -72,13 +98,11 @@ def faulty(behind: ConsulServer) -> Iterator[FaultyConsul]:
             what = proxy.of(self.command, self.path)
             if what == "hangs up":
                 self.close_connection = True
-            elif what == "no leader":
-                self._say(500, b"No cluster leader")
-            elif what == "web page":
-                self._say(502, b"<html><title>Bad Gateway</title></html>")
-            elif what == "forbidden":
-                self._say(403, b"Permission denied: token with AccessorID lacks permission 'key:write'")
+            elif what in SAYS:
+                self._say(*SAYS[what])
             else:
+                if what == "slow":
+                    time.sleep(SLOW_SECONDS)
                 self._forward(body, what)
 
         def _forward(self, body: bytes, what: What | None) -> None:
@@ -88,7 +112,7 @@ def faulty(behind: ConsulServer) -> Iterator[FaultyConsul]:
             answer = connection.getresponse()
             said = answer.read()
             connection.close()
-            self.close_connection = what is not None
+            self.close_connection = what not in (None, "slow")
             if what == "loses the answer":
                 return
             kept = {name: value for name, value in answer.getheaders() if name.startswith("X-Consul")}

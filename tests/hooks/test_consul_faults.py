@@ -46,12 +46,18 @@ PASSING = {
     ),
     "an answer breaks off": (Fault("half an answer", method="GET", times=2),),
     "a proxy's page comes instead": (Fault("web page", times=3),),
+    "Consul is overloaded": (Fault("overloaded", times=4),),
+    "answers come late": (Fault("slow", times=3),),
 }
 """What goes away by itself: the rollout waits, and nobody has to do anything."""
 STAYING = {
     "Consul stays without a leader": (Fault("no leader", times=FOR_EVER),),
     "Consul does not come back": (Fault("hangs up", times=FOR_EVER),),
     "the token may not write any longer": (Fault("forbidden", method="PUT", times=FOR_EVER),),
+    "a proxy wants a login": (Fault("unauthorized", method="PUT", times=FOR_EVER),),
+    "a proxy does not know the path": (Fault("not found", method="PUT", times=FOR_EVER),),
+    "a proxy calls it a conflict": (Fault("conflict", method="PUT", times=FOR_EVER),),
+    "a proxy finds it invalid": (Fault("invalid", method="PUT", times=FOR_EVER),),
     "the good version can't be kept": (
         Fault("forbidden", method="PUT", path="kv/clustermesos/versions/", times=FOR_EVER),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,6 +158,49 @@ def test_a_broken_answer_in_the_middle_ends_in_the_same_jobs(
 
     assert run(chronos, HOURLY, AFTER).good
     assert len(chronos.jobs()) == 2
+
+
+BREAKS: dict[str, Fault] = {
+    "401": Fault(kind="status", status=401, calls=1),
+    "403": Fault(kind="status", status=403, calls=1),
+    "404": Fault(kind="status", status=404, calls=1),
+    "409": Fault(kind="status", status=409, calls=1),
+    "422": Fault(kind="status", status=422, calls=1),
+    "500": Fault(kind="status", status=500, calls=3),
+}
+PASSES: dict[str, Fault] = {
+    "500 of a leader that comes up": Fault(kind="status", status=500, calls=2),
+    "503": Fault(kind="status", status=503, calls=3),
+    "slow": Fault(kind="slow", delay=0.2),
+    "html": Fault(kind="html", calls=2),
+    "half_answer": Fault(kind="half_answer"),
+    "leader_change": Fault(kind="leader_change", seconds=4),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_no_in_the_middle_is_one_line_and_the_next_run_finishes(
+    sim: SimulatedCluster, chronos: Chronos, name: str
+) -> None:
+    sim.inject(replace(BREAKS[name], program="chronos", method="POST", after=1))
+
+    outcome = run(chronos, HOURLY, AFTER)
+
+    assert f": {name} " in str(outcome.error) and "\n" not in str(outcome.error)
+    assert [job["name"] for job in chronos.jobs()] == ["shop.backup"], "what was done before stays"
+    again = run(chronos, HOURLY, AFTER)
+    assert again.good and [change.name for change in again.changes] == ["shop.after"]
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_a_trouble_that_passes_ends_in_the_same_jobs(
+    sim: SimulatedCluster, chronos: Chronos, name: str
+) -> None:
+    sim.inject(replace(PASSES[name], program="chronos", method="POST", after=1))
+
+    assert run(chronos, HOURLY, AFTER).good
+    assert sorted(job["name"] for job in chronos.jobs()) == ["shop.after", "shop.backup"]
+    assert not sim.faults.listed(), "it has hit a request"
 
 
 def test_a_refusal_of_chronos_is_told_and_a_later_run_goes_on(chronos: Chronos) -> None:

@@ -18,6 +18,14 @@ CHANGES = {"create": "/v2/apps/*", "scale": "/v2/apps/*", "kill": "/v2/tasks/del
 METHODS = {"create": "PUT", "scale": "PUT", "kill": "POST", "look": "GET"}
 
 
+FINAL = {
+    **dict.fromkeys(("create", "scale", "kill"), (401, 403, 404, 422)),
+    # A group that is not there is what 404 means to a look: nothing runs.
+    "look": (401, 403),
+}
+"""What asking again does not change: the run ends with it, and the next one goes on."""
+
+
 def answers() -> dict[str, Fault]:
     """Every fault of an answer, at every kind of request that a deployment sends."""
     found: dict[str, Fault] = {}
@@ -27,7 +35,8 @@ def answers() -> dict[str, Fault]:
         for kind in lost:
             found[f"{what}-{kind}"] = Fault(kind=kind, **fits)
         found[f"{what}-html"] = Fault(kind="html", **fits)
-        for status in (429, 500, 502, 503, 504) if what == "scale" else (500, 503):
+        passing = (409, 429, 500, 502, 503, 504) if what == "scale" else (500, 503)
+        for status in (*passing, *FINAL[what]):
             found[f"{what}-{status}"] = Fault(kind="status", status=status, **fits)
         found[f"{what}-slow"] = Fault(kind="slow", delay=0.1, **fits)
         found[f"{what}-leader_change"] = Fault(kind="leader_change", seconds=5.0, **fits)
@@ -89,6 +98,10 @@ def test_a_fault_of_an_answer_ends_in_the_new_version(name: str, platform: Platf
     said = deployed(platform, answers()[name], after=0 if name.startswith("create") else 1)
 
     assert said[-1] == "version v2 runs"
+    what, _, kind = name.partition("-")
+    if kind.isdigit() and int(kind) in FINAL[what]:
+        errors = [line for line in said if line.startswith("marathon: ")]
+        assert all(f": {kind} " in line and "\n" not in line for line in errors) and errors, said
     assert not platform.cluster.faults.listed(), "it has hit a request"
     assert not any("Traceback" in line for line in said)
 
