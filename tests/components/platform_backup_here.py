@@ -36,9 +36,9 @@ def planned(**fields: Any) -> SitePlan:
     return plan(ClusterSpec.model_validate(WHOLE | {"software": FROM_PACKAGES} | FIELDS | fields)).site("eu")
 
 
-def files_of(role: Role, number: int = 1) -> NodeFiles:
+def files_of(role: Role, number: int = 1, **fields: Any) -> NodeFiles:
     """A node of that cluster."""
-    site = planned()
+    site = planned(**fields)
     return render(site, site.nodes_of(role)[number - 1])
 
 

@@ -64,3 +64,19 @@ def test_a_server_that_does_not_answer_is_no_backup(server: Agent, saver: Saver)
     assert saver.run("save").returncode == 1
     assert saver.metric("backup_success_timestamp_seconds") == 0
     assert not saver.repository.exists()
+
+
+def test_a_server_that_holds_no_key_is_no_backup_and_the_last_success_stays_known(
+    server: Agent, saver: Saver
+) -> None:
+    token = server.secret("management")
+    server.ask("kv/shop/colour", token, "PUT", b"blue")
+    assert saver.run("save").returncode == 0
+    before = saver.metric("backup_success_timestamp_seconds")
+    assert before
+    server.ask("kv/?recurse", token, "DELETE")
+    done = saver.run("save")
+    assert done.returncode == 1 and "consul: no key is in it" in done.stderr
+    assert saver.metric("backup_success_timestamp_seconds") == before and saver.metric("save_failed") == 1
+    server.ask("kv/shop/colour", token, "PUT", b"blue")
+    assert saver.run("save").returncode == 0

@@ -5,19 +5,33 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
 
-from constructs_lib.components.model import Role
-from tests.components.platform_backup_here import REPOSITORY, Saver, files_of
+from constructs_lib.components.model import ContainerImage, Role
+from constructs_lib.components.zookeeper import ZOOKEEPER
+from tests.components.platform_backup_here import FROM_PACKAGES, REPOSITORY, Saver, files_of
 from tests.components.test_zookeeper import JARS, Ensemble
 from tests.conftest import need
 
 pytestmark = pytest.mark.slow
 
 MODES = ["follower", "follower", "leader"]
-PATH = "/mesos/json.info_0000000001"
+PATH = "/marathon/state/framework:id"
+SOFTWARE: dict[str, dict[str, Any]] = {"image": {}, "apt": FROM_PACKAGES}
+DOCKER = """# Double of docker: runs that very command with the image's jars, below its working directory.
+only() { [ "$1" = "$2" ] || { echo "docker: got $2, expected $1" >&2; exit 125; }; }
+for word in run --rm --network none --log-driver none --user 0:0 --volume; do only "$word" "$1"; shift; done
+mounted=$1
+shift
+for word in --entrypoint java {image}; do only "$word" "$1"; shift; done
+for file in "$@"; do :; done
+only "$file:$file:ro" "$mounted"
+cd {folder}
+exec java "$@"
+"""
 
 
 @pytest.fixture
@@ -44,33 +58,39 @@ def stop(ensemble: Ensemble) -> None:
         ensemble.stop(number)
 
 
-def saver(ensemble: Ensemble, number: int) -> Saver:
+def saver(ensemble: Ensemble, number: int, source: str) -> Saver:
     """A master's, all to one target."""
     others = {
         "/srv/data/zookeeper": str(ensemble.folder / str(number)),
         "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar": f"'{JARS}/*'",
         REPOSITORY: str(ensemble.folder / "target"),
     }
-    return Saver(ensemble.folder / f"node-{number}", files_of(Role.MASTER, number), "zookeeper", others)
+    files = files_of(Role.MASTER, number, software=SOFTWARE[source])
+    node = Saver(ensemble.folder / f"node-{number}", files, "zookeeper", others)
+    assert isinstance(ZOOKEEPER.software, ContainerImage)
+    image = f"{ZOOKEEPER.software.name}:{ZOOKEEPER.software.version}"
+    (node.folder / "lib").symlink_to(JARS)
+    node.double("docker", DOCKER.replace("{image}", image).replace("{folder}", str(node.folder)))
+    return node
 
 
-def asked(ensemble: Ensemble, number: int, write: bytes | None = None) -> bytes:
-    """What the server holds at PATH, after it wrote that."""
+def asked(ensemble: Ensemble, number: int, write: bytes | None = None, path: str = PATH) -> bytes:
+    """What the server holds there, after it wrote that."""
     client = KazooClient(f"127.0.0.1:{ensemble.clients[number - 1]}")
     client.start(timeout=60)
     try:
         if write is not None:
-            client.ensure_path(PATH)
-            client.set(PATH, write)
-        return bytes(client.get(PATH)[0])
+            client.ensure_path(path)
+            client.set(path, write)
+        return bytes(client.get(path)[0])
     finally:
         client.stop()
         client.close()
 
 
 def test_what_every_master_lost_comes_back_from_the_backup_of_one(ensemble: Ensemble) -> None:
-    nodes = {number: saver(ensemble, number) for number in (1, 2, 3)}
-    asked(ensemble, 1, b"the leading master")
+    nodes = {number: saver(ensemble, number, "apt") for number in (1, 2, 3)}
+    asked(ensemble, 1, b"who Marathon is")
     saved, tested = nodes[1].run("save"), nodes[1].run("test")
     assert (saved.returncode, tested.returncode) == (0, 0), saved.stderr + tested.stderr
     stop(ensemble)
@@ -80,12 +100,13 @@ def test_what_every_master_lost_comes_back_from_the_backup_of_one(ensemble: Ense
         done = node.run("restore", "zookeeper", "--of", "master-1")
         assert done.returncode == 0, done.stderr
     start(ensemble)
-    assert {asked(ensemble, number) for number in nodes} == {b"the leading master"}
+    assert {asked(ensemble, number) for number in nodes} == {b"who Marathon is"}
     assert asked(ensemble, 2, b"written since") == b"written since"
 
 
-def test_a_copy_that_zookeeper_cannot_read_is_no_backup(ensemble: Ensemble) -> None:
-    node = saver(ensemble, 1)
+@pytest.mark.parametrize("source", SOFTWARE)
+def test_a_copy_that_zookeeper_cannot_read_is_no_backup(ensemble: Ensemble, source: str) -> None:
+    node = saver(ensemble, 1, source)
     asked(ensemble, 1, b"x")
     stop(ensemble)
     logs = sorted((ensemble.folder / "1/version-2").glob("log.*"))
@@ -101,8 +122,23 @@ def test_a_copy_that_zookeeper_cannot_read_is_no_backup(ensemble: Ensemble) -> N
     assert node.metric("backup_success_timestamp_seconds") == 0
 
 
+def test_an_ensemble_that_holds_nothing_of_marathons_is_no_backup(ensemble: Ensemble) -> None:
+    node = saver(ensemble, 1, "image")
+    asked(ensemble, 1, b"x", "/mesos/json.info_0000000001")
+    done = node.run("save")
+    assert done.returncode == 1 and "nothing of Marathon's is in it" in done.stderr
+    assert node.metric("backup_success_timestamp_seconds") == 0
+    assert not node.repository.exists()
+    asked(ensemble, 1, b"who Marathon is")
+    done = node.run("save")
+    assert done.returncode == 0, done.stderr
+    assert node.metric("backup_success_timestamp_seconds")
+    assert [path.name for path in (node.folder / "srv/data/platform-backup").iterdir()] == ["lock"]
+
+
 def test_a_server_that_runs_is_left_alone(ensemble: Ensemble) -> None:
-    node = saver(ensemble, 1)
+    node = saver(ensemble, 1, "apt")
+    asked(ensemble, 1, b"who Marathon is")
     assert node.run("save").returncode == 0
     node.says_that_units_run(True)
     done = node.run("restore", "zookeeper", "--force")
