@@ -1,9 +1,10 @@
-"""Debian's docker-registry, started from the rendered file; only addresses and folders are rewritten."""
+"""A real registry, started from the rendered file; only addresses and folders are rewritten."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from constructs_lib.components.consul import AUTHORITY_PATH
 from constructs_lib.components.model import Role
@@ -25,22 +26,61 @@ from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.certificates import certificate_alone, new_authority, new_certificate
 from constructs_lib.spec.model import ClusterSpec
 from scripts.embedded_aws import free_port
-from tests.conftest import need
+from tests.conftest import need, tool
 from tests.nodes.clusters import WHOLE
 
 PASSWORD = "not-a-real-password"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
+SOFTWARE: dict[str, dict[str, object]] = {"image": {}, "apt": {"registry": {"source": "apt"}}}
+"""Whence a node has its registry → that in cluster.yaml."""
 
-def planned(software: dict[str, object] | None = None, consul: int = 1, **registry: object) -> SitePlan:
+
+def planned(
+    software: dict[str, object] | None = None, consul: int = 1, proxy: str | None = None, **registry: object
+) -> SitePlan:
     settings = json.loads(json.dumps(WHOLE))
     settings["sites"]["eu"] |= {"registry": registry, "consul": {"count": consul}}
-    settings["software"] = {"components": {"registry": {"source": "apt"}} if software is None else software}
+    components = SOFTWARE["apt"] if software is None else software
+    settings["software"] = {"components": components, "proxy": proxy}
     return plan(ClusterSpec.model_validate(settings)).site("eu")
 
 
 def files_of(site: SitePlan, number: int = 1) -> NodeFiles:
     return render(site, site.nodes_of(Role.CONSUL)[number - 1])
+
+
+DOCKER = """while [ "${{1%:*}}" != registry ]; do
+  case $1 in *=*) export "$1" ;; esac
+  shift
+done
+shift
+exec {program} "$@"
+"""
+"""Runs what the image would run, with the variables that it is given."""
+
+
+def program_of(source: str) -> Path:
+    """The program of the nodes' image, or the distribution's."""
+    return tool("registry") if source == "image" else need("docker-registry")
+
+
+class PastTheLogin(urllib.request.HTTPRedirectHandler):
+    """Follows to where a layer lies without the registry's password, as Docker and curl do."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if following:
+            following.remove_header("Authorization")
+        return following
 
 
 class Registry:
@@ -102,12 +142,32 @@ class Registry:
             timeout=180,
         )
 
+    def collect(self) -> subprocess.CompletedProcess[str]:
+        """Run registry-gc; systemctl writes down when the registry was read-only, runuser runs as we are."""
+        flag, said = self.folder / "run/registry-readonly", self.restarts
+        program = self.program or need("docker-registry")
+        doubles = {
+            "systemctl": f'[ -e {flag} ] && echo "$* read-only" >>{said} || echo "$*" >>{said}',
+            "runuser": 'shift 3; exec "$@"',
+            "docker": DOCKER.format(program=program),
+            "docker-registry": f'exec {program} "$@"',
+        }
+        for name, script in doubles.items():
+            self.put(f"/doubles/{name}", f"#!/bin/sh\n# Double of {name}.\n{script}\n").chmod(0o755)
+        return self.run("/usr/local/sbin/registry-gc")
+
+    @property
+    def restarts(self) -> Path:
+        """What registry-gc asked systemctl for, where it did."""
+        return self.folder / "restarts"
+
     def start(self) -> None:
         self.complete()
         program = self.program or need("docker-registry")
         command = [str(program), "serve", str(self.folder / "run/registry/registry.yml")]
         unit = self.text("/etc/systemd/system/docker-registry.service")
-        given = dict(word.split("=", 1) for word in re.findall(r"(?m)^Environment=(\S+)$", unit))
+        named = re.findall(r"(?m)^Environment=(\S+)$|--env (\w+=\S+)", unit)
+        given = dict("".join(either).split("=", 1) for either in named)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | given)
         end = time.monotonic() + 180
@@ -131,7 +191,7 @@ class Registry:
 
     def listens(self) -> bool:
         try:
-            return self.ask("GET", "/v2/", password=None)[0] == 401
+            return self.ask("GET", "/v2/", password=None)[0] in (200, 401)
         except OSError:
             return False
 
@@ -144,20 +204,35 @@ class Registry:
         password: str | None = PASSWORD,
         **headers: str,
     ) -> tuple[int, Any]:
+        request = self._request(path, password, body, method)
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
+        try:
+            with self._opener().open(request, timeout=180) as answer:
+                return answer.status, answer.headers
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        without_proxy = urllib.request.ProxyHandler({})
+        https = urllib.request.HTTPSHandler(context=self.context)
+        return urllib.request.build_opener(without_proxy, https, PastTheLogin())
+
+    def content(self, path: str, password: str | None = PASSWORD) -> bytes:
+        """What a puller gets, wherever the registry sends it for that."""
+        with self._opener().open(self._request(path, password), timeout=180) as answer:
+            return bytes(answer.read())
+
+    def _request(
+        self, path: str, password: str | None, body: bytes | None = None, method: str = "GET"
+    ) -> urllib.request.Request:
         url = path if path.startswith("https:") else f"https://localhost:{self.port}{path}"
         request = urllib.request.Request(url, body, method=method)
         if password is not None:
             word = base64.b64encode(f"cluster:{password}".encode()).decode()
             request.add_header("Authorization", f"Basic {word}")
-        for name, value in headers.items():
-            request.add_header(name.replace("_", "-"), value)
-        handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context))
-        try:
-            with urllib.request.build_opener(*handlers).open(request, timeout=180) as answer:
-                return answer.status, answer.headers
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.headers
+        return request
 
     def push_blob(self, name: str, content: bytes) -> str:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -1,36 +1,34 @@
-"""The private registry: logins, images, garbage collection, a cache of another one, and who runs it."""
+"""The private registry: logins, images, garbage collection, and who runs it."""
 
 from __future__ import annotations
 
-import contextlib
-import http.server
 import json
-import os
-import ssl
-import subprocess
-import threading
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from constructs_lib.components.registry import REGISTRY
 from constructs_lib.nodes.render import render
-from constructs_lib.secrets.certificates import certificate_alone, new_authority, new_certificate
-from scripts.embedded_aws import free_port
-from tests.components.registry_here import MANIFEST, PASSWORD, Registry, files_of, planned
+from tests.components.registry_here import (
+    MANIFEST,
+    PASSWORD,
+    SOFTWARE,
+    Registry,
+    files_of,
+    planned,
+    program_of,
+)
 from tests.conftest import need
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    need("docker-registry")
+@pytest.fixture(params=SOFTWARE)
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
+    """By the registry of the nodes' image, and by the distribution's."""
     need("htpasswd")
-    registry = Registry(tmp_path)
+    registry = Registry(tmp_path, files_of(planned(software=SOFTWARE[request.param])))
+    registry.program = program_of(request.param)
     registry.start()
     try:
         yield registry
@@ -86,30 +84,14 @@ def test_while_garbage_is_collected_images_are_pulled_and_none_is_pushed(registr
     assert registry.ask("POST", "/v2/shop/web/blobs/uploads/")[0] == 202
 
 
-def collect(registry: Registry) -> subprocess.CompletedProcess[str]:
-    """Run registry-gc; systemctl writes down when the registry was read-only, runuser runs as we are."""
-    flag = registry.folder / "run/registry-readonly"
-    said = registry.folder / "restarts"
-    registry.put(
-        "/doubles/systemctl",
-        f'#!/bin/sh\n# Double.\n[ -e {flag} ] && echo "$* read-only" >>{said} || echo "$*" >>{said}\n',
-    ).chmod(0o755)
-    registry.put("/doubles/runuser", '#!/bin/sh\n# Double.\nshift 3\nexec "$@"\n').chmod(0o755)
-    environment = os.environ | {"PATH": f"{registry.folder / 'doubles'}:{os.environ['PATH']}"}
-    script = registry.text("/usr/local/sbin/registry-gc")
-    return subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=False, env=environment, timeout=180
-    )
-
-
 def test_garbage_collection_deletes_what_no_image_names_and_nothing_else(registry: Registry) -> None:
     kept = registry.push_image("shop/web")
     lost = registry.push_blob("shop/web", b"a layer whose push was given up")
 
-    done = collect(registry)
+    done = registry.collect()
 
     assert done.returncode == 0, done.stderr
-    assert (registry.folder / "restarts").read_text().splitlines() == [
+    assert registry.restarts.read_text().splitlines() == [
         "try-restart docker-registry read-only",
         "try-restart docker-registry",
     ]
@@ -126,29 +108,19 @@ def test_garbage_collection_waits_for_the_data_volume() -> None:
 
 
 def test_where_nothing_was_pushed_yet_there_is_nothing_to_collect(registry: Registry) -> None:
-    done = collect(registry)
+    done = registry.collect()
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert not (registry.folder / "restarts").exists()
+    assert not registry.restarts.exists()
 
 
 def test_a_collection_that_fails_leaves_the_registry_writable(registry: Registry) -> None:
     registry.push_image("shop/web")
     registry.put("/etc/registry/registry.yml", "nonsense")
 
-    assert collect(registry).returncode != 0
+    assert registry.collect().returncode != 0
     assert not (registry.folder / "run/registry-readonly").exists()
-    assert (registry.folder / "restarts").read_text().splitlines()[-1] == "try-restart docker-registry"
-
-
-def test_images_may_lie_in_a_bucket_instead_of_on_the_volume() -> None:
-    storage = yaml.safe_load(
-        files_of(planned(bucket="shop-images")).file("/etc/registry/registry.yml").content
-    )["storage"]
-
-    assert storage["s3"]["bucket"] == "shop-images"
-    assert storage["s3"]["region"] == "eu-west-3"
-    assert "filesystem" not in storage
+    assert registry.restarts.read_text().splitlines()[-1] == "try-restart docker-registry"
 
 
 def test_the_cache_runs_where_it_is_asked_for_and_every_docker_asks_it_first() -> None:
@@ -159,56 +131,6 @@ def test_the_cache_runs_where_it_is_asked_for_and_every_docker_asks_it_first() -
     assert "docker-registry-cache.service" in next(s for s in node.stages if s.component == "registry").units
     daemon = json.loads(render(site, site.pools[0]).file("/etc/docker/daemon.json").content)
     assert daemon["registry-mirrors"] == [f"https://registry.service.consul:{REGISTRY.port('cache').number}"]
-
-
-def test_the_cache_starts_from_its_file_and_answers_without_login(tmp_path: Path) -> None:
-    program = need("docker-registry")
-    hub = http.server.ThreadingHTTPServer(("127.0.0.1", 0), DockerHub)
-    threading.Thread(target=hub.serve_forever, daemon=True).start()
-    authority, port, debug = new_authority("cluster_authority"), free_port(), free_port()
-    (tmp_path / "cache.pem").write_text(new_certificate(authority, ["registry.service.consul"]))
-    text = files_of(planned(cache=True)).file("/etc/registry/cache.yml").content
-    for old, new in {
-        "/etc/registry/": f"{tmp_path}/",
-        "/srv/data/registry-cache": str(tmp_path),
-        "https://registry-1.docker.io": f"http://127.0.0.1:{hub.server_port}",
-        "addr: :5002": f"addr: 127.0.0.1:{port}",
-        "127.0.0.1:5003": f"127.0.0.1:{debug}",
-    }.items():
-        assert old in text
-        text = text.replace(old, new)
-    (tmp_path / "cache.yml").write_text(text)
-    context = ssl.create_default_context(cadata=certificate_alone(authority))
-    context.check_hostname = False
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", tmp_path / "cache.yml"], stdout=log, stderr=log)
-    try:
-        end, status = time.monotonic() + 180, 0
-        while status != 200:
-            assert process.poll() is None and time.monotonic() < end, (tmp_path / "log").read_text()
-            with contextlib.suppress(OSError), opener.open(f"https://127.0.0.1:{port}/v2/", timeout=5) as got:
-                status = got.status
-            time.sleep(0.1)
-    finally:
-        process.terminate()
-        process.wait(timeout=180)
-        hub.shutdown()
-        hub.server_close()
-
-
-class DockerHub(http.server.BaseHTTPRequestHandler):
-    """Double of Docker Hub: it is there, and that is all."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
 
 
 def test_without_a_cache_none_runs_and_none_is_asked() -> None:

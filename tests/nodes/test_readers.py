@@ -209,7 +209,7 @@ READERS: tuple[tuple[str, Reader], ...] = (
     (r"/etc/consul-template/contracts\.ctmpl", "test_prometheus_contracts.py"),
     (r"/etc/prometheus/prometheus\.yml", "test_prometheus.py"),
     (r"/etc/registry/registry\.yml", "test_registry.py"),
-    (r"/etc/registry/cache\.yml", "test_registry.py"),
+    (r"/etc/registry/cache\.yml", "test_registry_hub.py"),
     (r"/etc/zookeeper/zoo\.cfg", "test_zookeeper.py"),
     (r"/srv/data/zookeeper/myid", number),
 )
