@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from constructs_lib.cli.platform import Cluster, add_options, say
@@ -21,8 +22,8 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "rollback",
         help="go back to the version of an application that was good before",
         description="Deploys the newest version but this one that was found good, by the contract's strategy "
-        "and without building anything. The version that is left is not deployed again by itself: change the "
-        "contract, or clustermesos apply --retry.",
+        "(rolling in place of a canary) and without building anything. The version that is left is not "
+        "deployed again by itself: change the contract, or clustermesos apply --retry.",
         epilog="Exit codes: 0 the former version runs, 1 it does not, 2 wrong input.",
     )
     parser.add_argument("contract", metavar="APP", help="the contract's name")
@@ -55,8 +56,10 @@ def run(args: argparse.Namespace) -> int:
             )
         # What somebody forces is tried although it turned round before.
         rollout = rollout_of(platform, forgive=args.force)
-        running = rollout.documents.of(contract.name).progress.version
-        back = _chosen(args, platform, rollout, contract, running)
+        progress = rollout.documents.of(contract.name).progress
+        running = progress.version
+        refused = {} if args.force else progress.refused
+        back = _chosen(args, platform, rollout, contract, running, refused)
         if running not in (None, back.app.version):
             by_hand.refuse(rollout.documents, contract.name, running, f"rolled back by {getpass.getuser()}")
         end = rollout.deploy(back, platform.deadline, say)
@@ -72,6 +75,7 @@ def _chosen(
     rollout: Rollout,
     contract: CompiledContract,
     running: str | None,
+    refused: Mapping[str, str],
 ) -> CompiledContract:
     from constructs_lib.hooks.ours import by_contract
     from constructs_lib.hooks.versions import forced, former, stored
@@ -79,4 +83,4 @@ def _chosen(
     if args.force and args.to not in stored(rollout.store, contract.name):
         there = by_contract(platform.marathon.apps(), contract.cluster)
         return forced(there.get(contract.name, {}), contract, args.to)
-    return former(rollout.store, contract, running, args.to)
+    return former(rollout.store, contract, running, args.to, refused)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.documents import ConflictError, Documents, RouteDocument
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.steps import Action, Create, Delete, Kill, Scale, SetRoute, Step
@@ -46,7 +47,7 @@ class Acting:
                 self.marathon.put(self._app(version), {**self.contract.app.body, "instances": count})
                 self.say(f"{self._app(version)}: started with {count}")
             case Scale(version=version, instances=count):
-                self.marathon.scale(self._app(version), count, force=True)
+                self._scale(self._app(version), count)
                 self.say(f"{self._app(version)}: {count} instances{_cut(action.cut)}")
             case SetRoute():
                 self._route(action, picture)
@@ -55,6 +56,15 @@ class Acting:
             case Delete(version=version):
                 self.marathon.delete(self._app(version), force=True)
                 self.say(f"{self._app(version)}: deleted")
+
+    def _scale(self, id: str, count: int) -> None:
+        try:
+            self.marathon.scale(id, count, force=True)
+        except ApiError as error:
+            # Of an app that went since the look, whose deletion was under way, the number alone is left.
+            if error.kind != "invalid" or self.marathon.app(id) is not None:
+                raise
+            raise ConflictError(f"{id} was deleted in between") from None
 
     def _route(self, action: SetRoute, picture: Picture) -> None:
         document = routed(self.contract, picture)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from constructs_lib.contracts.compiled import KV_PREFIX, AppVersion, CompiledContract
@@ -52,23 +53,41 @@ def stored(store: Store, name: str) -> dict[str, Mapping[str, Any]]:
 
 
 def former(
-    store: Store, contract: CompiledContract, running: str | None, wanted: str | None
+    store: Store,
+    contract: CompiledContract,
+    running: str | None,
+    wanted: str | None,
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> CompiledContract:
     """The contract with the version to go back to: `wanted`, else the newest good one that is not `running`.
 
-    HookError with those that there are.
+    `refused` are those that were rolled back, or turned round, since they were good, and why: rolling back
+    twice must not end where it began. HookError with those that there are.
     """
     kept = stored(store, contract.name)
-    candidates = [name for name in kept if name != running]
+    if wanted in kept and wanted in refused:
+        raise HookError(
+            f"{contract.name}: version {wanted} was given up: {refused[wanted]}; rollback {contract.name} "
+            f"--to {wanted} --force tries it all the same"
+        )
+    candidates = [name for name in kept if name not in (running, *refused)]
     chosen = wanted or next(iter(candidates), None)
     if chosen is None or chosen not in kept:
         known = ", ".join(candidates) or "none"
         raise HookError(
             f"{contract.name}: no version {chosen or ''} to go back to".replace("  ", " ")
             + f"; found good before: {known}"
+            + "".join(f"; {name} was given up: {refused[name]}" for name in kept if name in refused)
             + (" (--force takes any version that Marathon still has)" if wanted else "")
         )
-    return _with(contract, chosen, kept[chosen])
+    return _at_once(_with(contract, chosen, kept[chosen]))
+
+
+def _at_once(contract: CompiledContract) -> CompiledContract:
+    """What was good before is no canary: that gets a share of the requests, and the bad version the rest."""
+    if contract.deployment.strategy != "canary":
+        return contract
+    return replace(contract, deployment=replace(contract.deployment, strategy="rolling"))
 
 
 def forced(

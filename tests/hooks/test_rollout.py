@@ -49,6 +49,28 @@ def test_a_process_that_ends_anywhere_is_followed_by_one_that_finishes(
     assert platform.running() == {"v2": 2}
 
 
+def test_an_app_that_goes_between_the_look_and_the_step_is_looked_at_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.deploy(platform.contract("v1"))
+    rollout, deleted = platform.rollout(), list[str]()
+    scale = rollout.marathon.scale
+
+    def late(id: str, *number: int, **how: bool) -> str | None:
+        if not deleted:
+            deleted.append(id)
+            rollout.marathon.delete(id, force=True)
+            platform.cluster.advance(30)
+        return scale(id, *number, **how)
+
+    monkeypatch.setattr(rollout.marathon, "scale", late)
+    end = rollout.deploy(platform.contract("v2"), platform.deadline(), platform.told.append)
+
+    assert end.good and deleted
+    assert f"{platform.name}: looks again, {deleted[0]} was deleted in between" in platform.told
+    assert platform.running() == {"v2": 2}
+
+
 def test_a_version_that_crashes_is_turned_round_kept_and_tried_again_when_somebody_says_so(
     platform: Platform,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from constructs_lib.errors import HookError
@@ -32,6 +34,32 @@ def test_the_former_version_runs_again_and_the_newer_one_stays_away_until_it_is_
     assert platform.running() == {"v1": 2}
     assert platform.deploy(second, forgive=True).good
     assert platform.running() == {"v2": 2}
+
+
+def test_what_was_good_before_is_no_canary_when_it_comes_back(platform: Platform) -> None:
+    canary = platform.contract("v2", "canary", promote="manual")
+    platform.deploy(platform.contract("v1"))
+
+    back = former(platform.rollout().store, canary, "v2", None)
+
+    assert back.deployment == replace(canary.deployment, strategy="rolling")
+
+
+def test_going_back_twice_does_not_end_where_it_began(platform: Platform) -> None:
+    first, second = platform.contract("v1"), platform.contract("v2")
+    for one in (first, second):
+        platform.deploy(one)
+    store, refused = platform.rollout().store, {"v2": "rolled back by alice"}
+
+    with pytest.raises(HookError) as told:
+        former(store, second, "v1", None, refused)
+    assert str(told.value) == (
+        f"{platform.name}: no version to go back to; found good before: none; v2 was given up: "
+        "rolled back by alice"
+    )
+    with pytest.raises(HookError, match=r"v2 was given up: rolled back by alice; rollback .* --force"):
+        former(store, second, "v1", "v2", refused)
+    assert former(store, second, "v1", "v2").app.version == "v2", "forced"
 
 
 def test_a_version_that_never_was_good_is_no_way_back(platform: Platform) -> None:
