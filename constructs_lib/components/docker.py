@@ -12,6 +12,7 @@ from constructs_lib.components.model import (
     AptRepository,
     CommandSucceeds,
     Component,
+    Directory,
     File,
     Role,
     Secret,
@@ -67,6 +68,9 @@ DOCKER = Component(
             "docker-image-gc.timer", to=f"/etc/systemd/system/{IMAGE_GC}", restarts=IMAGE_GC, on=(Role.AGENT,)
         ),
     ),
+    # Containers' environments lie below, passwords among them, in a file that anybody may read. Before 1.7.29
+    # and 2.0.7 containerd makes the directory 0711 (CVE-2024-25621); what is there it leaves as it is.
+    directories=(Directory(path="/var/lib/containerd", mode=0o700),),
     units=(LOGIN, "docker.service", IMAGE_GC),
     restart_ends=(("docker.service", "all containers on this node"),),
     secrets=(

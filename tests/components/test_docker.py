@@ -74,6 +74,14 @@ def log_in(root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_nobody_but_root_enters_the_directory_where_containerd_keeps_containers_environments() -> None:
+    planned = site("whole")
+
+    for node in (planned.nodes_of(Role.MASTER)[0], planned.nodes_of(Role.CONSUL)[0], planned.pools[0]):
+        [kept] = [one for one in render(planned, node).directories if one.path == "/var/lib/containerd"]
+        assert (oct(kept.mode), kept.owner) == ("0o700", "root")
+
+
 def test_the_login_is_private_and_leaves_others_as_they_are(tmp_path: Path) -> None:
     config = tmp_path / "root/.docker/config.json"
     config.parent.mkdir(parents=True)

@@ -18,6 +18,7 @@ from tests.lab.admin import Operator
 from tests.lab.asking import LONG, MASTERS, says, seen
 from tests.lab.drill import Drill
 from tests.lab.healthy import HEALTHY_SECONDS
+from tests.lab.telling import lines_of, search, told_elsewhere, values_of
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 AGENT, SERVICE, PORT = "general-1", "drill-of-images", 8098
@@ -99,6 +100,10 @@ def test_default_units_run_their_programs_from_images(operator: Operator, drill:
         running = partial(_containers, lab, name)
         seen(f"{name} runs {', '.join(ours)}", LONG, running, partial(_images, wanted=wanted))
     drill.saw(f"healthy: {', '.join(IMAGES.values())}")
+    for name in programs:
+        with search(lab, name, lines_of(values_of(operator.workspace), operator.plan)):
+            assert told_elsewhere(lab, name) == [], name
+    drill.saw("their passwords are in no file that others may read, Docker's and containerd's own included")
     says(lab, AGENT, "sh", "-c", f"{BOX} && {SERVE}")
     here = [f"{AGENT}:{PORT}"]
     seen("Consul has the service", LONG, partial(_registered, lab), lambda found: found == here)

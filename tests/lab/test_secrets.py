@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 
 import pytest
 
 from constructs_lib.components.consul import AUTHORITY
 from constructs_lib.components.model import Role, Secret
-from constructs_lib.lab.keeper import KeptLab, lab_folder
+from constructs_lib.lab.keeper import KeptLab
 from constructs_lib.lab.overrides import OVERRIDES_FILE, read_overrides
 from constructs_lib.plan.lock import read_lock
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
-from tests.lab.asking import LONG, says
+from tests.lab.asking import says
+from tests.lab.telling import (
+    PUBLIC,
+    files_with_one,
+    lines_of,
+    search,
+    telling,
+    told_elsewhere,
+    values_of,
+)
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
-PUBLIC = "authority_certificate"
-"""The one kind that is no secret."""
-READABLE = """
-find /etc /home /opt /root /run /srv /tmp /usr/local /var -xdev -type f -perm /go+r \\
-  ! -path '/var/lib/docker/*' -print0 | xargs -0 -r grep -l -F -f /run/drill-values -- || [ $? = 123 ]
-"""
-"""Files with a secret in them that others than their owner may read; grep finds nothing in most."""
-LOGGED = "journalctl --no-pager --all | grep -c -F -f /run/drill-values || true"
-WORDS = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -c -F -f /run/drill-values || true"
-USER_DATA = "grep -r -l -F -f /run/drill-values /var/lib/cloud /var/log /run/cloud-init || [ $? = 1 ]"
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,6 @@ def secrets_on(planned: SitePlan, role: Role) -> list[OnNode]:
         for declared in (secret.declared, *secret.also)
         if role in declared.roles
     ]
-
-
-def telling(value: str) -> list[str]:
-    """Lines by which a value is found again: of a PEM text what only its private key has."""
-    private = re.sub(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", "", value, flags=re.DOTALL)
-    return [line for line in private.splitlines() if len(line) >= 16 and not line.startswith("-----")]
 
 
 def test_a_secret_is_found_again_by_lines_that_only_it_has() -> None:
@@ -87,27 +78,17 @@ def test_every_role_has_its_secret_files_of_its_owner_for_nobody_else(
 def test_no_secret_is_in_a_file_a_log_a_command_line_or_user_data_that_others_read(
     lab: KeptLab, planned: SitePlan, workspace: Workspace
 ) -> None:
-    values = json.loads((lab_folder(workspace) / "secrets.json").read_text())["secrets"]
-    kinds = {secret.name: secret.declared.kind for secret in planned.secrets}
+    values = values_of(workspace)
     # The authority's own key is among them, which no node has at all.
-    assert AUTHORITY in values.keys() - kinds.keys()
-    lines = [line for name, value in values.items() if kinds.get(name) != PUBLIC for line in telling(value)]
+    assert AUTHORITY in values.keys() - {secret.name for secret in planned.secrets}
+    lines = lines_of(values, planned)
     assert len(lines) >= len(values) - 1
     for name in lab.names():
-        # In memory, 0600, and not on a command line.
-        put = "umask 077 && cat >/run/drill-values"
-        assert lab.run(name, "sh", "-c", put, stdin="\n".join(lines) + "\n").code == 0
-        try:
-            assert says(lab, name, "sh", "-c", READABLE, timeout=LONG) == "", name
-            assert says(lab, name, "sh", "-c", LOGGED) == "0", name
-            assert says(lab, name, "sh", "-c", WORDS) == "0", name
-            assert says(lab, name, "sh", "-c", USER_DATA) == "", name
+        with search(lab, name, lines):
+            assert told_elsewhere(lab, name) == [], name
             # The control: the search finds what is there.
-            found = says(lab, name, "sh", "-c", READABLE.replace("/go+r", "/u+r"), timeout=LONG)
-            assert set(found.splitlines()) >= {
+            assert set(files_with_one(lab, name, "u")) >= {
                 one.file.to
                 for one in secrets_on(planned, Role(lab.identity(name).role))
                 if one.file.kind != PUBLIC and not one.file.to.startswith("/run/")
             }, name
-        finally:
-            lab.run(name, "rm", "-f", "/run/drill-values")
