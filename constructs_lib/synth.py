@@ -15,7 +15,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,9 +214,15 @@ def _put_last(
 
 
 def _digest(planned: ClusterPlan, compiled: Compiled) -> str:
-    """Of everything that the hooks act on, what is deployed aside."""
+    """Of everything that the hooks act on, what is deployed aside.
+
+    The lock is none of it: what it fixes is in the plan, and the first deploy itself adds the secrets to it.
+    """
     wanted = json.dumps(asdict(compiled), sort_keys=True)
-    return hashlib.sha256(f"{wanted}{planned!r}".encode()).hexdigest()
+    parts = {
+        field.name: repr(getattr(planned, field.name)) for field in fields(planned) if field.name != "lock"
+    }
+    return hashlib.sha256(f"{wanted}{parts}".encode()).hexdigest()
 
 
 def _place_state(stack: Any, planned: ClusterPlan, name: str, workspace: Workspace, outdir: Path) -> None:

@@ -66,3 +66,25 @@ def test_the_hooks_get_what_each_site_says_it_deployed_out_of_that_sites_own_sta
     for site, local in described.items():
         (name,) = re.findall(r"data\.terraform_remote_state\.([\w-]+)\.outputs", stack["locals"][local])
         assert Path(states[name]["config"]["path"]).name == f"demo-{site}.tfstate"
+
+
+def test_a_second_synth_with_the_lock_that_the_first_wrote_gives_no_cause_to_run_the_hooks_again(
+    tmp_path: Path,
+) -> None:
+    shutil.copyfile(GOLDEN / "hybrid" / "cluster.yaml", tmp_path / "cluster.yaml")
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts/web.yaml").write_text(CONTRACT, encoding="utf-8")
+    workspace = Workspace(tmp_path / "cluster.yaml")
+
+    def cause() -> Json:
+        done = synthesize(workspace, outdir=tmp_path / "cdktf.out")
+        stack = json.loads((done.outdir / "stacks" / LAST / "cdk.tf.json").read_text(encoding="utf-8"))
+        ((_, hooks),) = stack["resource"]["terraform_data"].items()
+        triggers: Json = hooks["triggers_replace"]
+        return triggers
+
+    first = cause()
+    assert workspace.lock_file.exists()
+    assert cause() == first
+    (tmp_path / "contracts/web.yaml").write_text(CONTRACT.replace("1.27", "1.28"), encoding="utf-8")
+    assert cause() != first
