@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import configparser
 import copy
+import os
+import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
@@ -34,8 +40,26 @@ def test_an_agent_tries_the_mount_again_at_each_of_its_own_restarts() -> None:
     added, own = unit("mesos-agent.service.d/shared.conf"), unit("mesos-agent.service")
 
     assert dict(added["Unit"]) == {"After": MOUNT}
-    assert added["Service"]["ExecStartPre"] == f"/usr/bin/systemctl start {MOUNT}"
+    assert added["Service"]["ExecStartPre"].startswith(f'/bin/sh -c "systemctl start {MOUNT} || ')
     assert own["Service"]["Restart"] == "always"
     # The mount may be tried as often as the agent is, and in less time than the agent's start has.
     assert unit(MOUNT)["Unit"]["StartLimitIntervalSec"] == "0"
     assert unit(MOUNT)["Mount"]["TimeoutSec"] == "60"
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"), [(0, ""), (1, f"not mounted, so no task may start: journalctl -u {MOUNT}")]
+)
+def test_an_agent_starts_with_the_mount_alone_and_says_where_to_look_without_it(
+    ends: int, said: str, tmp_path: Path
+) -> None:
+    """systemd splits a command into words as a shell does; systemctl is a double."""
+    command = shlex.split(unit("mesos-agent.service.d/shared.conf")["Service"]["ExecStartPre"])
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\n[ "$*" = "start {MOUNT}" ] && exit {ends}\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    here = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180, env=here)
+
+    assert done.returncode == ends
+    assert done.stderr.endswith(f"{said}\n") if said else done.stderr == ""

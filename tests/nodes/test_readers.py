@@ -48,6 +48,8 @@ def featured() -> dict[str, Any]:
     }
     shared = {"source": "10.20.0.5:/export", "options": "vers=4.2,noatime"}
     spec["sites"]["eu"]["agents"]["general"]["shared"] = shared
+    ceph = {"type": "ceph", "source": "10.20.0.6:6789:/", "options": "name=agents,secretfile=/etc/ceph/key"}
+    spec["sites"]["eu"]["agents"]["batch"]["shared"] = ceph
     spec["sites"]["eu"]["registry"] = {"cache": True}
     spec["backups"] = {
         "offsite": {"repository": "s3:https://s3.example.org/x", "password": "backup/platform"}
