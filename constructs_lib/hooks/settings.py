@@ -76,7 +76,7 @@ class Settings:
         return {str(entry["Key"]): entry["Value"] or b"" for entry in entries or ()}
 
     def diff(self, state: State) -> Sequence[Change]:
-        """By site and key; rules by the names of their alerts, other values by their length alone."""
+        """By site and key; rules by the names of their alerts, other values by the names of their fields."""
         return tuple(change for site, there in state.items() for change in self._of(site, there))
 
     def _of(self, site: str, there: Mapping[str, bytes]) -> Iterator[Change]:
@@ -87,8 +87,8 @@ class Settings:
                 details = differences(b"", value) if kind == "rules" else ()
                 yield Change(kind=kind, name=name, action="create", contract=contract, details=details)
             elif there[key] != value:
-                length = (f"{len(there[key])} → {len(value)} bytes",)
-                details = differences(there[key], value) if kind == "rules" else length
+                told = differences if kind == "rules" else _told
+                details = told(there[key], value)
                 yield Change(kind=kind, name=name, action="update", contract=contract, details=details)
         for key in sorted(there.keys() - wanted.keys()):
             if self._prune:
@@ -119,6 +119,19 @@ class Settings:
             )
             for site, there in state.items()
         )
+
+
+def _told(before: bytes, after: bytes) -> tuple[str, ...]:
+    """The fields of a document that change, without their values: those may be anything; else lengths."""
+    try:
+        old, new = json.loads(before), json.loads(after)
+    except ValueError:
+        old = new = None
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return (f"{len(before)} → {len(after)} bytes",)
+    return tuple(
+        f"{name}: changed" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)
+    )
 
 
 def _own(groups: Sequence[Json]) -> Iterator[tuple[str, Wanted]]:

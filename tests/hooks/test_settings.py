@@ -69,6 +69,14 @@ def test_values_are_told_by_their_length_alone(kept: Consul) -> None:
     assert change.details == ("11 → 5 bytes",)
 
 
+def test_of_a_document_the_fields_that_change_are_told_without_their_values(kept: Consul) -> None:
+    run_hook(Settings({"eu": kept}, compiled(shop__a='{"version": "1", "owner": "ann"}')), lambda _: None)
+    new = '{"version": "2", "owner": "ann", "host": "h"}'
+    (change,) = run_hook(Settings({"eu": kept}, compiled(shop__a=new)), lambda _: None).changes
+
+    assert change.details == ("host: changed", "version: changed")
+
+
 def test_what_no_contract_names_goes_only_with_prune_and_never_what_is_not_a_setting(kept: Consul) -> None:
     kept.kv.put("clustermesos/routes/shop", "{}")
     kept.kv.put("somebody/else", "1")
