@@ -36,7 +36,8 @@ class Terraform:
             env=self.environ,
             capture_output=True,
             text=True,
-            timeout=300,
+            # A busy machine reads the schema of libvirt's plugin, 10 MB, for minutes.
+            timeout=900,
             check=False,
         )
 

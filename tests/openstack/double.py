@@ -12,6 +12,7 @@ import threading
 
 from tests.openstack.double_catalog import Answer, Json, Kept
 from tests.openstack.double_cinder import cinder
+from tests.openstack.double_faults import Fault
 from tests.openstack.double_glance import Glance
 from tests.openstack.double_keystone import keystone
 from tests.openstack.double_neutron import Neutron
@@ -23,7 +24,8 @@ from tests.openstack.double_swift import swift
 class OpenstackDouble:
     """One project in memory.
 
-    `asked` has a word for each request that changed something, in order; `logins` what each was proven with.
+    `asked` has a word for each request that changed something, in order; `logins` what each was proven with;
+    `faults` are put in by a test.
     """
 
     def __init__(self) -> None:
@@ -34,6 +36,7 @@ class OpenstackDouble:
         self.octavia = Octavia(self.kept, self.neutron)
         self.asked: list[str] = []
         self.logins: list[Json] = []
+        self.faults: list[Fault] = []
         self._lock = threading.Lock()
         self.port = 0
 
@@ -65,6 +68,9 @@ class OpenstackDouble:
         with self._lock:
             if method != "GET":
                 self.asked.append(f"{method} {re.sub(r'[0-9a-f-]{36}', 'ID', path)}")
+            for fault in self.faults:
+                if fault.strikes(method, path):
+                    return fault.answer
             _, service, *rest = path.split("/")
             if service == "v3":
                 assert isinstance(body, dict)

@@ -96,7 +96,9 @@ class Nova:
         group = self.kept["os-server-groups"][group_id]
         placed = [one for one in group["members"] if self.kept["servers"][one]["status"] == "ACTIVE"]
         group["members"].append(server)
-        return len(placed) < self.hosts or "anti-affinity" not in group["policies"]
+        # Its newer versions know one policy, the older ones a list.
+        policies = group.get("policies") or [group["policy"]]
+        return len(placed) < self.hosts or "anti-affinity" not in policies
 
     def _let_go(self, server: str) -> None:
         for group in self.kept["os-server-groups"].values():

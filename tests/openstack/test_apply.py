@@ -56,7 +56,11 @@ class Site:
 
     def planned(self, changed: Json, *arguments: str) -> ReadPlan:
         """What a deploy of other settings would do; it is not done."""
-        self.terraform.write(cluster_stack(plan_of(changed)))
+        return self.of_stack(cluster_stack(plan_of(changed)), *arguments)
+
+    def of_stack(self, stack: Json, *arguments: str) -> ReadPlan:
+        """The same of any stack."""
+        self.terraform.write(stack)
         self.terraform("plan", "-input=false", "-out=plan", *arguments)
         return ReadPlan.of(json.loads(self.terraform("show", "-json", "plan")))
 
@@ -168,6 +172,36 @@ def test_a_plain_deploy_leaves_what_runs_alone(site: Site, other: dict[str, Any]
 
     kinds = ("openstack_compute_instance_v2", "openstack_blockstorage_volume_v3")
     assert [change.address for change in found if change.type in kinds] == []
+
+
+def of_another_version(stack: Json) -> Json:
+    """The stack as another version of the library would write it: other texts, and another program."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: changed(below) for key, below in value.items()}
+        if isinstance(value, list):
+            return [changed(below) for below in value]
+        if isinstance(value, str) and value.startswith("#cloud-config"):
+            return value.replace("#cloud-config\n", "#cloud-config\n# of another version\n", 1)
+        return value
+
+    local_values = changed(stack["locals"])
+    assert local_values != stack["locals"]
+    local_values["node_program"] += "# of another version\n"
+    return {**stack, "locals": local_values}
+
+
+def test_another_version_of_the_library_changes_no_machine_until_it_is_rolled(site: Site) -> None:
+    stack = of_another_version(cluster_stack(plan_of(given())))
+
+    plain = site.of_stack(stack)
+    rolled = site.of_stack(stack, f"-replace={MASTER.format('master-3')}")
+    found = judge(rolled, "master-3", "10.20.144.13", KINDS)
+
+    assert plain.loud() == ()
+    assert [change.address for change in rolled.loud()] == [MASTER.format("master-3")]
+    assert {line.split()[0].rstrip(":") for line in found.differences} == {"user_data", "personality"}
 
 
 def test_another_value_of_a_secret_leaves_what_runs_alone(site: Site) -> None:
