@@ -1,4 +1,4 @@
-"""The process that is measured: python -m bench.reconcile_process ENDPOINTS CONTRACTS CHANGED."""
+"""The process that is measured: python -m bench.reconcile_process FOLDER CHANGED."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import time
 import urllib.request
 from pathlib import Path
 
-from bench.contracts import compiled
+from bench.contracts import SITE, compiled, planned
 from constructs_lib.hooks.deadline import Clock, Deadline
-from constructs_lib.hooks.pipeline import run_apps
+from constructs_lib.hooks.pipeline import run_apps, run_hook
 from constructs_lib.hooks.platform import Platform
 from constructs_lib.hooks.run import Run
+from constructs_lib.hooks.settings import Settings
 from constructs_lib.hooks.simulated import read_endpoints
-from constructs_lib.plan.plan import plan
-from constructs_lib.spec.load import load
-from scripts.progress import ROOT
+from constructs_lib.plan.alerts import platform_rules
 
 
-def main(file: str, number: int, changed: int) -> None:
+def main(folder: Path, changed: int) -> None:
     """Print requests, seconds, memory and whether everything is as it should be."""
-    endpoints = read_endpoints(Path(file))
-    wanted = compiled(number, changed)
+    endpoints = read_endpoints(folder / "endpoints.json")
+    plan = planned(folder)
+    began = time.monotonic()
+    wanted = compiled(folder, plan)
+    files_seconds = time.monotonic() - began
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     control = f"http://{endpoints.instances['marathon'][0].where}/simulator/advance"
 
@@ -37,18 +39,32 @@ def main(file: str, number: int, changed: int) -> None:
             pass
 
     clock = Clock(now=lambda: time.monotonic() + slept, sleep=sleep)
-    with Platform(plan(load(ROOT / "cluster.yaml")), endpoints, Deadline(10**6, clock), {}) as platform:
+    with Platform(plan, endpoints, Deadline(10**6, clock), {}) as platform:
         began = time.monotonic()
         run = Run.of(platform, wanted)
         changes = run.plan()
-        good = len([one for one in changes if one.action != "keep"]) == changed
+        # Of each that changed: the app, and what its settings say of its version.
+        good = len([one for one in changes if one.action != "keep"]) == 2 * changed
         if changed:
+            alerts = {SITE: platform_rules(plan.site(SITE))}
+            settings = run_hook(Settings(platform.consuls, wanted, platform=alerts), lambda _line: None)
             outcome = run_apps(wanted, run.applications, platform.deadline, lambda _line: None)
-            good = good and outcome.good
+            good = good and settings.good and outcome.good
         seconds, requests = time.monotonic() - began, platform.requests
-    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"requests": requests, "seconds": seconds, "mib": mib, "good": good}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        json.dumps(
+            {
+                "requests": requests,
+                "files_seconds": files_seconds,
+                "seconds": seconds,
+                "cpu_seconds": used.ru_utime + used.ru_stime,
+                "mib": used.ru_maxrss / 1024,
+                "good": good,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -9,7 +9,9 @@ import pytest
 
 from bench.reconcile import Measured, lines, met, play
 
-KEPT = Measured(contracts=1000, changed=0, requests=4, seconds=0.4, mib=60.0, good=True)
+KEPT = Measured(
+    contracts=1000, changed=0, requests=4, files_seconds=1.5, seconds=0.4, cpu_seconds=3, mib=60.0, good=True
+)
 
 
 @pytest.mark.slow
@@ -40,4 +42,4 @@ def test_each_bound_counts_and_the_page_says_so(worse: dict[str, float], kept: b
     text = "\n".join(lines(found))
     assert ("**not kept**" in text) is not kept
     if kept:
-        assert "| 1,000 | 100 | 504 | 5.0 | 9.00 | 60 |" in text
+        assert "| 1,000 | 100 | 504 | 5.0 | 1.50 | 9.00 | 10.50 | 3.0 | 60 |" in text
