@@ -39,12 +39,13 @@ _NODE_OPTIONS = "--max-old-space-size=4096 --no-deprecation"
 """The first is cdktf's own default, lost where the variable is set; cdktf itself uses what is deprecated."""
 _KEPT_TERRAFORM_SETTINGS = ("TF_LOG", "TF_LOG_PATH", "TF_LOG_PROVIDER", "TF_VAR_")
 
-_OPTIONS = (
+OPTIONS = (
     "--auto-approve",
     "--no-color",
     "--skip-provider-lock",  # would ask the registry for other platforms' checksums
     "--disable-plugin-cache-env",  # the mirror is linked; a cache in the home folder would copy it
 )
+"""Of deploy and of destroy."""
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -84,7 +85,7 @@ def run(action: str, *, verbose: bool = False) -> None:
     with log.open("w", encoding="utf-8") as kept:
         log.chmod(0o600)
         child = subprocess.Popen(
-            [TOOLS / "bin" / "cdktf", action, "*", *_OPTIONS],
+            [TOOLS / "bin" / "cdktf", action, "*", *OPTIONS],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.DEVNULL,

@@ -197,8 +197,8 @@ def test_destroy_leaves_nothing_of_the_cluster_in_the_api(cluster: Cluster, aws:
     assert leftovers(aws) == []
 
 
-def instances(aws: AwsDouble) -> list[dict[str, Any]]:
-    reservations = aws.client("ec2").describe_instances(
+def instances(aws: AwsDouble, region: str = "eu-west-3") -> list[dict[str, Any]]:
+    reservations = aws.client("ec2", region).describe_instances(
         Filters=[{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
     )["Reservations"]
     return [instance for reservation in reservations for instance in reservation["Instances"]]
@@ -208,8 +208,8 @@ def in_a_group(instance: dict[str, Any]) -> bool:
     return any(tag["Key"] == "aws:autoscaling:groupName" for tag in instance.get("Tags", []))
 
 
-def groups(aws: AwsDouble) -> list[dict[str, Any]]:
-    found = aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+def groups(aws: AwsDouble, region: str = "eu-west-3") -> list[dict[str, Any]]:
+    found = aws.client("autoscaling", region).describe_auto_scaling_groups()["AutoScalingGroups"]
     return sorted(found, key=lambda group: str(group["AutoScalingGroupName"]))
 
 
@@ -231,10 +231,10 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(item)
 
 
-def leftovers(aws: AwsDouble) -> list[str]:
+def leftovers(aws: AwsDouble, region: str = "eu-west-3") -> list[str]:
     """Everything in the API that no fresh account has."""
-    ec2 = aws.client("ec2")
-    found = [instance["InstanceId"] for instance in instances(aws)]
+    ec2 = aws.client("ec2", region)
+    found = [instance["InstanceId"] for instance in instances(aws, region)]
     found += [volume["VolumeId"] for volume in ec2.describe_volumes()["Volumes"]]
     found += [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]
     found += [address["AllocationId"] for address in ec2.describe_addresses()["Addresses"]]
@@ -249,16 +249,20 @@ def leftovers(aws: AwsDouble) -> list[str]:
         for group in ec2.describe_security_groups()["SecurityGroups"]
         if group["GroupName"] != "default"
     ]
-    found += [group["AutoScalingGroupName"] for group in groups(aws)]
-    found += [role["RoleName"] for role in aws.client("iam").list_roles()["Roles"]]
+    found += [group["AutoScalingGroupName"] for group in groups(aws, region)]
+    found += [role["RoleName"] for role in aws.client("iam", region).list_roles()["Roles"]]
     found += [
         profile["InstanceProfileName"]
-        for profile in aws.client("iam").list_instance_profiles()["InstanceProfiles"]
+        for profile in aws.client("iam", region).list_instance_profiles()["InstanceProfiles"]
     ]
-    found += [parameter["Name"] for parameter in aws.client("ssm").describe_parameters()["Parameters"]]
-    found += [bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]]
-    found += [group["logGroupName"] for group in aws.client("logs").describe_log_groups()["logGroups"]]
-    elb = aws.client("elbv2")
+    found += [
+        parameter["Name"] for parameter in aws.client("ssm", region).describe_parameters()["Parameters"]
+    ]
+    found += [bucket["Name"] for bucket in aws.client("s3", region).list_buckets()["Buckets"]]
+    found += [
+        group["logGroupName"] for group in aws.client("logs", region).describe_log_groups()["logGroups"]
+    ]
+    elb = aws.client("elbv2", region)
     found += [balancer["LoadBalancerArn"] for balancer in elb.describe_load_balancers()["LoadBalancers"]]
     found += [targets["TargetGroupArn"] for targets in elb.describe_target_groups()["TargetGroups"]]
     return found
