@@ -108,6 +108,24 @@ def test_a_stale_lock_stops_nothing(shop: Machine) -> None:
     assert list(lock.iterdir()) == []
 
 
+@pytest.mark.parametrize("can", [True, False])
+def test_a_lock_that_is_held_is_waited_for_where_this_restic_can(shop: Machine, can: bool) -> None:
+    calls, bin = shop.here / "calls", shop.here / "bin"
+    bin.mkdir()
+    offered = "      --retry-lock duration   retry to lock" if can else "      --no-lock"
+    script = f'#!/bin/sh\ncase "$*" in *--help*) echo "{offered}";; *) echo "$*" >>{calls};; esac\n'
+    (bin / "restic").write_text(script, encoding="utf-8")
+    (bin / "restic").chmod(0o755)
+
+    for job in ("backup", "forget", "check"):
+        assert shop.run(job, PATH=f"{bin}:{os.environ['PATH']}").returncode == 0
+
+    asked = calls.read_text(encoding="utf-8").splitlines()
+    for word in ("backup", "forget", "check"):
+        (call,) = [line for line in asked if line.startswith(f"{word} ")]
+        assert call.startswith(f"{word} --retry-lock 2h ") is can, call
+
+
 def _held(shop: Machine) -> list[Path]:
     """The locks of a repository, without what is still being written (restic names it so, then renames)."""
     return [path for path in (shop.repository / "locks").iterdir() if "-tmp-" not in path.name]
