@@ -39,6 +39,7 @@ BOOT_SECTOR = bytes.fromhex(
 )
 _START = """set -eu
 ip link set lo up
+if [ -n "$2" ]; then ip link add "$2" type bridge && ip link set "$2" up; fi
 mount -t sysfs sysfs /sys
 for at in etc:/etc/libvirt lib:/var/lib/libvirt cache:/var/cache/libvirt log:/var/log/libvirt; do
     mkdir -p "$1/${at%%:*}" "${at#*:}"
@@ -114,8 +115,8 @@ class Hypervisor:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Hypervisor]:
-    """One in `folder`; skipped by name without root or a program of it."""
+def running(folder: Path, bridge: str = "") -> Iterator[Hypervisor]:
+    """One in `folder`, with a bridge of that name; skipped by name without root or a program of it."""
     for program in PROGRAMS:
         need(program)
     if os.geteuid() != 0:
@@ -125,7 +126,7 @@ def running(folder: Path) -> Iterator[Hypervisor]:
     spaces = ("--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--propagation=private")
     with (folder / "libvirtd.log").open("w") as log:
         process = subprocess.Popen(
-            ["unshare", *spaces, "sh", "-c", _START, "sh", str(folder)],
+            ["unshare", *spaces, "sh", "-c", _START, "sh", str(folder), bridge],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
