@@ -16,7 +16,7 @@ from pathlib import Path
 
 from scripts.progress import STATE
 
-MACHINES = ("tests/lab", "tests/sites")
+MACHINES = ("tests/lab", "tests/machines", "tests/sites")
 """What boots machines or joins networks."""
 LOG = STATE / "logs" / "test-machines.log"
 
