@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from constructs_lib.cli.platform import Cluster, add_options
+from constructs_lib.cli.platform import CHECK, Cluster, add_options
 
 if TYPE_CHECKING:
     from constructs_lib.contracts.compiled import Compiled
@@ -47,22 +47,31 @@ def run(args: argparse.Namespace) -> int:
     from constructs_lib.hooks.restoring import contract_of
 
     cluster = Cluster.of(args)
-    compiled = cluster.compiled()
-    if args.contract:
-        contract_of(compiled, args.contract.partition(".")[0])
+    name = (args.contract or "").partition(".")[0]
+    compiled, left_out = cluster.compiled_but([name] if name else ())
+    if name:
+        left_out = ""
+        contract_of(compiled, name)
     with cluster.connected() as platform:
         jobs = _jobs(platform, compiled, args.contract)
         own = () if args.contract else platform_backups(cluster.plan, platform.endpoints, platform.deadline)
     now = time.time()
     found = [*(verdict for verdict, _ in jobs), *(one.verdict(now) for one in own)]
-    good = all(one.good for one in found)
+    good = all(one.good for one in found) and not left_out
     saved = any(site.platform_backup for site in cluster.plan.sites.values())
     rows = [(one.mark, _shown(one), one.says) for one in found]
+    rows += [] if name or saved else [("?", "platform", UNSAVED)]
+    rows += [("NOT", "contracts", f"{left_out} ({CHECK} lists all)")] if left_out else []
     lines = [
-        *table(rows if args.contract or saved else [*rows, ("?", "platform", UNSAVED)]),
+        *table(rows),
         *hints((_shown(one), one.try_next) for one in found if not (one.good and one.sure)),
     ]
-    answer = {"good": good, "jobs": [row for _, row in jobs], "platform": _plain(own, now)}
+    answer = {
+        "good": good,
+        "jobs": [row for _, row in jobs],
+        "platform": _plain(own, now),
+        "left_out": left_out or None,
+    }
     cluster.answer(answer, "\n".join(lines) or "no backups", as_json=args.json)
     return 0 if good else 1
 

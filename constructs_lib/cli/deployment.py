@@ -43,7 +43,7 @@ def tell(args: argparse.Namespace, word: Word, *, goes_on: bool) -> int:
     from constructs_lib.hooks.restoring import contract_of
 
     cluster = Cluster.of(args)
-    compiled = cluster.compiled()
+    compiled = cluster.compiled_for(args.name)
     contract = contract_of(compiled, args.name)
     with cluster.connected() as platform:
         rollout = rollout_of(platform)

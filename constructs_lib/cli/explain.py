@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from constructs_lib.hooks.restoring import contract_of
 
     cluster = Cluster.of(args)
-    compiled = cluster.compiled()
+    compiled = cluster.compiled_for(args.contract)
     contract_of(compiled, args.contract)
     with cluster.connected() as platform:
         found = explain_contract(platform, compiled, args.contract)

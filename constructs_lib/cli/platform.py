@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from constructs_lib.plan.model import ClusterPlan
 
 TOTAL_SECONDS = 3600.0
+CHECK = "clustermesos check"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +110,24 @@ class Cluster:
         contracts = load_contracts(self.workspace.contracts_folder)
         demand(contracts, self.plan)
         return compile_contracts(contracts, self.plan)
+
+    def compiled_but(self, names: Collection[str] = ()) -> tuple[Compiled, str]:
+        """What the contracts that are right compile to, and in a line which are left out; empty for none.
+
+        For what looks, or changes one application alone. ContractError where one of `names` is wrong.
+        """
+        from constructs_lib.contracts.compile import compile_contracts
+        from constructs_lib.contracts.usable import usable_contracts
+
+        found = usable_contracts(self.workspace.contracts_folder, self.plan, names)
+        return compile_contracts(found.contracts, self.plan), found.left_out
+
+    def compiled_for(self, *names: str) -> Compiled:
+        """`compiled_but`, which says what is left out."""
+        compiled, left_out = self.compiled_but(names)
+        if left_out:
+            say(f"contracts: {left_out} ({CHECK} lists all)")
+        return compiled
 
     @contextmanager
     def connected(self) -> Iterator[Platform]:

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from constructs_lib.hooks.restoring import contract_of, restore
 
     cluster = Cluster.of(args)
-    compiled = cluster.compiled()
+    compiled = cluster.compiled_for(args.contract)
     contract_of(compiled, args.contract)
     if not args.yes and not _confirmed(f"Replace {args.contract}'s data by the snapshot {args.snapshot}?"):
         raise HookError("not confirmed; nothing was changed (--yes where nobody can be asked)")

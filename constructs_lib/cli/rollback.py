@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.force and not args.to:
         args.wrong("--force needs --to VERSION: which version is to run although it never was good")
     cluster = Cluster.of(args)
-    compiled = cluster.compiled()
+    compiled = cluster.compiled_for(args.contract)
     contract = contract_of(compiled, args.contract)
     with cluster.connected() as platform:
         if not platform.consuls:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from constructs_lib.cli.platform import Cluster, add_options, say
+from constructs_lib.cli.platform import CHECK, Cluster, add_options, say
 from constructs_lib.errors import ClusterMesosError, HookError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.every:
         return _keep_on(args, Rounds(lease=Lease("scale", seconds=2 * args.every + 20)))
     cluster = Cluster.of(args)
-    contracts = _wanted(cluster.compiled(), args.names)
+    contracts = _wanted(cluster.compiled_for(*args.names), args.names)
     rounds = Rounds(lease=Lease("scale", seconds=60))
     with cluster.connected() as platform:
         if args.dry_run:
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _keep_on(args: argparse.Namespace, rounds: Rounds) -> int:
     # What is wrong with the input ends it at once; later it may be in the middle of a change.
-    contracts = _wanted(Cluster.of(args).compiled(), args.names)
+    contracts = _wanted(Cluster.of(args).compiled_but(args.names)[0], args.names)
     say(f"scales {', '.join(one.name for one in contracts) or 'nothing yet'} every {args.every} seconds")
     seen = _Seen()
     with _interrupted_by_sigterm():
@@ -93,7 +93,9 @@ def _keep_on(args: argparse.Namespace, rounds: Rounds) -> int:
 def _round(args: argparse.Namespace, rounds: Rounds, seen: _Seen) -> None:
     try:
         cluster = Cluster.of(args)
-        contracts = _wanted(cluster.compiled(), args.names)
+        compiled, left_out = cluster.compiled_but(args.names)
+        seen.trouble("contracts", left_out and f"contracts: {left_out} ({CHECK} lists all)")
+        contracts = _wanted(compiled, args.names)
         with cluster.connected() as platform:
             try:
                 told = rounds.once(platform, contracts, lambda _line: None)

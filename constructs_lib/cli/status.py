@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from constructs_lib.cli.platform import Cluster, add_options
+from constructs_lib.cli.platform import CHECK, Cluster, add_options
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -28,12 +28,13 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask and print; 0 when all is ready."""
     from constructs_lib.hooks.decisions import decisions
+    from constructs_lib.hooks.finding import Finding
     from constructs_lib.hooks.jobs import Jobs
     from constructs_lib.hooks.report import hints, table
     from constructs_lib.hooks.run import alerts, applications
 
     cluster = Cluster.of(args)
-    compiled = cluster.compiled()
+    compiled, left_out = cluster.compiled_but()
     with cluster.connected() as platform:
         findings = platform.look()
         # Without Marathon there is nothing to say of what it runs.
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         found = (*apps, *scales, *(jobs.verify(jobs.read()) if jobs else ()))
         serving = [one.name for one in apps if one.good]
         found += alerts(platform, compiled, serving).verdicts if compiled.contracts else ()
+    if left_out:
+        findings = (*findings, Finding(check="contracts", good=False, says=left_out, try_next=CHECK))
     good = all(one.good for one in findings) and all(one.good for one in found)
     answer = {
         "good": good,

@@ -191,3 +191,21 @@ def test_scale_says_which_contracts_follow_a_load(
     told = said_as_json["contracts"]["shop"]
     assert said_as_json["simulator"] is True
     assert told["good"] and told["count"] is None and told["says"].endswith("does not run")
+
+
+@pytest.mark.slow
+def test_somebody_elses_wrong_contract_keeps_nobody_from_going_back(
+    cluster: Clustered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version in ("one", "two"):
+        cluster.contract(version)
+        cluster.apply()
+    assert cluster.command("promote", "shop") == 0
+    assert cluster.running() == {"two"}
+    (cluster.folder / "contracts" / "others.yaml").write_text("name: others\n")
+    capsys.readouterr()
+
+    assert cluster.command("rollback", "shop") == 0
+
+    assert "others.yaml: " in capsys.readouterr().err
+    assert cluster.running() == {"one"}
