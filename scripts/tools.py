@@ -263,7 +263,7 @@ ALL: tuple[Tool, ...] = (
         _build_zookeeper,
         _link_zookeeper,
     ),
-    _go_tool("consul", "Consul, built from its Go module (about 3 minutes)", "github.com/hashicorp/consul"),
+    _go_tool("consul", "Consul, built from its Go module (3 to 11 minutes)", "github.com/hashicorp/consul"),
     _go_tool(
         "consul-template",
         "consul-template, built from its Go module (about a minute)",
@@ -281,7 +281,7 @@ ALL: tuple[Tool, ...] = (
     ),
     _go_tool(
         "registry",
-        "the registry of the nodes' image, built from its Go module (about a minute)",
+        "the registry of the nodes' image, built from its Go module (1 to 3 minutes)",
         "github.com/distribution/distribution/v3/cmd/registry",
     ),
 )
