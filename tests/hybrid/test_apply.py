@@ -10,18 +10,22 @@ from __future__ import annotations
 import base64
 import dataclasses
 import gzip
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from constructs_lib.openstack.secrets import SECRETS_PATH
 from tests.conftest import AwsDouble, running_aws
 from tests.embedded.cluster import Cluster, changes, environment, settings_for
 from tests.hybrid.conftest import Run
-from tests.openstack.deployed import doubled
+from tests.openstack.deployed import counted, doubled
 from tests.openstack.double import OpenstackDouble
 from tests.openstack.double_server import running
 
 pytestmark = [pytest.mark.terraform, pytest.mark.embedded, pytest.mark.slow]
+GATEWAY = 'openstack_compute_instance_v2.demo_gateway["gateway-1"]'
 PRIVATE = {
     "platform": "openstack",
     "openstack": {"external_network": "public", "image": "ubuntu-24.04"},
@@ -65,6 +69,13 @@ def private(home: Cluster) -> Cluster:
 def text_of(cloud: OpenstackDouble, machine: str) -> str:
     """The user data that nova got."""
     return gzip.decompress(base64.b64decode(cloud.nova.user_data[machine])).decode()
+
+
+def secrets_of(cloud: OpenstackDouble, machine: str) -> dict[str, str]:
+    """The secrets that nova got for its config drive."""
+    (file,) = (file for file in cloud.nova.files[machine] if file["path"] == SECRETS_PATH)
+    told: dict[str, str] = json.loads(base64.b64decode(file["contents"]))
+    return told
 
 
 def routes(cloud: OpenstackDouble, site: str) -> dict[str, str]:
@@ -156,3 +167,33 @@ def test_new_link_keys_change_what_ssm_has_and_no_machine_of_any_site(
     assert {address.split(".")[0] for address in touched} == {"aws_ssm_parameter"}
     assert all("link" in address or "wireguard" in address for address in touched)
     assert theirs == {}
+
+
+def test_a_gateway_that_is_rolled_gets_the_new_keys_on_its_former_port(
+    private: Cluster, cloud: OpenstackDouble
+) -> None:
+    kept: dict[str, Any] = json.loads((private.folder / ".clustermesos" / "secrets.json").read_text())
+    before = secrets_of(cloud, "demo-dc1-gateway-1")
+    ports, floating = dict(cloud.kept["ports"]), json.dumps(cloud.kept["floatingips"])
+    private.synth()
+
+    plan = private.terraform.plan(private.folder / "plan.bin", replace=[GATEWAY])
+    private.terraform.apply(private.folder / "plan.bin")
+
+    assert changes(plan) == {GATEWAY: ["delete", "create"]}
+    after = secrets_of(cloud, "demo-dc1-gateway-1")
+    renewed = {name for name, value in after.items() if before.get(name) != value}
+    assert renewed and all(kept[name] == after[name] for name in renewed)
+    assert all("link" in name or "wireguard" in name for name in renewed)
+    assert cloud.kept["ports"].keys() == ports.keys()
+    assert json.dumps(cloud.kept["floatingips"]) == floating
+    assert changes(private.plan()) == {}
+
+
+def test_a_destroy_of_the_sites_from_the_last_to_the_first_leaves_nothing_in_the_private_cloud(
+    private: Cluster, cloud: OpenstackDouble
+) -> None:
+    for name in ("dc2", "dc1"):
+        dataclasses.replace(private, site_name=name).destroy()
+
+    assert counted(cloud) == {"networks": 1}

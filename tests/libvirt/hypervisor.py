@@ -79,12 +79,12 @@ class Hypervisor:
         """For whoever is on this computer, by a socket and no network."""
         return f"qemu:///system?socket={self.folder}/libvirt-sock"
 
-    def image(self) -> tuple[Path, str]:
-        """A bootable qcow2 image, and its checksum."""
-        raw, image = self.folder / "image.raw", self.folder / "image.qcow2"
+    def image(self, mib: int = 1) -> tuple[Path, str]:
+        """A bootable qcow2 image, and its checksum; one for each size."""
+        raw, image = self.folder / "image.raw", self.folder / f"image-{mib}.qcow2"
         if not image.exists():
             raw.write_bytes(BOOT_SECTOR.ljust(510, b"\0") + b"\x55\xaa")
-            os.truncate(raw, 2**20)
+            os.truncate(raw, mib * 2**20)
             subprocess.run(
                 ["qemu-img", "convert", "-q", "-O", "qcow2", raw, image], check=True, timeout=PATIENCE_SECONDS
             )

@@ -12,11 +12,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
+from xml.etree import ElementTree
 
 import pytest
 
 from constructs_lib.access.deployed import Deployed
 from constructs_lib.components.model import Role
+from constructs_lib.plan.lock import Lock
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.gate import Machine
 from constructs_lib.roll.nodes import NodeRoll
@@ -59,9 +61,9 @@ class Site:
     hypervisor: Hypervisor
     given: Json
 
-    def write(self, **site: Any) -> None:
+    def write(self, lock: Lock | None = None, **site: Any) -> None:
         """Make the stack of these settings what the next command reads."""
-        planned = plan(from_dict(with_site(self.given, **site)))
+        planned = plan(from_dict(with_site(self.given, **site)), lock)
         stack = cluster_stack(planned.site("dc1"))
         stack["provider"]["libvirt"][0]["uri"] = self.hypervisor.uri
         made = ensure(planned.secrets, (), self.terraform.folder / "secrets.json", {})
@@ -69,26 +71,39 @@ class Site:
         (self.terraform.folder / "secrets.auto.tfvars.json").write_text(json.dumps(values))
         self.terraform.write(stack)
 
-    def planned(self, *arguments: str, **site: Any) -> ReadPlan:
+    def planned(self, *arguments: str, lock: Lock | None = None, **site: Any) -> ReadPlan:
         """What a deploy of these settings would do; it is not done."""
-        self.write(**site)
+        self.write(lock, **site)
         self.terraform("plan", "-input=false", "-out=plan", *arguments)
         return ReadPlan.of(json.loads(self.terraform("show", "-json", "plan")))
 
-    def changes(self, *arguments: str, **site: Any) -> dict[str, str]:
+    def changes(self, *arguments: str, lock: Lock | None = None, **site: Any) -> dict[str, str]:
         """Address → what would happen to it."""
-        return {change.address: change.verb for change in self.planned(*arguments, **site).loud()}
+        return {change.address: change.verb for change in self.planned(*arguments, lock=lock, **site).loud()}
 
     def apply(self) -> None:
         """Do what was planned last."""
         self.terraform("apply", "-input=false", "plan")
 
+    def base(self, machine: str) -> str:
+        """The file that a machine's root disk is copied on write from."""
+        volume = self.hypervisor.virsh("vol-dumpxml", "--pool", "small-dc1", f"{machine}-root.qcow2")
+        path = ElementTree.fromstring(volume).findtext("backingStore/path")
+        assert path
+        return Path(path).name
+
     def roll(
-        self, role: Role, *, pool: str | None = None, only: str | None = None, **site: Any
+        self,
+        role: Role,
+        *,
+        pool: str | None = None,
+        only: str | None = None,
+        lock: Lock | None = None,
+        **site: Any,
     ) -> tuple[tuple[str, ...], list[str]]:
         """Which nodes `clustermesos roll` replaced, and what it said."""
-        self.write(**site)
-        cluster, said = plan(from_dict(with_site(self.given, **site))), list[str]()
+        self.write(lock, **site)
+        cluster, said = plan(from_dict(with_site(self.given, **site)), lock), list[str]()
         rolled = Rolled(
             cluster=cluster,
             plan=cluster.site("dc1"),
@@ -114,6 +129,10 @@ class Site:
         return {
             name: self.hypervisor.virsh("domuuid", name).strip() for name in self.hypervisor.named("list")
         }
+
+    def starts(self) -> dict[str, str]:
+        """Machine → libvirt's number of its start: another one after each."""
+        return {name: self.hypervisor.virsh("domid", name).strip() for name in self.hypervisor.named("list")}
 
 
 @pytest.fixture(scope="module")
@@ -204,13 +223,95 @@ def test_one_agent_less_is_its_own_parts_and_nothing_else(site: Site) -> None:
 
 def test_a_plain_deploy_leaves_what_runs_alone(site: Site) -> None:
     """Size, texts, resolver and MTU at once."""
-    other = {
+    other: dict[str, Any] = {
         "masters": {"count": 1, "cpus": 1, "memory_gib": 2},
         "registry": {"cache": True},
         "libvirt": {"nat": {"dns": ["203.0.113.53"]}},
         "mtu": 1400,
     }
+    before = site.starts()
+
     assert site.changes(**other) == {}
+    site.apply()
+
+    assert site.starts() == before
+
+
+@pytest.mark.parametrize(
+    ("larger", "words"),
+    [
+        ({"masters": {"memory_gib": 1536}}, "has less memory than the 1539 GiB of its 4 machines"),
+        ({"gateway": {"cpus": 192}}, "has fewer CPUs than its largest machine, which has 192"),
+    ],
+    ids=["memory", "cpus"],
+)
+def test_a_host_that_can_not_hold_the_machines_is_refused_by_the_plan(
+    larger: dict[str, Any], words: str, site: Site
+) -> None:
+    site.write(**larger)
+    before = site.starts()
+
+    refused = site.terraform.run("apply", "-auto-approve", "-input=false", "-no-color")
+
+    assert refused.returncode == 1
+    assert words in " ".join(refused.stderr.replace("│", "").split())
+    assert site.starts() == before
+
+
+def test_an_image_with_another_checksum_than_cluster_yaml_says_is_not_uploaded(site: Site) -> None:
+    path, digest = site.hypervisor.image(2)
+    other = {"image": {"path": str(path), "sha256": "0" * 64}}
+    site.write(plan(from_dict(site.given)).lock, libvirt=other)
+
+    refused = site.terraform.run("apply", "-auto-approve", "-input=false", "-no-color")
+
+    assert refused.returncode == 1
+    assert f"has the sha256 {digest}" in " ".join(refused.stderr.replace("│", "").split())
+    assert not [each.name for each in (site.hypervisor.folder / "pool").iterdir() if "0" * 64 in each.name]
+    assert set(site.changes().values()) == {"destroyed"}, "of what was to fetch it"
+    site.apply()
+
+
+def test_a_new_image_is_laid_beside_the_old_one_and_is_that_of_the_machine_that_is_rolled(site: Site) -> None:
+    before, lock = site.starts(), plan(from_dict(site.given)).lock
+    path, digest = site.hypervisor.image(2)
+    other: dict[str, Any] = {"libvirt": {"image": {"path": str(path), "sha256": digest}}}
+
+    changes = site.changes(lock=lock, **other)
+    site.apply()
+    between = site.starts()
+    done, _ = site.roll(Role.AGENT, pool="general", only="general-1", lock=lock, **other)
+
+    assert changes == {
+        f'{part}["{digest}"]': "created"
+        for part in ("terraform_data.small_storage_image-a", "libvirt_volume.small_storage_base-a")
+    }
+    assert between == before
+    assert done == ("general-1",)
+    bases = {name: site.base(name) for name in site.starts()}
+    _, old = site.hypervisor.image()
+    assert bases.pop("small-dc1-general-1") == f"small-dc1-{digest}.qcow2"
+    assert set(bases.values()) == {f"small-dc1-{old}.qcow2"}
+    assert site.changes(lock=lock, **other) == {}
+
+
+def test_a_roll_goes_back_to_the_former_image_and_leaves_the_new_one_unused(site: Site) -> None:
+    path, digest = site.hypervisor.image(2)
+    listed = plan(
+        from_dict(with_site(site.given, libvirt={"image": {"path": str(path), "sha256": digest}})),
+        plan(from_dict(site.given)).lock,
+    ).lock
+
+    site.roll(Role.AGENT, pool="general", only="general-1", lock=listed)
+    changes = site.changes()
+    site.apply()
+
+    # The lock no longer lists it, and no disk stands on it.
+    assert changes == {
+        f'{part}["{digest}"]': "destroyed"
+        for part in ("terraform_data.small_storage_image-a", "libvirt_volume.small_storage_base-a")
+    }
+    assert site.changes() == {}
 
 
 def test_a_roll_replaces_one_master_whole_and_keeps_its_data(site: Site) -> None:

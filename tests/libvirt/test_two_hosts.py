@@ -159,3 +159,12 @@ def test_a_host_that_is_away_stops_every_plan_and_touches_no_machine(site: Site)
     assert refused.returncode == 1
     assert "/nowhere/libvirt-sock" in refused.stderr
     assert site.machines() == before
+
+
+def test_a_destroy_leaves_nothing_on_either_host(site: Site) -> None:
+    site.write()
+    site.terraform("destroy", "-auto-approve", "-input=false")
+
+    for host in site.hosts:
+        assert host.named("list", "--all") == set()
+        assert host.named("pool-list", "--all") == set()
