@@ -12,11 +12,11 @@ import dataclasses
 import gzip
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from constructs_lib.openstack.secrets import SECRETS_PATH
+from constructs_lib.secrets.store import read_store
 from tests.conftest import AwsDouble, running_aws
 from tests.embedded.cluster import Cluster, changes, environment, settings_for
 from tests.hybrid.conftest import Run
@@ -172,7 +172,7 @@ def test_new_link_keys_change_what_ssm_has_and_no_machine_of_any_site(
 def test_a_gateway_that_is_rolled_gets_the_new_keys_on_its_former_port(
     private: Cluster, cloud: OpenstackDouble
 ) -> None:
-    kept: dict[str, Any] = json.loads((private.folder / ".clustermesos" / "secrets.json").read_text())
+    kept = read_store(private.folder / ".clustermesos" / "secrets.json")
     before = secrets_of(cloud, "demo-dc1-gateway-1")
     ports, floating = dict(cloud.kept["ports"]), json.dumps(cloud.kept["floatingips"])
     private.synth()
