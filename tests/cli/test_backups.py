@@ -83,13 +83,15 @@ class Folder:
         (self.path / "sim.json").write_text(json.dumps(found))
 
     def tell(self, _: Asked) -> Says:
-        labels = {"instance": f"{self.plan.site('eu').node('consul-1').address}:9100", "state": "consul"}
-        names = {f"clustermesos_platform_{name}": value for name, value in self.values.items()}
-        rows = [
-            {"metric": labels | {"__name__": name}, "value": [0, str(value)]}
-            for name, value in (*names.items(), ("up", 1))
+        node = {"instance": f"{self.plan.site('eu').node('consul-1').address}:9100"}
+        told = [
+            ({"__name__": f"clustermesos_platform_{name}", "state": "consul"}, value)
+            for name, value in self.values.items()
         ]
-        rows[-1]["metric"].pop("state")  # type: ignore[attr-defined]
+        rows = [
+            {"metric": node | labels, "value": [0, str(value)]}
+            for labels, value in (*told, ({"__name__": "up"}, 1))
+        ]
         return Says(body={"data": {"resultType": "vector", "result": rows}})
 
     def run(self, *words: str) -> int:

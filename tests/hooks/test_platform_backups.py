@@ -6,7 +6,9 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +30,8 @@ HOUR = 3600.0
 JOURNAL = "ssh -F .clustermesos/ssh_config consul-1.eu sudo journalctl -u"
 
 
-def state(**fields: object) -> SavedState:
-    return SavedState(**{"state": "consul", "node": "consul-1.eu", "told": True, **fields})  # type: ignore[arg-type]
+def state(**fields: Any) -> SavedState:
+    return replace(SavedState(state="consul", node="consul-1.eu", told=True), **fields)
 
 
 def said(one: SavedState) -> tuple[str, str]:

@@ -36,7 +36,7 @@ mkdir -p /tmp/image/bin && cp /usr/local/bin/registry-of-the-image /tmp/image/bi
 tar -C /tmp/image -c . | docker import --change 'ENTRYPOINT ["/bin/registry"]' - registry:3.1.0
 rm -rf /tmp/image
 """
-"""An image of the program of the nodes' own one, which no registry that is reached here has."""
+"""An image made of the program of the nodes' own image, so that nothing is downloaded."""
 
 
 def overrides(folder: Path) -> Path:
