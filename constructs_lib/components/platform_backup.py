@@ -17,8 +17,17 @@ WORK = "/srv/data/platform-backup"
 """Copies on their way, and the lock that lets one run at a time."""
 SECRETS = "/etc/clustermesos/platform-backup"
 """What restic needs to reach and to read the target, each in a file named like its variable."""
-_SAVED = "clustermesos_platform_backup_success_timestamp_seconds"
-_TESTED = "clustermesos_platform_restore_verified_timestamp_seconds"
+SAVED = "clustermesos_platform_backup_success_timestamp_seconds"
+"""Metrics of each state on each node: when it was saved last, and when it came back last, in seconds since
+1970, 0 for never; and whether the last attempt at either failed.
+"""
+PROVED = "clustermesos_platform_restore_verified_timestamp_seconds"
+SAVE_FAILED = "clustermesos_platform_save_failed"
+TEST_FAILED = "clustermesos_platform_test_failed"
+OVERDUE_SECONDS = 86400
+"""Four backups a day."""
+UNPROVED_SECONDS = 14 * 86400
+"""A restore test a week."""
 
 PLATFORM_BACKUP = Component(
     name="platform_backup",
@@ -42,23 +51,21 @@ PLATFORM_BACKUP = Component(
     alerts=(
         Alert(
             name="PlatformBackupOverdue",
-            # Four a day; 0 where none succeeded yet.
-            expr=f"(time() - {_SAVED}) > 86400",
+            expr=f"(time() - {SAVED}) > {OVERDUE_SECONDS}",
             wait="1h",
             summary="no backup of {{ $labels.state }} on {{ $labels.instance }} for a day or longer",
             next="journalctl -u platform-backup on the node; docs/platform-backup.md",
         ),
         Alert(
             name="PlatformBackupNever",
-            expr=f"absent({_SAVED})",
+            expr=f"absent({SAVED})",
             wait="12h",
             summary="no node has tried to save the platform's state since Prometheus looks",
             next="systemctl list-timers platform-backup.timer on a Consul node; docs/platform-backup.md",
         ),
         Alert(
             name="PlatformRestoreUnproved",
-            # One a week.
-            expr=f"(time() - {_TESTED}) > 1209600",
+            expr=f"(time() - {PROVED}) > {UNPROVED_SECONDS}",
             wait="1h",
             summary="no backup of {{ $labels.state }} on {{ $labels.instance }} came back for 14 days",
             next="journalctl -u platform-backup-test on the node; docs/platform-backup.md",

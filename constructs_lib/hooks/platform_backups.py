@@ -12,6 +12,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from constructs_lib.components.node_exporter import NODE_EXPORTER
+from constructs_lib.components.platform_backup import (
+    OVERDUE_SECONDS,
+    PROVED,
+    SAVE_FAILED,
+    SAVED,
+    TEST_FAILED,
+    UNPROVED_SECONDS,
+)
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
 from constructs_lib.hooks.finding import at_once
@@ -21,16 +29,9 @@ from constructs_lib.nodes.saved_state import saved_state
 from constructs_lib.plan.model import ClusterPlan, SitePlan
 
 KIND: Final = "platform"
-OVERDUE_SECONDS: Final = 86400.0
-"""Four backups a day; as the alert PlatformBackupOverdue has it."""
-UNPROVED_SECONDS: Final = 14 * 86400.0
-"""A restore test a week; as the alert PlatformRestoreUnproved has it."""
-_PREFIX = "clustermesos_platform_"
-_SAVED, _SAVE_FAILED = f"{_PREFIX}backup_success_timestamp_seconds", f"{_PREFIX}save_failed"
-_PROVED, _TEST_FAILED = f"{_PREFIX}restore_verified_timestamp_seconds", f"{_PREFIX}test_failed"
 _NODES = f'up{{job="{NODE_EXPORTER.name}-metrics"}}'
 # The newest of two weeks: a node that is down told it before.
-_QUERY = f'last_over_time({{__name__=~"{_SAVED}|{_SAVE_FAILED}|{_PROVED}|{_TEST_FAILED}"}}[14d]) or {_NODES}'
+_QUERY = f'last_over_time({{__name__=~"{SAVED}|{SAVE_FAILED}|{PROVED}|{TEST_FAILED}"}}[14d]) or {_NODES}'
 _LOGIN = "ssh -F .clustermesos/ssh_config"
 
 
@@ -162,11 +163,11 @@ def _state(state: str, node: str, known: Mapping[tuple[str, str], float], silent
     return SavedState(
         state=state,
         node=node,
-        saved=known.get((_SAVED, state)) or None,
-        save_failed=bool(known.get((_SAVE_FAILED, state))),
-        proved=known.get((_PROVED, state)) or None,
-        test_failed=bool(known.get((_TEST_FAILED, state))),
-        told=(_SAVED, state) in known,
+        saved=known.get((SAVED, state)) or None,
+        save_failed=bool(known.get((SAVE_FAILED, state))),
+        proved=known.get((PROVED, state)) or None,
+        test_failed=bool(known.get((TEST_FAILED, state))),
+        told=(SAVED, state) in known,
         silent=silent,
     )
 
