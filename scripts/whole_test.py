@@ -1,9 +1,10 @@
-"""``make test``: the whole test run, in two parts at the same time where there is more than one processor.
+"""``make test``: the whole test run, in two lanes where there is more than one processor.
 
     python -m scripts.whole_test
 
-Machines that boot and links between networks wait most of their time; everything else computes. The first
-part's output follows the second's, so that neither is torn apart: it is kept in .clustermesos/logs as well.
+Each folder of tests is a run of pytest of its own. Labs boot machines, which wait most of their time: the
+first lane starts with them, one lab at a time, and then helps the second one with the rest. A folder's output
+is kept in .clustermesos/logs/tests while it runs, and printed as a whole when it ends, so that none is torn.
 """
 
 from __future__ import annotations
@@ -11,49 +12,112 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
-from scripts.progress import STATE
+from scripts.progress import ROOT, STATE, state_folder
 
-MACHINES = ("tests/lab", "tests/machines", "tests/sites")
-"""What boots machines or joins networks."""
-LOG = STATE / "logs" / "test-machines.log"
+LABS = ("tests/lab", "tests/machines")
+"""What boots machines: memory for one lab at a time, and its own bound on how long it may take."""
+LONGEST = (
+    "tests/hooks",
+    "tests/embedded",
+    "tests/components",
+    "tests/cli",
+    "tests/sites",
+    "tests/roll",
+    "tests/terraform",
+    "tests/aws",
+)
+"""What takes minutes, the longest first, so that no lane waits for the other in the end."""
+LOOSE = "tests/test_*.py"
+"""The tests that are in no folder, which run together."""
+LOGS = STATE / "logs" / "tests"
 
 
-def parts() -> tuple[list[str], list[str]]:
-    """pytest's arguments for the machines, and for everything else."""
-    # Only one of them may keep the names of what failed last.
-    machines = [*MACHINES, "-p", "no:cacheprovider"]
-    return machines, [f"--ignore={folder}" for folder in MACHINES]
+@dataclass(frozen=True)
+class Ended:
+    """A part that has run."""
+
+    name: str
+    code: int
+    """As a shell has it."""
+    seconds: float
+
+
+def parts(root: Path = ROOT) -> list[str]:
+    """What pytest runs apart, in the order in which it begins: the labs, what is long, the rest."""
+    folders = {f"tests/{path.parent.name}" for path in (root / "tests").glob("*/__init__.py")}
+    first = [*LABS, *LONGEST]
+    return [*first, *sorted(folders - set(first)), LOOSE]
 
 
 def main() -> int:
-    """Run both; the worst exit code of the two."""
-    machines, others = parts()
-    if (os.cpu_count() or 1) < 2:
-        return max(_run(machines), _run(others))
-    LOG.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with LOG.open("wb") as log:
-        beside = subprocess.Popen(_pytest(machines), stdout=log, stderr=subprocess.STDOUT)
-    try:
-        codes = [_run(others)]
-        print(f"==> machines and links, which ran beside it ({_shown(LOG)})", flush=True)
-        codes.append(_exit_code(beside.wait()))
-    except KeyboardInterrupt:
-        # The terminal has told both, and each cleans up after itself.
-        beside.wait()
-        raise
-    sys.stdout.write(LOG.read_text(encoding="utf-8", errors="replace"))
-    return max(codes)
+    """Run all of them; the worst exit code."""
+    state_folder()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    labs = _queue(LABS)
+    rest = _queue(part for part in parts() if part not in LABS)
+    lanes = [[labs, rest], [rest]] if (os.cpu_count() or 1) > 1 else [[labs, rest]]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        try:
+            ended = [one for lane in pool.map(_lane, lanes) for one in lane]
+        except KeyboardInterrupt:
+            # What runs was told by the terminal as well; nothing more begins.
+            for waiting in (labs, rest):
+                list(_taken(waiting))
+            raise
+    _sum_up(ended)
+    return max(one.code for one in ended)
 
 
-def _pytest(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "pytest", *arguments]
+def _queue(wanted: Iterable[str]) -> SimpleQueue[str]:
+    made = SimpleQueue[str]()
+    for part in wanted:
+        made.put(part)
+    return made
 
 
-def _run(arguments: Sequence[str]) -> int:
-    return _exit_code(subprocess.run(_pytest(arguments), check=False).returncode)
+def _lane(queues: Sequence[SimpleQueue[str]]) -> list[Ended]:
+    """What it gets of one queue after the other, as long as there is any."""
+    return [_run(part) for queue in queues for part in _taken(queue)]
+
+
+def _taken(queue: SimpleQueue[str]) -> Iterator[str]:
+    with suppress(Empty):
+        while True:
+            yield queue.get_nowait()
+
+
+def _run(part: str) -> Ended:
+    log = LOGS / f"{Path(part).name.replace('*', 'all')}.log"
+    print(f"==> {part} begins ({os.path.relpath(log)})", flush=True)
+    began = time.monotonic()
+    with log.open("wb") as output:
+        # A Ctrl-C reaches it as well, from the terminal, and it cleans up after itself.
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *_arguments(part)],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+        )
+    ended = Ended(part, _exit_code(done.returncode), time.monotonic() - began)
+    said = log.read_text(encoding="utf-8", errors="replace").rstrip()
+    print(f"{said}\n==> {part} ended: {_verdict(ended)}\n", flush=True)
+    return ended
+
+
+def _arguments(part: str) -> Sequence[str]:
+    """pytest's: two runs at once can't both keep the names of what failed last."""
+    files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(part)) if part == LOOSE else [part]
+    return ["-p", "no:cacheprovider", *files]
 
 
 def _exit_code(returned: int) -> int:
@@ -61,8 +125,17 @@ def _exit_code(returned: int) -> int:
     return returned if returned >= 0 else 128 - returned
 
 
-def _shown(path: Path) -> str:
-    return os.path.relpath(path)
+def _verdict(one: Ended) -> str:
+    return f"{'passed' if one.code == 0 else f'FAILED ({one.code})'} in {one.seconds:.0f} s"
+
+
+def _sum_up(ended: Sequence[Ended]) -> None:
+    for one in sorted(ended, key=lambda one: (one.code != 0, one.seconds)):
+        print(f"    {one.name}: {_verdict(one)}")
+    for one in ended:
+        if one.code:
+            files = " ".join(_arguments(one.name)[2:])
+            print(f"!!! again, by itself: .venv/bin/python -m pytest {files}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What a copy of the library, with the component in its three places, makes of two clusters."""
     library = tmp_path_factory.mktemp("library")
     for name in ("constructs_lib", "cloud-init"):
-        shutil.copytree(ROOT / name, library / name, symlinks=True)
+        shutil.copytree(
+            ROOT / name, library / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
     _add(library)
     clusters = [
         _cluster(library / "good" / "cluster.yaml", {"version": "4.18"}),
