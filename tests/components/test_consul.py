@@ -18,7 +18,7 @@ from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.consul_here import CLIENT, CLUSTER, PLANNED, SERVER, Agent, values
-from tests.nodes.clusters import WHOLE, nodes
+from tests.nodes.clusters import HYBRID, WHOLE, nodes
 
 
 @pytest.mark.parametrize("files", [SERVER, CLIENT], ids=["server", "client"])
@@ -108,7 +108,32 @@ def test_every_server_expects_as_many_as_are_planned() -> None:
     for node in three.nodes_of(Role.CONSUL):
         settings = json.loads(render(three, node).file("/etc/consul.d/consul.json").content)
         assert settings["bootstrap_expect"] == 3
-        assert settings["retry_join"] == [str(address) for address in three.consul]
+        assert settings["retry_join"][:3] == [str(address) for address in three.consul]
+
+
+def test_a_server_that_knows_nobody_asks_masters_of_its_site_and_more_masters_do_not_change_that() -> None:
+    three, five = (plan(ClusterSpec.model_validate(_with_masters(count))).site("eu") for count in (3, 5))
+    masters = [str(node.address) for node in three.nodes_of(Role.MASTER)]
+    (server,) = three.nodes_of(Role.CONSUL)
+    text = render(three, server).file("/etc/consul.d/consul.json").content
+
+    assert json.loads(text)["retry_join"] == [str(server.address), *masters]
+    assert render(five, server).file("/etc/consul.d/consul.json").content == text
+    assert json.loads(CLIENT.file("/etc/consul.d/consul.json").content)["retry_join"] == [str(server.address)]
+
+
+def test_a_server_of_another_site_asks_none_of_the_home_sites_masters() -> None:
+    for site in plan(ClusterSpec.model_validate(HYBRID)).sites.values():
+        here = {str(node.address) for node in site.nodes}
+        for server in site.nodes_of(Role.CONSUL):
+            settings = json.loads(render(site, server).file("/etc/consul.d/consul.json").content)
+            assert set(settings["retry_join"]) <= here
+
+
+def _with_masters(count: int) -> dict[str, object]:
+    whole = json.loads(json.dumps(WHOLE))
+    whole["sites"]["eu"] |= {"consul": {"count": 1}, "masters": {"count": count}}
+    return dict(whole)
 
 
 def _with_consul(count: int) -> dict[str, object]:
