@@ -90,9 +90,9 @@ class _File:
     @property
     def name(self) -> str | None:
         """What the file says, even where the rest is wrong."""
-        said = self.document.root.plain() if self.document else None
-        name = said.get("name") if isinstance(said, dict) else None
-        return name if isinstance(name, str) else None
+        entries = self.document.root.entries if self.document else None
+        _, said = (entries or {}).get("name", (0, None))
+        return said.value if said and isinstance(said.value, str) else None
 
 
 def load_contracts(folder: FilePath) -> Mapping[str, Loaded]:
