@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.lab.asking import (
     until,
     write_znode,
     zookeeper_mode,
+    zookeeper_modes,
 )
 from tests.lab.drill import Drill
 from tests.lab.healthy import BOOT_SECONDS
@@ -39,11 +41,18 @@ def test_reboot_of_one_master(lab: KeptLab, drill: Drill) -> None:
         "master-2 is rebooted", "the other two keep the quorum; it comes back by itself and takes part again"
     )
     reboot(lab, "master-2")
-    quorum(lab, ("master-1", "master-3"))
-    drill.saw("master-2 was down, master-1 and master-3 had a leader")
+    # It may lead again before one of the others was elected: a reboot of a machine without firmware is short.
+    modes = seen("a quorum with master-1 and master-3", LONG, lambda: zookeeper_modes(lab), _served)
+    (leads,) = (name for name, mode in modes.items() if mode == "leader")
+    drill.saw(f"master-1 and master-3 in a quorum led by {leads}, master-2 {modes.get('master-2', 'away')}")
     lab.wait(BOOT_SECONDS)
     quorum(lab)
     drill.saw("master-2 healthy, all three in the quorum")
+
+
+def _served(modes: Mapping[str, str]) -> bool:
+    """Whether masters 1 and 3 take part, and one master leads."""
+    return {"master-1", "master-3"} <= set(modes) and list(modes.values()).count("leader") == 1
 
 
 def test_zookeeper_leader_killed(lab: KeptLab, drill: Drill) -> None:
