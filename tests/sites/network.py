@@ -1,7 +1,8 @@
 """The sites of a planned cluster as machines of this computer, joined by an internet between their routers.
 
 A site has a router, which does what its platform does: one network, a public address for the gateway where
-others call it, other addresses translated, and routes that lead packets for other sites to the gateway.
+others call it, other addresses translated, and routes that lead packets for other sites to the gateway. Where
+the platform's network can't be told any routes, its router has none, and each node has those of its unit.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from constructs_lib.components.model import Role
 from constructs_lib.components.site_link import UNIT
+from constructs_lib.components.site_routes import SERVICE
 from constructs_lib.nodes.bare_python import shipped
 from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import NODE_ADDRESS, NODE_NAME, render
@@ -68,8 +70,10 @@ class Site:
             machine.run("ip", "route", "add", "default", "via", str(inside))
             self.put_files(name)
             machine.run("nft", "-f", "/etc/clustermesos/firewall.nft")
-        for other in self.plan.link.sites if self.plan.link else ():
-            self.router.run("ip", "route", "add", str(other.network), "via", self.addresses["gateway-1"])
+            self.put_routes(machine)
+        if not self.plan.facts.routes_on_nodes:
+            for other in self.plan.link.sites if self.plan.link else ():
+                self.router.run("ip", "route", "add", str(other.network), "via", self.addresses["gateway-1"])
 
     def put_files(self, name: str) -> None:
         """The node's users, files and secrets, as clustermesos-apply would put them; root owns all."""
@@ -92,6 +96,13 @@ class Site:
             machine.at(directory.path).chmod(directory.mode)
         for secret in files.secrets:
             machine.put(secret.path, self.secrets[secret.name], secret.mode)
+
+    def put_routes(self, machine: Machine) -> None:
+        """As the unit that keeps them, where the node has one."""
+        unit = machine.at(f"/etc/systemd/system/{SERVICE}")
+        if unit.exists():
+            (command,) = re.findall(r"(?m)^ExecStart=(.+)$", unit.read_text())
+            machine.run(*shlex.split(command))
 
     def late(self) -> dict[str, str]:
         """Marker → value of the addresses that a platform chooses."""

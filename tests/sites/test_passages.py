@@ -13,7 +13,7 @@ from constructs_lib.components.site_link import SITE_LINK
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
 from tests.lab.asking import seen, until
-from tests.nodes.clusters import HYBRID, RELAYED
+from tests.nodes.clusters import HYBRID, PLAIN_HOSTS, RELAYED
 from tests.sites.machine import LONG, Machine
 from tests.sites.network import AGENT, ANSWERING, ASKED, ASKING, PYTHON, Network, Place, asked, network
 
@@ -54,8 +54,8 @@ def without_firewall(machine: Machine) -> None:
 
 
 @pytest.fixture(
-    params=[(HYBRID, "gateways"), (RELAYED, "gateways"), (HYBRID, "nodes")],
-    ids=["hybrid-gateways", "relayed-gateways", "hybrid-nodes"],
+    params=[(HYBRID, "gateways"), (RELAYED, "gateways"), (HYBRID, "nodes"), (PLAIN_HOSTS, "gateways")],
+    ids=["hybrid-gateways", "relayed-gateways", "hybrid-nodes", "routes-on-nodes"],
 )
 def joined(request: pytest.FixtureRequest, programs: None) -> Iterator[Network]:
     """Only the gateways' firewalls hold, or only those of all others: each has to be enough."""
