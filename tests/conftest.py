@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,6 +167,9 @@ def embedded_aws(aws_double: AwsDouble) -> AwsDouble:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """In CI, count skips."""
+    """In CI, count skips. Have Ctrl-C work in what tests start, also where this run is in the background."""
+    # A shell has its background jobs ignore the signal, and so all that they start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         config.pluginmanager.register(SkipPolicy(ALLOWED_SKIPS), "skip-policy")
