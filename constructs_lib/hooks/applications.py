@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
@@ -22,7 +22,11 @@ Pending = Callable[[CompiledContract], Sequence[str]]
 Refused = Callable[[CompiledContract], str | None]
 """Why the contract's version is not deployed again by itself; None where it would be."""
 Forget = Callable[[str, Deadline, Say], None]
-"""Takes a contract's route away from every edge, before its apps go."""
+"""Takes a contract's route away from every edge, before its apps go, and all that Consul keeps of it."""
+Recorded = Callable[[], Iterable[str]]
+"""Names of contracts of which Consul keeps anything: a route, how its deployments went, versions."""
+RECORD = "record"
+"""The kind of a change to that where no app is left: somebody deleted it, or a run ended in between."""
 Versions = Mapping[str, Mapping[str, Any]]
 
 
@@ -38,6 +42,7 @@ class Applications:
         pending: Pending = lambda _contract: (),
         refused: Refused = lambda _contract: None,
         forget: Forget = lambda _name, _deadline, _say: None,
+        recorded: Recorded = tuple,
         prune: bool = False,
     ) -> None:
         self._marathon = marathon
@@ -46,6 +51,7 @@ class Applications:
         self._pending = pending
         self._refused = refused
         self._forget = forget
+        self._recorded = recorded
         self._prune = prune
         self._there: dict[str, dict[str, Mapping[str, Any]]] | None = None
 
@@ -67,7 +73,7 @@ class Applications:
         return (found,) if found else ()
 
     def left_over(self) -> Sequence[Change]:
-        """Apps that no contract names any longer."""
+        """Apps that no contract names any longer, and what Consul keeps of contracts that have none."""
         names = {contract.name for contract in self._compiled.contracts}
         return tuple(self._orphans(names))
 
@@ -75,10 +81,14 @@ class Applications:
         for name, versions in sorted(self.there.items()):
             if name not in names:
                 for app in versions.values():
-                    if self._prune:
-                        yield Change(kind="app", name=str(app["id"]), action="delete")
-                    else:
-                        yield Change(kind="app", name=str(app["id"]), action="keep", details=(NOT_PRUNED,))
+                    yield self._gone("app", str(app["id"]))
+        for name in sorted(set(self._recorded()) - names - self.there.keys()):
+            yield self._gone(RECORD, name)
+
+    def _gone(self, kind: str, name: str) -> Change:
+        if self._prune:
+            return Change(kind=kind, name=name, action="delete")
+        return Change(kind=kind, name=name, action="keep", details=(NOT_PRUNED,))
 
     def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> Verdict:
         """Deploy what differs or does not serve; what does is known by what was read, without a request."""
@@ -104,7 +114,11 @@ class Applications:
         return Verdict(kind="app", name=contract.name, good=False, says=f"{what}: {says}", try_next=helps)
 
     def prune(self, change: Change, say: Say) -> None:
-        """Delete an app that is ours; HookError for any other."""
+        """Delete an app that is ours, or what Consul keeps; HookError for any other app."""
+        if change.kind == RECORD:
+            self._forget(change.name, self._marathon.client.deadline, say)
+            say(f"{change.name}: its route, if any, and its record deleted from Consul")
+            return
         ours = {str(app["id"]): name for name, versions in self.there.items() for app in versions.values()}
         if change.name not in ours:
             raise HookError(f"app {change.name}: does not carry this cluster's label, so it is not deleted")

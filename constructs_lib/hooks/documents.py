@@ -16,6 +16,7 @@ from constructs_lib.contracts.compiled import KV_PREFIX, Route
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.observed import Progress
+from constructs_lib.hooks.versions import VERSIONS
 
 ROUTES: Final = f"{KV_PREFIX}routes/"
 DEPLOYMENTS: Final = f"{KV_PREFIX}deployments/"
@@ -100,7 +101,8 @@ class Documents:
     def all(self) -> dict[str, Kept]:
         """By contract: one request for the home site, and one for each other one."""
         below = {site: self._below(site, KV_PREFIX if site == self._home else ROUTES) for site in self._sites}
-        names = {_name(key) for key in below[self._home] if key.startswith((ROUTES, DEPLOYMENTS, COUNTS))}
+        kept = (ROUTES, DEPLOYMENTS, COUNTS, VERSIONS)
+        names = {_name(key) for key in below[self._home] if key.startswith(kept)}
         return {name: self._kept(name, below) for name in sorted(names)}
 
     def of(self, name: str) -> Kept:
@@ -145,7 +147,7 @@ class Documents:
     def forget(self, name: str) -> None:
         """Nothing is kept of the contract."""
         self.forget_route(name)
-        for folder in (DEPLOYMENTS, COUNTS):
+        for folder in (DEPLOYMENTS, COUNTS, VERSIONS):
             self._sites[self._home].kv.delete(f"{folder}{name}")
 
     def _put(self, site: str, key: str, document: Mapping[str, Any], index: int) -> None:

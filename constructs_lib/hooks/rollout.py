@@ -179,6 +179,10 @@ class Rollout:
         self.documents.forget(name)
         self._kept = None
 
+    def recorded(self) -> tuple[str, ...]:
+        """Of which contracts Consul keeps anything, by the same request."""
+        return tuple(self._read())
+
     def _read(self) -> Mapping[str, Kept]:
         if self._kept is None:
             self._kept = self.documents.all()

@@ -9,7 +9,7 @@ from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
-from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending, Refused
+from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending, Recorded, Refused
 from constructs_lib.hooks.deploying import rollout_of
 from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
@@ -60,7 +60,7 @@ def _settings(platform: Platform, compiled: Compiled, *, prune: bool = False) ->
 
 
 class Run:
-    """What a run needs; `deploy`, `pending` and `forget` are those of a `rollout.Rollout`."""
+    """What a run needs; `deploy`, `pending`, `forget` and the like are those of a `rollout.Rollout`."""
 
     @classmethod
     def of(
@@ -82,6 +82,7 @@ class Run:
             pending=rollout.pending,
             refused=rollout.refused,
             forget=rollout.forget,
+            recorded=rollout.recorded,
             prune=prune,
             say=say,
             gate_seconds=gate_seconds,
@@ -96,6 +97,7 @@ class Run:
         pending: Pending = lambda _contract: (),
         refused: Refused = lambda _contract: None,
         forget: Forget = lambda _name, _deadline, _say: None,
+        recorded: Recorded = tuple,
         prune: bool = False,
         say: Callable[[str], None] = lambda _: None,
         gate_seconds: float = GATE_SECONDS,
@@ -105,7 +107,14 @@ class Run:
         self._say = say
         self._gate_seconds = gate_seconds
         self._apps = Applications(
-            platform.marathon, compiled, deploy, pending=pending, refused=refused, forget=forget, prune=prune
+            platform.marathon,
+            compiled,
+            deploy,
+            pending=pending,
+            refused=refused,
+            forget=forget,
+            recorded=recorded,
+            prune=prune,
         )
         self._before: Sequence[Hook[Any]] = (
             (_settings(platform, compiled, prune=prune),) if platform.consuls else ()

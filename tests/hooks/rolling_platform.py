@@ -96,6 +96,7 @@ class Platform:
             pending=rollout.pending,
             refused=rollout.refused,
             forget=rollout.forget,
+            recorded=rollout.recorded,
             **other,
         )
 

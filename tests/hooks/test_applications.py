@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from constructs_lib.hooks import by_hand
+from constructs_lib.hooks import by_hand, versions
 from constructs_lib.hooks.documents import Kept
 from tests.hooks.rolling_platform import Platform
 
@@ -26,6 +26,40 @@ def test_apps_that_no_contract_names_go_only_when_they_are_ours_and_somebody_say
     assert platform.running() == {}
     assert {app["id"] for app in platform.rollout().marathon.apps()} == {"/theirs", "/nobodys"}
     assert platform.rollout().documents.of(platform.name) == Kept()
+
+
+def test_what_consul_keeps_of_a_contract_whose_app_somebody_deleted_is_told_and_pruned(
+    platform: Platform,
+) -> None:
+    contract = platform.contract("v1")
+    platform.deploy(contract)
+    rollout = platform.rollout()
+    rollout.marathon.delete(contract.app.id, force=True)
+    platform.cluster.advance(60)
+
+    [kept] = platform.applications().left_over()
+    assert (kept.kind, kept.name, kept.action) == ("record", platform.name, "keep")
+    assert platform.applications(contract).left_over() == ()
+
+    applications = platform.applications(prune=True)
+    [gone] = applications.left_over()
+    applications.prune(gone, platform.told.append)
+
+    assert rollout.documents.of(platform.name) == Kept()
+    assert versions.stored(rollout.store, platform.name) == {}
+    assert platform.applications().left_over() == ()
+    assert platform.told[-1] == f"{platform.name}: its route, if any, and its record deleted from Consul"
+
+
+def test_a_pruned_contract_that_is_made_anew_has_no_version_of_the_former_one_to_go_back_to(
+    platform: Platform,
+) -> None:
+    platform.deploy(platform.contract("v1"))
+    applications = platform.applications(prune=True)
+    for change in applications.left_over():
+        applications.prune(change, platform.told.append)
+
+    assert versions.stored(platform.rollout().store, platform.name) == {}
 
 
 def test_a_version_that_was_rolled_back_is_told_and_left_alone_until_somebody_wants_it_again(
