@@ -83,6 +83,26 @@ def test_what_plan_shows_apply_does_and_then_nothing_is_left(
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
+def test_plan_apply_and_explain_answer_in_json_whether_it_went_well_or_not(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.contract("db")
+
+    assert folder.run("plan", "--json") == 0
+    [change] = [one for one in said(capsys)["changes"] if one["kind"] == "app"]
+    assert (change["name"], change["action"]) == ("db", "create")
+    assert folder.run("apply", "--json") == 0
+    applied = said(capsys)
+    assert applied["good"] is applied["simulator"] is True
+    assert folder.run("explain", "db", "--json") == 0
+    assert said(capsys)["simulator"] is True
+
+    folder.contract("db", cpus=0.2)
+    folder.sim.inject(Fault(kind="no_offers", seconds=10**6))
+    assert folder.run("apply", "--timeout", "6", "--json") == 1
+    assert said(capsys)["good"] is False
+
+
 def test_what_cant_be_placed_is_explained_and_what_needs_it_is_not_touched(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,18 @@ def test_the_programs_own_help_has_exit_codes_and_variables(capsys: pytest.Captu
     assert capsys.readouterr().out.startswith("clustermesos ")
 
 
+def test_ctrl_c_is_one_word_and_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("constructs_lib.cli.check.load", interrupted)
+
+    assert main(["check", str(tmp_path / "cluster.yaml")]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_a_command_that_is_mistyped_gets_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["statsu"], ["statsu", "plan"]):
         with pytest.raises(SystemExit) as ended:

@@ -101,8 +101,11 @@ def test_a_canary_that_waits_is_paused_promoted_and_resumed(
     assert "waits for promotion of canary" in capsys.readouterr().out
     assert cluster.running() == {"one", "two"}
 
-    assert cluster.command("pause", "shop") == 0
-    assert cluster.command("promote", "shop", "--only-say") == 0
+    capsys.readouterr()
+    assert cluster.command("pause", "shop", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["contract"] == "shop"
+    assert cluster.command("promote", "shop", "--only-say", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["contract"] == "shop"
     assert cluster.running() == {"one", "two"}
     assert cluster.command("promote", "shop") == 1
     assert "no canary of version" in capsys.readouterr().err
@@ -164,12 +167,13 @@ def test_a_rollback_that_is_typed_twice_changes_nothing_more(
     assert cluster.running() == {"one"}
 
 
+@pytest.mark.parametrize("command", ["explain", "pause", "promote", "restore", "resume", "rollback"])
 def test_a_name_that_no_contract_has_is_told_with_those_that_there_are(
-    cluster: Clustered, capsys: pytest.CaptureFixture[str]
+    command: str, cluster: Clustered, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster.contract("one")
 
-    assert cluster.command("promote", "shp") == 2
+    assert cluster.command(command, "shp") == 2
 
     assert capsys.readouterr().err == "contract: got 'shp', expected one of shop; did you mean shop?\n"
 
