@@ -25,14 +25,14 @@ from scripts.progress import ROOT, STATE, state_folder
 LABS = ("tests/lab", "tests/machines")
 """What boots machines: memory for one lab at a time, and its own bound on how long it may take."""
 LONGEST = (
-    "tests/hooks",
     "tests/embedded",
-    "tests/components",
-    "tests/cli",
-    "tests/sites",
     "tests/roll",
-    "tests/terraform",
-    "tests/aws",
+    "tests/sites",
+    "tests/components",
+    "tests/rollout",
+    "tests/hooks",
+    "tests/cli",
+    "tests/simulator",
 )
 """What takes minutes, the longest first, so that no lane waits for the other in the end."""
 LOOSE = "tests/test_*.py"

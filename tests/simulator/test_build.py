@@ -179,8 +179,8 @@ def test_an_image_holds_the_program_and_a_python_without_a_download(built: Path,
 def test_an_image_runs_by_itself(built: Path, tmp_path: Path, root: None) -> None:
     tar = io.BytesIO()
     write_rootfs("chronos", tar, (built / "usr/bin/chronos").read_bytes())
-    with tarfile.open(fileobj=io.BytesIO(tar.getvalue())) as found:
-        found.extractall(tmp_path, filter="fully_trusted")
+    # tarfile's own way asks for a filter from Python 3.12 on, and knows none before 3.11.4, as Debian 12's.
+    subprocess.run(["tar", "-xf", "-", "-C", tmp_path], input=tar.getvalue(), check=True)
     program = ENTRIES["chronos"].path
     done = subprocess.run(
         ["chroot", tmp_path, program, "--version"], capture_output=True, text=True, check=False, timeout=60
