@@ -86,7 +86,7 @@ def _jobs(
 
     if not platform.endpoints.has("chronos"):
         return []
-    hook = Jobs(platform.chronos, compiled)
+    hook = Jobs(platform.chronos, compiled, now=platform.now)
     try:
         state = hook.read()
     except ApiError as error:

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         runs = any(one.check == "marathon" and one.good for one in findings)
         apps = applications(platform, compiled) if compiled.contracts and runs else ()
         saves = any(one.check == "chronos" and one.good for one in findings)
-        jobs = Jobs(platform.chronos, compiled) if compiled.contracts and saves else None
+        jobs = Jobs(platform.chronos, compiled, now=platform.now) if compiled.contracts and saves else None
         scales = decisions(platform, compiled)
         found = (*apps, *scales, *(jobs.verify(jobs.read()) if jobs else ()))
         serving = [one.name for one in apps if one.good]

@@ -17,7 +17,7 @@ from constructs_lib.contracts.marathon_app import service_name
 from constructs_lib.contracts.model import AppContract
 from constructs_lib.contracts.ops import AlertsSpec, BackupSpec
 from constructs_lib.contracts.placement import eligible
-from constructs_lib.contracts.schedule import interval
+from constructs_lib.contracts.schedule import interval, overdue_after
 from constructs_lib.plan.model import ClusterPlan
 
 Rule = dict[str, Any]
@@ -157,8 +157,7 @@ def _of_backup(contract: AppContract) -> Iterator[Rule]:
     if backup is None:
         return
     every, tested = interval(backup.schedule), interval(backup.restore_test)
-    # A run may take a quarter of its interval, and half an hour more.
-    late = every + every / 4 + timedelta(minutes=30)
+    late = overdue_after(every)
     yield from _overdue(
         contract,
         backup,

@@ -30,6 +30,17 @@ def interval(schedule: str) -> timedelta:
     return timedelta(hours=int(hours or 0), days=int(days or 0))
 
 
+def overdue_after(every: timedelta) -> timedelta:
+    """How old the last success of such a job may be: a run may take a quarter of that, and half an hour."""
+    return every + every / 4 + timedelta(minutes=30)
+
+
+def interval_of(repeating: str) -> timedelta | None:
+    """How often a job runs, by its schedule as Chronos has it; None for one that is not ours."""
+    found = re.search(r"/P(?:T(\d+)H|(\d+)D)$", repeating)
+    return timedelta(hours=int(found[1] or 0), days=int(found[2] or 0)) if found else None
+
+
 def repeating(schedule: str, name: str) -> str:
     """`R/2026-01-05T02:30:00Z/P1D` for a job called `name`."""
     every = interval(schedule)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from constructs_lib.contracts.compiled import Compiled
-from constructs_lib.contracts.schedule import in_words
+from constructs_lib.contracts.schedule import in_words, interval_of, overdue_after
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.chronos import Chronos, Job
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
@@ -48,8 +50,18 @@ class Jobs:
 
     name = "jobs"
 
-    def __init__(self, chronos: Chronos, compiled: Compiled, *, prune: bool = False) -> None:
+    def __init__(
+        self,
+        chronos: Chronos,
+        compiled: Compiled,
+        *,
+        prune: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`now` is the platform's time, in seconds since 1970; it is asked where a job succeeded before."""
         self._chronos = chronos
+        self._now = now
+        self._new: set[str] = set()
         self._cluster = compiled.cluster
         self._wanted = {
             str(job["name"]): (contract.name, marked(compiled.cluster, job))
@@ -108,15 +120,32 @@ class Jobs:
                 say(f"job {change.name}: deleted")
             elif change.action in ("create", "update"):
                 self._chronos.put(self._wanted[change.name][1])
+                self._new.add(change.name)
                 say(f"job {change.name}: {'made' if change.action == 'create' else 'changed'}")
 
     def verify(self, state: State) -> Sequence[Verdict]:
-        """Each is as wanted and did not fail last, and a backup came back once; by what was read alone."""
+        """Each is as wanted, did not fail last and is not overdue, and a backup came back once."""
+        ran = [state.ours[name].get("lastSuccess") for name in self._wanted.keys() & state.ours.keys()]
+        # One question for all; none where nothing can be overdue.
+        now = self._now() if any(ran) else 0.0
         wanted = sorted(self._wanted.items())
-        found = (_verdict(name, job, state.ours.get(name)) for name, (_, job) in wanted)
-        return tuple(self._proved(one, state) for one in found)
+        late = {name: self._late(name, state, now) for name in self._wanted}
+        found = (_verdict(name, job, state.ours.get(name), late[name]) for name, (_, job) in wanted)
+        return tuple(self._proved(one, state, now) for one in found)
 
-    def _proved(self, verdict: Verdict, state: State) -> Verdict:
+    def _late(self, name: str, state: State, now: float) -> str | None:
+        """How a job is overdue, in words; one that this run has made or changed is not."""
+        there, every = state.ours.get(name) or {}, interval_of(str(self._wanted[name][1].get("schedule")))
+        last = _seconds(there.get("lastSuccess"))
+        if every is None or last is None or name in self._new:
+            return None
+        # What only tests or tidies up may miss one run.
+        most = overdue_after(every) if name.split(".")[1:2] == ["backup"] else 2 * every
+        if now - last <= most.total_seconds():
+            return None
+        return f"overdue: last succeeded {there['lastSuccess']}, and it runs {_when(self._wanted[name][1])}"
+
+    def _proved(self, verdict: Verdict, state: State, now: float) -> Verdict:
         """A backup is green only once it came back: by the restore test of the same data."""
         contract, _, rest = verdict.name.partition(".")
         word, dot, node = rest.partition(".")
@@ -127,21 +156,33 @@ class Jobs:
         if failed := _failed(there):
             says = f"{verdict.says}; its restore test {failed}"
             return replace(verdict, good=False, says=says, try_next=f"clustermesos backups {test}")
+        if late := self._late(test, state, now):
+            says = f"{verdict.says}; its restore test is {late}"
+            return replace(verdict, good=False, says=says, try_next=f"clustermesos backups {test}")
         if proved := there.get("lastSuccess"):
             return replace(verdict, says=f"{verdict.says}; proved by a restore {proved}")
         return replace(verdict, says=f"{verdict.says}; no restore has proved it yet", sure=False)
 
 
-def _verdict(name: str, job: Job, there: Job | None) -> Verdict:
+def _verdict(name: str, job: Job, there: Job | None, late: str | None) -> Verdict:
     if there is None:
         helps = "clustermesos apply"
         return Verdict(kind="job", name=name, good=False, says="is not there", try_next=helps)
-    if failed := _failed(there):
-        return Verdict(
-            kind="job", name=name, good=False, says=failed, try_next=f"clustermesos backups {name}"
-        )
+    if wrong := _failed(there) or late:
+        return Verdict(kind="job", name=name, good=False, says=wrong, try_next=f"clustermesos backups {name}")
     ran = f"last succeeded {there['lastSuccess']}" if there.get("lastSuccess") else "has not run yet"
     return Verdict(kind="job", name=name, good=True, says=f"{_when(job)}; {ran}")
+
+
+def _seconds(told: object) -> float | None:
+    """Since 1970, of a time as Chronos tells it; None where it tells none."""
+    try:
+        found = datetime.fromisoformat(str(told).replace("Z", "+00:00")) if told else None
+    except ValueError:
+        return None
+    if found is None:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _failed(there: Job) -> str | None:

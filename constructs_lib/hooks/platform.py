@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from functools import cached_property
 from types import TracebackType
 
@@ -111,6 +113,13 @@ class Platform:
     def home(self) -> str:
         """The site with the masters, and so the masters' Mesos region."""
         return next(iter(self.plan.sites.values())).home
+
+    def now(self) -> float:
+        """The time, in seconds since 1970; a simulator's own, which may be turned by hand."""
+        if not self.endpoints.simulator:
+            return time.time()
+        told = self.chronos.client.get("/simulator").body["time"]
+        return datetime.fromisoformat(str(told).replace("Z", "+00:00")).timestamp()
 
     @property
     def requests(self) -> int:

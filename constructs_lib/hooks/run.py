@@ -120,7 +120,9 @@ class Run:
             (_settings(platform, compiled, prune=prune),) if platform.consuls else ()
         )
         chronos = platform.endpoints.has("chronos")
-        self._after: Sequence[Hook[Any]] = (Jobs(platform.chronos, compiled, prune=prune),) if chronos else ()
+        self._after: Sequence[Hook[Any]] = (
+            (Jobs(platform.chronos, compiled, prune=prune, now=platform.now),) if chronos else ()
+        )
 
     @property
     def applications(self) -> Applications:

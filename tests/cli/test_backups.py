@@ -190,6 +190,35 @@ def test_a_job_that_failed_names_where_its_words_are(
     assert "try: clustermesos backups" not in text, "that is what was typed"
 
 
+def test_a_chronos_that_starts_nothing_any_longer_leaves_no_backup_green(
+    folder: tuple[Folder, SimulatedCluster], capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, sim = folder
+    assert here.run("apply") == 0
+    capsys.readouterr()
+    ask(f"{sim.urls('chronos')[0]}/v1/scheduler/job/orders.backup", method="PUT")
+
+    def last() -> str | None:
+        here.run("backups", "orders.backup", "--json")
+        told: str | None = said(capsys)["jobs"][0]["last_success"]
+        return told
+
+    succeeded = seen("it has succeeded", 60, last)
+    assert here.run("backups", "orders") == 0
+    capsys.readouterr()
+    # The bug of its framework: Mesos has it, and gives it nothing.
+    sim.inject(Fault(kind="framework_inactive", program="chronos", seconds=10**6))
+    clock = sim.timeline.clock
+    assert isinstance(clock, RunningClock)
+    clock.catch_up(sim.now() + 3 * 3600)
+
+    assert here.run("backups", "orders") == 1
+
+    text = capsys.readouterr().out
+    assert "NOT  orders.backup" in text
+    assert f"overdue: last succeeded {succeeded}, and it runs hourly at minute " in text
+
+
 def test_without_chronos_the_platform_s_are_told_all_the_same(
     folder: tuple[Folder, SimulatedCluster], capsys: pytest.CaptureFixture[str]
 ) -> None:

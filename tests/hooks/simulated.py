@@ -14,6 +14,7 @@ from constructs_lib.contracts.compiled import (
     Deployment,
     Instances,
 )
+from constructs_lib.hooks.chronos import Chronos
 from constructs_lib.hooks.deadline import Clock, Deadline
 from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.marathon import Marathon
@@ -29,6 +30,11 @@ def clock_of(sim: SimulatedCluster) -> Clock:
 def client_of(sim: SimulatedCluster, program: str, seconds: float = 600, **target: Any) -> Client:
     where = Target(name=program, bases=sim.urls(program), **target)
     return Client(where, Deadline(seconds, clock_of(sim)), rng=lambda: 0.5)
+
+
+def time_of(chronos: Chronos) -> float:
+    """The simulator's time, whose Chronos it is."""
+    return chronos.client.deadline.clock.now()
 
 
 @contextmanager

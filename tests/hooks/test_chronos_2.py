@@ -13,7 +13,7 @@ from constructs_lib.hooks.hook import Outcome
 from constructs_lib.hooks.jobs import Jobs
 from constructs_lib.hooks.pipeline import run_hook
 from constructs_lib.simulator.cluster import Fault, SimulatedCluster
-from tests.hooks.simulated import client_of, compiled, contract
+from tests.hooks.simulated import client_of, compiled, contract, time_of
 from tests.hooks.test_jobs import AFTER, HOURLY
 
 
@@ -31,7 +31,8 @@ def chronos(sim: SimulatedCluster) -> Iterator[Chronos]:
 
 def run(chronos: Chronos, *jobs: dict[str, Any], prune: bool = False) -> Outcome:
     wanted = compiled(contract("shop", jobs=jobs)) if jobs else compiled()
-    return run_hook(Jobs(chronos, wanted, prune=prune), lambda _: None)
+    hook = Jobs(chronos, wanted, prune=prune, now=lambda: time_of(chronos))
+    return run_hook(hook, lambda _: None)
 
 
 def test_jobs_are_made_left_alone_changed_and_pruned(chronos: Chronos) -> None:

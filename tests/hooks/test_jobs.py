@@ -17,7 +17,7 @@ from constructs_lib.hooks.jobs import Jobs
 from constructs_lib.hooks.pipeline import run_hook
 from constructs_lib.simulator.cluster import Fault, Profile, SimulatedCluster
 from constructs_lib.simulator.cluster.world import iso
-from tests.hooks.simulated import client_of, compiled, contract
+from tests.hooks.simulated import client_of, compiled, contract, time_of
 
 HOURLY = {
     "name": "shop.backup",
@@ -48,10 +48,11 @@ def chronos(sim: SimulatedCluster) -> Iterator[Chronos]:
         yield Chronos(client)
 
 
-def run(chronos: Chronos, *jobs: dict[str, Any], prune: bool = False) -> Outcome:
+def run(chronos: Chronos, *jobs: dict[str, Any], prune: bool = False, later: float = 0) -> Outcome:
+    """`later` seconds after the simulator's time."""
     said: list[str] = []
     wanted = compiled(contract("shop", jobs=jobs)) if jobs else compiled()
-    return run_hook(Jobs(chronos, wanted, prune=prune), said.append)
+    return run_hook(Jobs(chronos, wanted, prune=prune, now=lambda: time_of(chronos) + later), said.append)
 
 
 def test_jobs_are_made_parents_first_and_then_left_alone(chronos: Chronos) -> None:
@@ -141,6 +142,58 @@ def test_a_job_that_failed_is_not_good_and_names_the_command_that_helps(
     assert not outcome.good
     assert verdict.says.startswith("failed once and never succeeded; last at 20")
     assert verdict.try_next == "clustermesos backups shop.backup"
+
+
+def test_a_backup_that_succeeded_longer_ago_than_its_schedule_allows_is_overdue(
+    sim: SimulatedCluster, chronos: Chronos
+) -> None:
+    hourly = {**HOURLY, "schedule": "R/2026-01-05T00:00:00Z/PT1H"}
+    run(chronos, hourly)
+    sim.advance(3600)
+    (last,) = (job["lastSuccess"] for job in chronos.jobs())
+
+    # A quarter of its interval and half an hour more are allowed; the frozen Chronos starts nothing.
+    assert run(chronos, hourly, later=0).good
+    outcome = run(chronos, hourly, later=1.75 * 3600 + 60)
+
+    (verdict,) = outcome.verdicts
+    assert not outcome.good
+    assert verdict.says == f"overdue: last succeeded {last}, and it runs hourly at minute 0"
+    assert verdict.try_next == "clustermesos backups shop.backup"
+
+
+def test_a_backup_whose_restore_test_is_overdue_is_not_green(sim: SimulatedCluster, chronos: Chronos) -> None:
+    test = {**HOURLY, "name": "shop.restore-test", "schedule": "R/2026-01-05T00:30:00Z/PT1H"}
+    often = {**HOURLY, "schedule": "R/2026-01-05T00:00:00Z/P7D"}
+    run(chronos, often, test)
+    sim.advance(8 * 24 * 3600)
+
+    backup, tested = run(chronos, often, test, later=3 * 3600).verdicts
+
+    assert (backup.good, tested.good) == (False, False)
+    assert "its restore test is overdue: last succeeded" in backup.says
+    assert backup.try_next == "clustermesos backups shop.restore-test"
+
+
+def test_a_job_that_runs_more_often_from_now_on_is_not_overdue_in_the_run_that_changed_it(
+    sim: SimulatedCluster, chronos: Chronos
+) -> None:
+    run(chronos, {**HOURLY, "schedule": "R/2026-01-05T00:00:00Z/P7D"})
+    sim.advance(8 * 24 * 3600)
+
+    changed = run(chronos, HOURLY, later=3 * 24 * 3600)
+
+    assert [change.action for change in changed.changes] == ["update"]
+    assert changed.good
+
+
+def test_the_time_is_asked_for_only_where_something_can_be_overdue(chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+    before = chronos.client.requests
+
+    run(chronos, HOURLY)
+
+    assert chronos.client.requests == before + 1
 
 
 def test_a_leader_that_changes_in_the_middle_is_followed(sim: SimulatedCluster, chronos: Chronos) -> None:
