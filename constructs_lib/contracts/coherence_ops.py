@@ -28,6 +28,12 @@ def _instances(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             ("ops", "instances", "follow"), "got follow where min is max, expected room between them"
         )
+    if instances.offset >= instances.target:
+        yield Finding(
+            ("ops", "instances", "offset"),
+            f"got {instances.offset:g}, expected less than target, which is {instances.target:g}: an "
+            "instance that serves nobody would be over it",
+        )
 
 
 def _runtime(settings: Settings) -> Iterator[Finding]:

@@ -66,7 +66,9 @@ def _service(contract: AppContract) -> str | None:
 
 
 def _instances(spec: InstancesSpec) -> Instances:
-    scaling = Scaling(signal=spec.follow, target=spec.target) if spec.follow else None
+    scaling = None
+    if spec.follow:
+        scaling = Scaling(signal=spec.follow, target=spec.target, offset=spec.offset)
     return Instances(min=spec.min, max=spec.max, scaling=scaling)
 
 

@@ -25,6 +25,8 @@ class Scaling:
     signal: str
     """cpu, memory, or a PromQL expression that gives 0..1 per instance."""
     target: float
+    offset: float = 0.0
+    """The signal of an instance that serves nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,7 @@ PerHost = Annotated[int, Whole(1, 100, "instances")]
 Kept = Annotated[int, Whole(0, 1000, "snapshots")]
 Restarts = Annotated[int, Whole(1, 1000, "restarts")]
 Target = Annotated[float, Number(0.05, 1, "share of what an instance has")]
+Offset = Annotated[float, Number(0, 0.95, "share of what an instance has")]
 Bound = Annotated[float, Number(-1e12, 1e12, "")]
 
 RuntimeKind = Annotated[Literal["jvm", "node", "go", "python"], OneOf(("jvm", "node", "go", "python"))]

@@ -24,6 +24,8 @@ class InstancesSpec(Group):
     """What the number follows: cpu, memory, or a PromQL expression of 0 to 1 per instance."""
     target: f.Target = 0.7
     """The value of `follow` that is held."""
+    offset: f.Offset = 0.0
+    """The value of `follow` where an instance serves nobody: what it takes for itself is no load."""
 
     @model_validator(mode="before")
     @classmethod

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.contracts.compiled import CompiledContract, Scaling
 from constructs_lib.hooks.documents import Kept
 
 SLOWEST_SHRINK: Final = 0.7
@@ -35,8 +35,6 @@ class Load:
     """Happy instances that could not be measured."""
     now: float = 0.0
     """Seconds since 1970."""
-    offset: float = 0.0
-    """The utilization of an instance that serves nobody."""
     asked: int
     """How many instances there should be now."""
 
@@ -60,17 +58,16 @@ def decide(contract: CompiledContract, kept: Kept, load: Load) -> Decision:
         lost = f"no number is kept: the most that the contract allows, {bounds.max}"
         return Decision(count=bounds.max, why=lost)
     measured, target = len(load.utilization), scaling.target
-    if not measured or target <= load.offset:
-        missing = "no instance is measured" if not measured else f"target {target:g} is not above the offset"
-        return Decision(count=None, why=f"{missing}: stays at {load.asked}")
+    if not measured:
+        return Decision(count=None, why=f"no instance is measured: stays at {load.asked}")
     # Those that are not measured do at least nothing: such a mean can only speak for more.
     happy = measured + load.missing
-    mean = (sum(load.utilization) + load.missing * load.offset) / happy
+    mean = (sum(load.utilization) + load.missing * scaling.offset) / happy
     inputs = (
         f"{scaling.signal} {mean:.2f} of {happy} happy instances{_unmeasured(load)}, target {target:g}, "
-        f"offset {load.offset:g}, asked {load.asked}, {bounds.min} to {bounds.max}"
+        f"offset {scaling.offset:g}, asked {load.asked}, {bounds.min} to {bounds.max}"
     )
-    count, brake = _braked(mean, happy, target, load)
+    count, brake = _braked(mean, happy, scaling, load)
     if load.missing and count <= load.asked:
         return Decision(count=None, why=f"{inputs}: too little is known, stays at {load.asked}")
     if count < load.asked and (wait := _too_soon(kept, load)):
@@ -92,13 +89,13 @@ def _too_soon(kept: Kept, load: Load) -> str:
     return f"it changed {since:.0f} s ago, and nothing is taken away within {SHRINK_SECONDS:.0f} s"
 
 
-def _braked(mean: float, happy: int, target: float, load: Load) -> tuple[int, str]:
-    asked = load.asked
+def _braked(mean: float, happy: int, scaling: Scaling, load: Load) -> tuple[int, str]:
+    asked, target = load.asked, scaling.target
     if abs(mean - target) <= GOOD_ENOUGH * target:
         return asked, "near enough"
     # Rounded up, unlike PaaSTA: processors that are capped never show more than 1, whatever waits for them,
     # and two instances at 1 would stay two at a target of 0.8.
-    count = math.ceil((mean - load.offset) * happy / (target - load.offset) - _HAIR)
+    count = math.ceil((mean - scaling.offset) * happy / (target - scaling.offset) - _HAIR)
     if count >= asked:
         # Load above the target never takes an instance away, and below it never adds one.
         return (count, "") if mean > target else (asked, "load is below the target")

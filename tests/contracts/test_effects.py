@@ -114,6 +114,7 @@ CASES: dict[str, Case] = {
     "ops.instances.max": ({**STATELESS}, {"min": 2, "max": 3, "follow": "cpu"}),
     "ops.instances.follow": (SCALED, "memory"),
     "ops.instances.target": (SCALED, 0.1),
+    "ops.instances.offset": (SCALED, 0.1),
     "ops.placement": ({}, "public"),
     "ops.sites": ({}, ["cloud"]),
     "ops.pools": (STATELESS, ["general", "data"]),

@@ -32,8 +32,13 @@ CONTRACT = CompiledContract(
 def decided(
     utilization: float, happy: int, asked: int, *, kept: Kept | None = None, offset: float = 0.0
 ) -> Decision:
-    load = Load(utilization=[utilization] * happy, asked=asked, offset=offset)
-    return decide(CONTRACT, kept or Kept(count=asked), load)
+    load = Load(utilization=[utilization] * happy, asked=asked)
+    return decide(with_offset(offset), kept or Kept(count=asked), load)
+
+
+def with_offset(offset: float) -> CompiledContract:
+    instances = Instances(min=2, max=20, scaling=Scaling(signal="cpu", target=0.8, offset=offset))
+    return replace(CONTRACT, instances=instances)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +122,9 @@ def test_a_contract_without_a_signal_keeps_its_number() -> None:
 def test_it_never_goes_out_of_bounds_or_down_too_fast_or_against_the_load(
     utilization: list[float], asked: int, offset: float
 ) -> None:
-    load = Load(utilization=utilization, asked=asked, offset=offset)
+    load = Load(utilization=utilization, asked=asked)
 
-    count = decide(CONTRACT, Kept(count=asked), load).count
+    count = decide(with_offset(offset), Kept(count=asked), load).count
 
     assert count is not None and 2 <= count <= 20
     assert count >= 0.7 * asked
