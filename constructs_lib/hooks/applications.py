@@ -25,6 +25,8 @@ Forget = Callable[[str, Deadline, Say], None]
 """Takes a contract's route away from every edge, before its apps go, and all that Consul keeps of it."""
 Recorded = Callable[[], Iterable[str]]
 """Names of contracts of which Consul keeps anything: a route, how its deployments went, versions."""
+Seen = Callable[[CompiledContract, Mapping[str, Any], Verdict], Verdict]
+"""What Consul and the edges make of Marathon's word on an app that is as its contract says."""
 RECORD = "record"
 """The kind of a change to that where no app is left: somebody deleted it, or a run ended in between."""
 Versions = Mapping[str, Mapping[str, Any]]
@@ -43,6 +45,7 @@ class Applications:
         refused: Refused = lambda _contract: None,
         forget: Forget = lambda _name, _deadline, _say: None,
         recorded: Recorded = tuple,
+        seen: Seen = lambda _contract, _app, verdict: verdict,
         prune: bool = False,
     ) -> None:
         self._marathon = marathon
@@ -52,6 +55,7 @@ class Applications:
         self._refused = refused
         self._forget = forget
         self._recorded = recorded
+        self._seen = seen
         self._prune = prune
         self._there: dict[str, dict[str, Mapping[str, Any]]] | None = None
 
@@ -91,11 +95,15 @@ class Applications:
         return Change(kind=kind, name=name, action="keep", details=(NOT_PRUNED,))
 
     def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> Verdict:
-        """Deploy what differs or does not serve; what does is known by what was read, without a request."""
+        """Deploy what differs or does not run; what runs is held against what Consul and the edges see.
+
+        What Marathon calls healthy and gets no requests is told and left alone: there is nothing to deploy.
+        """
         if not self.changes(contract):
-            found = _as_it_is(contract, self.there[contract.name][contract.app.version])
+            app = self.there[contract.name][contract.app.version]
+            found = as_it_is(contract, app)
             if found.good:
-                return found
+                return self._seen(contract, app, found)
         end = self._deploy(contract, deadline, say)
         helps = None if end.good else f"clustermesos explain {contract.name}"
         return Verdict(kind="app", name=contract.name, good=end.good, says=end.why, try_next=helps)
@@ -103,7 +111,8 @@ class Applications:
     def verdict(self, contract: CompiledContract) -> Verdict:
         """How it is, by what was read; what differs from the contract is not good."""
         if not (changes := self.changes(contract)):
-            return _as_it_is(contract, self.there[contract.name][contract.app.version])
+            app = self.there[contract.name][contract.app.version]
+            return self._seen(contract, app, as_it_is(contract, app))
         says = "; ".join(detail for change in changes for detail in change.details[:2])
         if changes[0].action == "keep":
             helps = "another version in the contract, or clustermesos apply --retry"
@@ -174,7 +183,8 @@ def _instead(contract: CompiledContract, versions: Versions) -> Iterator[str]:
             yield f"{happy(app)} of {asked} instances of version {version} serve"
 
 
-def _as_it_is(contract: CompiledContract, app: Mapping[str, Any]) -> Verdict:
+def as_it_is(contract: CompiledContract, app: Mapping[str, Any]) -> Verdict:
+    """How an app that has the contract's version is, by Marathon's word alone."""
     asked, serving = int(app.get("instances", 0)), happy(app)
     good = serving >= min(asked, contract.instances.min)
     return Verdict(

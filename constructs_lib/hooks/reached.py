@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.hooks.api_error import ApiError
+from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.edge import EdgeReport, PlannedEdges, is_serf
 from constructs_lib.hooks.hook import Verdict
 from constructs_lib.hooks.marathon import App, tasks_of
@@ -25,11 +26,17 @@ ASK_SECONDS: Final = 15.0
 
 
 class Reached:
-    """Of one platform, for one command."""
+    """Of one platform, at one time: what it asked for all contracts it does not ask again.
 
-    def __init__(self, platform: Platform) -> None:
+    `one_by_one` asks for the one contract that it is made for, and not for all.
+    """
+
+    def __init__(
+        self, platform: Platform, consuls: Mapping[str, Consul] | None = None, *, one_by_one: bool = False
+    ) -> None:
         self._platform = platform
-        self._consuls = platform.consuls_within(ASK_SECONDS)
+        self._consuls = platform.consuls_within(ASK_SECONDS) if consuls is None else consuls
+        self._one_by_one = one_by_one
 
     def seen(self, contract: CompiledContract, app: App, verdict: Verdict) -> Verdict:
         """The verdict on what Marathon says, held against what gets requests."""
@@ -68,6 +75,8 @@ class Reached:
 
     def _suspect(self, service: str, healthy: int) -> bool:
         """Whether something fails or lacks; all may where a node is dead, whose checks stay as they were."""
+        if self._one_by_one:
+            return True
         everything, failing, registered = self._checks
         return everything or service in failing or registered[service] < healthy
 

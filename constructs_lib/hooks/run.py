@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from constructs_lib.contracts.compiled import Compiled, CompiledContract
+from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
@@ -19,6 +19,7 @@ from constructs_lib.hooks.reached import Reached
 from constructs_lib.hooks.report import Report, diff_lines
 from constructs_lib.hooks.settings import Settings
 from constructs_lib.hooks.smoke import smoke_test
+from constructs_lib.hooks.unchanged import Unchanged
 from constructs_lib.plan.alerts import platform_rules
 
 GATE_SECONDS = 900.0
@@ -28,15 +29,10 @@ GATE_SECONDS = 900.0
 def applications(platform: Platform, compiled: Compiled) -> tuple[Verdict, ...]:
     """How each contract's application is, as Marathon, Consul and the edges see it; nothing is changed."""
     rollout = rollout_of(platform)
-    apps = Applications(platform.marathon, compiled, rollout.deploy, refused=rollout.refused)
-    reached = Reached(platform)
-    return tuple(_seen(apps, reached, contract) for contract in compiled.contracts)
-
-
-def _seen(apps: Applications, reached: Reached, contract: CompiledContract) -> Verdict:
-    verdict = apps.verdict(contract)
-    app = apps.there.get(contract.name, {}).get(contract.app.version)
-    return reached.seen(contract, app, verdict) if app is not None else verdict
+    apps = Applications(
+        platform.marathon, compiled, rollout.deploy, refused=rollout.refused, seen=Reached(platform).seen
+    )
+    return tuple(apps.verdict(contract) for contract in compiled.contracts)
 
 
 def alerts(
@@ -114,6 +110,7 @@ class Run:
             refused=refused,
             forget=forget,
             recorded=recorded,
+            seen=Unchanged(platform, say).seen,
             prune=prune,
         )
         self._before: Sequence[Hook[Any]] = (

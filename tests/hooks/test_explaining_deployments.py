@@ -16,9 +16,9 @@ from constructs_lib.hooks.explaining import explain_contract
 from constructs_lib.hooks.hook import Verdict
 from constructs_lib.hooks.run import applications
 from constructs_lib.simulator.cluster.profiles import Profile
-from constructs_lib.simulator.web import ask
 from tests.hooks.rolling_platform import Platform
-from tests.hooks.scripted_server import Says, scripted
+from tests.hooks.scripted_server import scripted
+from tests.hooks.served import deregister, edge_says, register, served
 from tests.lab.asking import until
 
 
@@ -129,42 +129,6 @@ def shown(platform: Platform, contract: CompiledContract, **other: Any) -> Verdi
         return applications(found, Compiled(cluster="shop", contracts=(contract,)))[0]
 
 
-def register(platform: Platform, contract: CompiledContract, status: str) -> None:
-    headers = {"X-Consul-Token": platform.consul.token}
-    for task in platform.cluster.tasks():
-        if not task.owner.startswith(f"/{platform.name}/"):
-            continue
-        body = {
-            "ID": task.id,
-            "Name": contract.service,
-            "Address": task.agent.hostname,
-            "Port": task.ports[0],
-            "Check": {"Name": "readiness", "TTL": "1h", "Status": "passing"},
-        }
-        assert ask(f"{platform.consul.url}/v1/agent/service/register", "PUT", body, headers)[0] == 200
-        note = "HTTP GET http://10.0.0.2/ready: 503 Service Unavailable Output: hush"
-        check = f"{platform.consul.url}/v1/agent/check/update/service:{task.id}"
-        assert ask(check, "PUT", {"Status": status, "Output": note}, headers)[0] == 200
-
-
-def served(platform: Platform) -> CompiledContract:
-    """Two instances that Marathon calls healthy."""
-    first = platform.contract("v1")
-    body = {**first.app.body, "portDefinitions": [{"port": 0}]}
-    first = replace(first, app=replace(first.app, body=body))
-    platform.deploy(first)
-    return replace(first, service=platform.name)
-
-
-def deregister(platform: Platform, most: int | None = None) -> str:
-    """Take the instances, or as many, out of Consul; the last one's task."""
-    headers = {"X-Consul-Token": platform.consul.token}
-    tasks = platform.cluster.tasks()[:most]
-    for task in tasks:
-        ask(f"{platform.consul.url}/v1/agent/service/deregister/{task.id}", "PUT", None, headers)
-    return tasks[-1].id
-
-
 def test_what_consul_calls_failing_is_no_instance_that_serves_for_explain_and_for_status(
     platform: Platform,
 ) -> None:
@@ -225,17 +189,6 @@ def test_an_application_that_lacks_nothing_costs_one_question_at_consul(platform
         assert asked == 1
     finally:
         deregister(platform)
-
-
-def edge_says(platform: Platform, *, generation: int, instances: int, problem: str = "") -> Says:
-    tasks = [task for task in platform.cluster.tasks() if task.owner.startswith(f"/{platform.name}/")]
-    there = {task.id: f"{task.agent.hostname}:{task.ports[0]}" for task in tasks[:instances]}
-    return Says(
-        body={
-            "routes": {platform.name: {"generation": generation, "instances": there}},
-            "problems": {platform.name: problem} if problem else {},
-        }
-    )
 
 
 def test_what_an_edge_lacks_is_told_by_explain_and_by_status(platform: Platform) -> None:
