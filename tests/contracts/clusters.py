@@ -11,12 +11,12 @@ from constructs_lib.spec.load import load
 from constructs_lib.spec.model import ClusterSpec
 from tests.plan.clusters import ADMIN
 
-HERE = Path(__file__).parent
+HYBRID = Path(__file__).parent / "hybrid.yaml"
 
 
 def hybrid() -> ClusterPlan:
     """The cluster of the examples: a private home on OpenStack, more room on AWS."""
-    return plan(load(HERE / "hybrid.yaml"))
+    return plan(load(HYBRID))
 
 
 def one_site(**settings: Any) -> ClusterPlan:

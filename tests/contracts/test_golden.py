@@ -1,4 +1,7 @@
-"""What each example compiles to, to be read in review. Update: python -m tests.contracts.test_golden"""
+"""What each contract of this repository compiles to, to be read in review.
+
+Update: python -m tests.contracts.test_golden
+"""
 
 from __future__ import annotations
 
@@ -8,34 +11,62 @@ from pathlib import Path
 
 import pytest
 
+from constructs_lib.contracts.check import demand
 from constructs_lib.contracts.compile import compile_contracts
 from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.contracts.load import load_contracts
-from tests.contracts.clusters import hybrid
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import load
+from tests.contracts.clusters import HYBRID
 from tests.golden import require_golden
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "contracts"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples" / "contracts"
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
+# Contracts and the cluster.yaml that they are for, by their folder in GOLDEN. An example that has both
+# is found by itself, so that it can't be added without its golden files.
+FOLDERS = {
+    "contracts": (EXAMPLES, HYBRID),
+    "demo": (ROOT / "contracts", ROOT / "cluster.yaml"),
+    **{
+        file.parent.name: (file.parent / "contracts", file)
+        for file in sorted(ROOT.glob("examples/*/cluster.yaml"))
+    },
+}
+FILES = [
+    f"{folder}/{path.stem}.json" for folder in FOLDERS for path in sorted(FOLDERS[folder][0].glob("*.yaml"))
+]
 
 
-def compiled() -> Compiled:
-    return compile_contracts(load_contracts(EXAMPLES), hybrid())
+def compiled(folder: str = "contracts") -> Compiled:
+    contracts, cluster = FOLDERS[folder]
+    return compile_contracts(load_contracts(contracts), plan(load(cluster)))
 
 
-def text(name: str) -> str:
-    contract = compiled().contract(name)
+def text(file: str) -> str:
+    path = Path(file)
+    contract = compiled(path.parent.name).contract(path.stem)
     assert contract is not None
     return json.dumps(dataclasses.asdict(contract), indent=2, ensure_ascii=False) + "\n"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_example_compiles_to_its_golden_file(name: str) -> None:
-    require_golden(GOLDEN / f"{name}.json", text(name), update="python -m tests.contracts.test_golden")
+@pytest.mark.parametrize("file", FILES)
+def test_a_contract_compiles_to_its_golden_file(file: str) -> None:
+    require_golden(GOLDEN / file, text(file), update="python -m tests.contracts.test_golden")
 
 
-def test_every_golden_file_has_its_example() -> None:
-    assert sorted(path.stem for path in GOLDEN.glob("*.json")) == NAMES
+def test_every_golden_file_has_its_contract() -> None:
+    assert sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.json")) == sorted(FILES)
+
+
+def test_the_demo_and_the_examples_with_a_cluster_are_among_them() -> None:
+    assert {Path(file).parent.name for file in FILES} >= {"contracts", "demo", "on_call", "simulated"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_cluster_keeps_the_contracts_that_are_shown_with_it(folder: str) -> None:
+    contracts, cluster = FOLDERS[folder]
+    demand(load_contracts(contracts), plan(load(cluster)))
 
 
 def test_what_others_need_comes_first() -> None:
@@ -49,5 +80,6 @@ def test_what_others_need_comes_first() -> None:
 
 
 if __name__ == "__main__":
-    for each in NAMES:
-        (GOLDEN / f"{each}.json").write_text(text(each), encoding="utf-8")
+    for each in FILES:
+        (GOLDEN / each).parent.mkdir(exist_ok=True)
+        (GOLDEN / each).write_text(text(each), encoding="utf-8")
