@@ -46,7 +46,7 @@ def tell(args: argparse.Namespace, word: Word, *, goes_on: bool) -> int:
     compiled = cluster.compiled_for(args.name)
     contract = contract_of(compiled, args.name)
     with cluster.connected() as platform:
-        rollout = rollout_of(platform)
+        rollout = rollout_of(platform, compiled)
         version = word(rollout, contract.name)
         good, why = True, f"version {version}: said"
         if goes_on and not args.only_say:

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
                 "registers at a real one with clustermesos simulate --consul URL"
             )
         # What somebody forces is tried although it turned round before.
-        rollout = rollout_of(platform, forgive=args.force)
+        rollout = rollout_of(platform, compiled, forgive=args.force)
         progress = rollout.documents.of(contract.name).progress
         running = progress.version
         refused = {} if args.force else progress.refused

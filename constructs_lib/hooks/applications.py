@@ -9,10 +9,12 @@ from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.body_diff import differences
 from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.explain import Explanation
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.ours import by_contract, happy
 from constructs_lib.hooks.steps import End
+from constructs_lib.hooks.stuck import Ended
 
 Say = Callable[[str], None]
 Deploy = Callable[[CompiledContract, Deadline, Say], End]
@@ -105,6 +107,8 @@ class Applications:
             if found.good:
                 return self._seen(contract, app, found)
         end = self._deploy(contract, deadline, say)
+        if isinstance(end, Ended):
+            return stuck_at(contract, end.why, end.found)
         helps = None if end.good else f"clustermesos explain {contract.name}"
         return Verdict(kind="app", name=contract.name, good=end.good, says=end.why, try_next=helps)
 
@@ -181,6 +185,19 @@ def _instead(contract: CompiledContract, versions: Versions) -> Iterator[str]:
     for version, app in sorted(versions.items()):
         if version != contract.app.version and (asked := int(app.get("instances", 0))):
             yield f"{happy(app)} of {asked} instances of version {version} serve"
+
+
+def stuck_at(contract: CompiledContract, why: str, found: Explanation | None) -> Verdict:
+    """Of a deployment that did not succeed, with what was found of its reason."""
+    told = found.telling if found is not None else None
+    return Verdict(
+        kind="app",
+        name=contract.name,
+        good=False,
+        says=f"{why}; {told}" if told and told not in why else why,
+        try_next=(found and found.try_next) or f"clustermesos explain {contract.name}",
+        explanation=found,
+    )
 
 
 def as_it_is(contract: CompiledContract, app: Mapping[str, Any]) -> Verdict:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks.agents import Agents
 from constructs_lib.hooks.analysis import Analysts
-from constructs_lib.hooks.deadline import REAL
 from constructs_lib.hooks.edge import PlannedEdges
-from constructs_lib.hooks.platform import Platform
+from constructs_lib.hooks.explaining import Explainers
+from constructs_lib.hooks.platform import Platform, time_of
 from constructs_lib.hooks.rollout import Rollout
 from constructs_lib.hooks.scaler import Scaler
 from constructs_lib.hooks.usage import SIGNALS, History, Usage
 
 
-def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
+def rollout_of(platform: Platform, compiled: Compiled | None = None, *, forgive: bool = False) -> Rollout:
     """What deploys on this platform: its Marathon, its sites' Consuls, its edges and its Prometheus.
 
-    `forgive` tries versions again that turned round before. A platform without a Prometheus judges no canary:
-    each waits for its promotion, or turns round as undecided.
+    `compiled` is what the contract that is deployed may depend on: with it a deployment that is stuck says
+    why. `forgive` tries versions again that turned round before. A platform without a Prometheus judges no
+    canary: each waits for its promotion, or turns round as undecided.
     """
+    explains = platform.endpoints.has("mesos")
     return Rollout(
         marathon=platform.marathon,
         sites=platform.consuls,
@@ -29,15 +30,10 @@ def rollout_of(platform: Platform, *, forgive: bool = False) -> Rollout:
         edges=PlannedEdges(platform.endpoints, platform.consuls, platform.deadline),
         analyst=Analysts(platform.prometheuses) if platform.prometheuses else None,
         placing=platform.placements,
+        explainer=Explainers(platform=platform, compiled=compiled) if compiled and explains else None,
         forgive=forgive,
         now=time_of(platform),
     )
-
-
-def time_of(platform: Platform) -> Callable[[], float]:
-    """The time of day, which what is kept has, since another process reads it; tests' clocks are both."""
-    clock = platform.deadline.clock
-    return time.time if clock is REAL else clock.now
 
 
 def scaler_of(platform: Platform, contracts: Sequence[CompiledContract], history: History) -> Scaler:

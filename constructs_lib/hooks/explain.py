@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from constructs_lib.hooks.ours import happy
-from constructs_lib.hooks.placement import AgentVerdict, judge, offers
+from constructs_lib.hooks.placement import AgentVerdict, judge, offers, shortfall
 from constructs_lib.hooks.registered import Lack
 from constructs_lib.hooks.standing import Standing
 
 Json = Mapping[str, Any]
 _MOST_LISTED = 20
+_NO_ROOM = ("not started", "hopeless")
+_FAILURES = ("health check of", "last failure")
 _WAIT = "wait a minute, then ask again"
 
 
@@ -52,6 +54,19 @@ class Explanation:
     try_next: str | None
     others: tuple[Explanation, ...] = ()
     """The same of the contract's other versions that there are."""
+
+    @property
+    def telling(self) -> str | None:
+        """What says most: the agent that is nearest to taking an instance, or what failed last."""
+        if self.agents and self.agents[0].reasons:
+            return f"nearest is {self.agents[0].hostname}: {'; '.join(self.agents[0].reasons)}"
+        found = (fact for begin in _FAILURES for fact in self.facts if fact.startswith(begin))
+        return next(found, None)
+
+    @property
+    def short(self) -> str:
+        """It all in one line."""
+        return "; ".join(one for one in (self.why, self.telling) if one)
 
     def lines(self) -> Iterator[str]:
         """The text for a person."""
@@ -95,13 +110,21 @@ def held_up(found: Explanation, standing: Standing, seen: Seen) -> Explanation:
     if standing.person:
         try_next = standing.try_next
     elif standing.failed:
-        looked = f"{_after_a_failure(seen)}; then " if seen.app.get("lastTaskFailure") else ""
-        try_next = f"{looked}{standing.try_next}"
         verdicts = _verdicts(seen)
-        if "not started" in standing.says and all(one.reasons for one in verdicts):
+        if any(sign in standing.says for sign in _NO_ROOM) and all(one.reasons for one in verdicts):
             agents = verdicts
+        first = _first_of_all(seen, agents)
+        try_next = f"{first}; then {standing.try_next}" if first else standing.try_next
     why = standing.says if found.good else f"{standing.says}; {found.why}"
     return replace(found, good=False, why=why, try_next=try_next, agents=agents)
+
+
+def _first_of_all(seen: Seen, agents: Sequence[AgentVerdict]) -> str | None:
+    if seen.blocked_by:
+        return f"clustermesos explain {seen.blocked_by[-1][0]}"
+    if agents and all(one.reasons for one in agents):
+        return _way_out(agents)
+    return _after_a_failure(seen) if seen.app.get("lastTaskFailure") else None
 
 
 Cause = tuple[str, str | None]
@@ -142,8 +165,11 @@ def _of_those_that_run(seen: Seen, serving: int, running: int) -> Cause:
         few = f"{len(lacks)} of {running} instances get no requests, although Marathon calls them healthy"
         return f"{few}: {task.get('id')} {first.why}", first.helps
     staged = int(seen.app.get("tasksStaged", 0))
-    fetching = f"{staged} instances are being started: their agents fetch the image"
-    return fetching if staged else f"{serving} of {seen.wanted} instances serve", _WAIT
+    if staged:
+        return f"{staged} instances are being started: their agents fetch the image", _WAIT
+    young = running - serving
+    unchecked = f", {young} more run and passed no health check yet" if young > 0 else ""
+    return f"{serving} of {seen.wanted} instances serve{unchecked}", _WAIT
 
 
 def _why_queued(seen: Seen, queue: Json, verdicts: Sequence[AgentVerdict]) -> Cause:
@@ -224,13 +250,10 @@ def _verdicts(seen: Seen) -> tuple[AgentVerdict, ...]:
         for task in seen.app.get("tasks") or ()
         if (offer := by_id.get(str(task.get("slaveId")))) is not None
     ]
-    # Nearest to taking it first: fewest reasons.
-    return tuple(
-        sorted(
-            (judge(seen.app, one, running, seen.home) for one in found),
-            key=lambda one: (len(one.reasons), one.hostname),
-        )
-    )
+    judged = [(judge(seen.app, one, running, seen.home), shortfall(seen.app, one)) for one in found]
+    # Nearest to taking it first: fewest reasons, then least missing.
+    judged.sort(key=lambda one: (len(one[0].reasons), one[1], one[0].hostname))
+    return tuple(verdict for verdict, _missing in judged)
 
 
 def _lacking(seen: Seen) -> list[tuple[Json, Lack]]:

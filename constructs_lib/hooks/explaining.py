@@ -13,12 +13,12 @@ from typing import Any
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks.analysis import Analysts
 from constructs_lib.hooks.api_error import ApiError
-from constructs_lib.hooks.deploying import time_of
 from constructs_lib.hooks.documents import Documents
 from constructs_lib.hooks.edge import PlannedEdges
 from constructs_lib.hooks.explain import Explanation, Seen, explain, held_up
+from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.ours import by_contract, happy
-from constructs_lib.hooks.platform import Platform
+from constructs_lib.hooks.platform import Platform, time_of
 from constructs_lib.hooks.restoring import contract_of
 from constructs_lib.hooks.standing import Standing, at_once, edge_troubles, given_up, standing
 from constructs_lib.hooks.watching import Picture, Watch
@@ -34,20 +34,60 @@ def explain_contract(platform: Platform, compiled: Compiled, name: str) -> Expla
     contract = contract_of(compiled, name)
     apps = by_contract(platform.marathon.apps(), compiled.cluster)
     picture, unasked = _looked(platform, contract)
-    stands = standing(contract, picture) if picture else None
-    blocked_by = blockers(contract, compiled, apps)
     reading = _Reading(
         contract=contract,
-        queue={(one.get("app") or {}).get("id"): one for one in platform.marathon.queue()},
+        versions=apps.get(name, {}),
+        queue=_queue(platform.marathon),
         agents=platform.mesos.agents(),
         home=platform.home,
         picture=picture,
-        stands=stands,
-        blocked_by=blocked_by,
+        stands=standing(contract, picture) if picture else None,
+        blocked_by=blockers(contract, compiled, apps),
         notes=(*(given_up(contract, picture) if picture else ()), *unasked),
     )
-    found = list(reading.explanations(apps.get(name, {})))
+    found = list(reading.explanations())
     return replace(found[0], others=tuple(found[1:]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explainers:
+    """The same of a deployment that is under way, from the look that it has just made: by three requests."""
+
+    platform: Platform
+    compiled: Compiled
+
+    def explain(
+        self, contract: CompiledContract, picture: Picture, stands: Standing | None
+    ) -> Explanation | None:
+        """As `stuck.Explainer` has it."""
+        marathon, mesos = self.platform.witnesses(_ASK_SECONDS)
+        try:
+            found = _apps_around(marathon, contract)
+            queue, agents = _queue(marathon), mesos.agents()
+        except ApiError:
+            return None
+        apps = by_contract(found, self.compiled.cluster)
+        reading = _Reading(
+            contract=contract,
+            versions=apps.get(contract.name, {}),
+            queue=queue,
+            agents=agents,
+            home=self.platform.home,
+            picture=picture,
+            stands=stands,
+            blocked_by=blockers(contract, self.compiled, apps),
+            under_way=True,
+        )
+        return reading.of_deployment()
+
+
+def _apps_around(marathon: Marathon, contract: CompiledContract) -> Sequence[App]:
+    """Its own, and everybody's where it needs some: a thousand that it does not need are not read."""
+    return marathon.apps() if contract.depends_on else marathon.below(f"/{contract.name}")
+
+
+def _queue(marathon: Marathon) -> dict[Any, App]:
+    return {(one.get("app") or {}).get("id"): one for one in marathon.queue()}
 
 
 def _looked(platform: Platform, contract: CompiledContract) -> tuple[Picture | None, tuple[str, ...]]:
@@ -80,34 +120,43 @@ class _Reading:
     """Everything that was read of one contract."""
 
     contract: CompiledContract
+    versions: Mapping[str, App]
     queue: Mapping[Any, App]
     agents: Sequence[App]
     home: str
     picture: Picture | None
     stands: Standing | None
     blocked_by: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    under_way: bool = False
+    """Whether its deployment goes on: how many instances it asks for by now is its own affair."""
 
-    def explanations(self, versions: Mapping[str, App]) -> Iterator[Explanation]:
+    def explanations(self) -> Iterator[Explanation]:
         """Of the contract's version, and of each other one that runs; what visitors lack comes first."""
-        mine = self._of_wanted(versions)
-        others = [
-            explain(self._seen(app))
-            for version, app in sorted(versions.items())
-            if version != self.contract.app.version and (app.get("instances") or app.get("tasks"))
-        ]
+        mine, others = self._of_wanted(), self._of_others()
         # What was given up long ago is no news where the version that serves is in trouble.
         over = self.picture is None or self.picture.kept.progress.done
         bad = [one for one in others if over and not one.good]
         yield from (*bad, mine, *(one for one in others if one not in bad))
 
-    def _of_wanted(self, versions: Mapping[str, App]) -> Explanation:
-        app = versions.get(self.contract.app.version)
+    def of_deployment(self) -> Explanation:
+        """Of the version that is deployed, whatever the others are like."""
+        return replace(self._of_wanted(), others=tuple(self._of_others()))
+
+    def _of_others(self) -> list[Explanation]:
+        return [
+            explain(self._seen(app))
+            for version, app in sorted(self.versions.items())
+            if version != self.contract.app.version and (app.get("instances") or app.get("tasks"))
+        ]
+
+    def _of_wanted(self) -> Explanation:
+        app = self.versions.get(self.contract.app.version)
         if app is None:
-            return self._not_there(bool(versions))
+            return self._not_there(bool(self.versions))
         seen = replace(
             self._seen(app),
-            least=0 if self.stands else self.contract.instances.min,
+            least=0 if self.stands or self.under_way else self.contract.instances.min,
             blocked_by=self.blocked_by,
             edges=tuple(edge_troubles(self.contract, self.picture)) if self.picture else (),
             notes=self.notes,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from constructs_lib.hooks.explain import Explanation
 
 NOT_PRUNED: Final = "no contract names it; --prune deletes it"
 Action = Literal["create", "update", "delete", "keep"]
@@ -33,6 +36,8 @@ class Verdict:
     says: str
     try_next: str | None = None
     """The command that helps, where it is not good."""
+    explanation: Explanation | None = None
+    """Of an application whose deployment gave up, or ran out of time: what was found at that moment."""
     sure: bool = True
     """False where nobody could be asked, and that is no failure: tables mark it with a question mark."""
 

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError
+from constructs_lib.hooks.applications import stuck_at
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
+from constructs_lib.hooks.stuck import LateError
 
 Say = Callable[[str], None]
 APPS = "applications"
@@ -60,11 +62,13 @@ def run_apps(compiled: Compiled, deployer: Deployer, deadline: Deadline, say: Sa
     """All applications, each after those that it depends on; with one that fails its dependents are left."""
     began = time.monotonic()
     verdicts: dict[str, Verdict] = {}
+    chains: dict[str, tuple[str, ...]] = {}
     changes: list[Change] = []
     for contract in compiled.contracts:
         blocked = [name for name in contract.depends_on if name in verdicts and not verdicts[name].good]
         if blocked:
-            verdicts[contract.name] = _blocked(contract, blocked[0])
+            chains[contract.name] = (blocked[0], *chains.get(blocked[0], ()))
+            verdicts[contract.name] = _blocked(contract, chains[contract.name])
             continue
         verdicts[contract.name] = _deployed(contract, deployer, deadline, say, changes)
     error = _prune(deployer, changes, say)
@@ -83,18 +87,23 @@ def _deployed(
     try:
         changes += deployer.changes(contract)
         return deployer.deploy(contract, deadline, say)
+    except LateError as error:
+        return stuck_at(contract, str(error), error.found)
     except HookError as error:
         helps = f"clustermesos explain {contract.name}"
         return Verdict(kind="app", name=contract.name, good=False, says=str(error), try_next=helps)
 
 
-def _blocked(contract: CompiledContract, by: str) -> Verdict:
+def _blocked(contract: CompiledContract, chain: Sequence[str]) -> Verdict:
+    """Of one that was not begun; the last of `chain` is the first one that is in trouble itself."""
+    *between, cause = chain
+    whose = f"which needs {cause}, which is" if between else "which is"
     return Verdict(
         kind="app",
         name=contract.name,
         good=False,
-        says=f"not touched: it depends on {by}, which is not as its contract says",
-        try_next=f"clustermesos explain {by}",
+        says=f"not touched: it depends on {' → '.join(between) or cause}, {whose} not as its contract says",
+        try_next=f"clustermesos explain {cause}",
     )
 
 

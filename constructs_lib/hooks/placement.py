@@ -145,13 +145,23 @@ def _state(app: Json, offer: Offer, home: str | None) -> Iterator[str]:
         )
 
 
+def shortfall(app: Json, offer: Offer) -> float:
+    """How much is missing, as shares of what is asked, of all resources together."""
+    return sum((asked - there) / asked for _name, asked, there in _too_little(app, offer))
+
+
 def _missing(app: Json, offer: Offer) -> Iterator[str]:
+    for name, asked, there in _too_little(app, offer):
+        what = "offered" if offer.seen else "free"
+        shown, unit = _SHOWN[name]
+        yield f"{shown}: {asked:g}{unit} asked, {there:g} {what}, {asked - there:g} missing"
+
+
+def _too_little(app: Json, offer: Offer) -> Iterator[tuple[str, float, float]]:
     for name, default in _ASKED:
         asked, there = float(app.get(name, default)), offer.resources.get(name, 0.0)
         if asked > there + _TINY:
-            what = "offered" if offer.seen else "free"
-            shown, unit = _SHOWN[name]
-            yield f"{shown}: {asked:g}{unit} asked, {there:g} {what}, {asked - there:g} missing"
+            yield name, asked, there
 
 
 def _ports(app: Json, offer: Offer) -> Iterator[str]:

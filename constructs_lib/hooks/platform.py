@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ from constructs_lib.errors import HookError
 from constructs_lib.hooks.checks import look
 from constructs_lib.hooks.chronos import Chronos
 from constructs_lib.hooks.consul import Consul
-from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.deadline import REAL, Deadline
 from constructs_lib.hooks.endpoints import Endpoints
 from constructs_lib.hooks.finding import Expected, Finding
 from constructs_lib.hooks.hopeless import Placements
@@ -102,6 +102,20 @@ class Platform:
             return None
         return Placements(mesos=Mesos(self._client("mesos", patient=False)), home=self.home)
 
+    def witnesses(self, seconds: float) -> tuple[Marathon, Mesos]:
+        """Marathon and Mesos for one question that may take so long from now on, asked without patience.
+
+        They answer even where the run's own time is over: somebody wants to know what it was waiting for.
+        """
+        for one in self._witnesses:
+            one.client.deadline = Deadline(seconds, self.deadline.clock)
+        return self._witnesses
+
+    @cached_property
+    def _witnesses(self) -> tuple[Marathon, Mesos]:
+        marathon, mesos = (self._client(program, patient=False) for program in ("marathon", "mesos"))
+        return Marathon(marathon), Mesos(mesos)
+
     def another_consul(self) -> Consul | None:
         """The home site's once more, with a connection of its own, for another thread; None without one."""
         program = f"consul/{self.home}"
@@ -150,3 +164,9 @@ def expected(plan: ClusterPlan, tokens: Mapping[str, str]) -> Expected:
         },
         tokens=tokens,
     )
+
+
+def time_of(platform: Platform) -> Callable[[], float]:
+    """The time of day, which what is kept has, since another process reads it; tests' clocks are both."""
+    clock = platform.deadline.clock
+    return time.time if clock is REAL else clock.now

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from constructs_lib.contracts.compiled import CompiledContract
-from constructs_lib.errors import HookError
 from constructs_lib.hooks import strategies
 from constructs_lib.hooks.acting import Acting, Say, routed
 from constructs_lib.hooks.api_error import NO_TIME, ApiError
@@ -17,10 +16,12 @@ from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import ConflictError, Documents, Kept, LocalStore
 from constructs_lib.hooks.edge import Edges
 from constructs_lib.hooks.marathon import Marathon
-from constructs_lib.hooks.observed import Judgement, Progress, Wanted
+from constructs_lib.hooks.observed import Judgement, Progress
 from constructs_lib.hooks.progress import forgiven
 from constructs_lib.hooks.steps import End
+from constructs_lib.hooks.stuck import Explainer, LateError, Stuck
 from constructs_lib.hooks.versions import remember
+from constructs_lib.hooks.wanted import wanted
 from constructs_lib.hooks.watching import Picture, Watch
 
 PAUSE = 1.0
@@ -55,6 +56,8 @@ class Rollout:
     analyst: Analyst | None = None
     placing: Placing | None = None
     """None asks nobody: what has no agent turns round at its deadline."""
+    explainer: Explainer | None = None
+    """None asks nobody why a deployment makes no progress."""
     forgive: bool = False
     """Try versions again that turned round before."""
     pause: float = PAUSE
@@ -112,10 +115,13 @@ class Rollout:
             contract=contract, marathon=self.marathon, documents=self.documents, killed=watch.killed, say=say
         )
         words = _Words(say, deadline)
+        stuck = Stuck(contract=contract, explainer=self.explainer, say=say)
         while True:
             try:
                 picture = self._prepared(watch.look(), contract)
-                step = strategies.step(self._wanted(contract, picture), picture.observed)
+                there = picture.observed.versions
+                step = strategies.step(wanted(contract, picture.kept, there), picture.observed)
+                stuck.look(step, picture)
                 if step.end is not None and step.end.good and step.progress.settled == asked.app.version:
                     # Before it is called done: a run that finds it done does not look again.
                     remember(self.store, asked)
@@ -125,20 +131,21 @@ class Rollout:
             except ApiError as error:
                 # An answer that was lost: whether it was done is what the next look shows.
                 if error.said == NO_TIME:
-                    raise _late(contract, words) from None
+                    raise _late(contract, words, stuck) from None
                 if error.kind not in _LOST or deadline.over:
                     raise
                 words.tell(f"{contract.name}: looks again, {error}")
             else:
                 if step.end is not None:
-                    return step.end
+                    return stuck.ended(step.end)
                 if step.wait is not None:
                     why = "".join(f"; {edge}: {problem}" for edge, problem in picture.problems.items())
+                    why += stuck.waiting(step, picture)
                     words.tell(f"{contract.name}: waits for {step.wait.what}{why}")
                     if step.wait.person:
                         return End(good=True, why=f"waits for {step.wait.what}{_helps(contract, picture)}")
             if deadline.over:
-                raise _late(contract, words)
+                raise _late(contract, words, stuck)
             deadline.sleep(self.pause)
 
     def _prepared(self, picture: Picture, contract: CompiledContract) -> Picture:
@@ -164,9 +171,6 @@ class Rollout:
             observed = replace(observed, hopeless=self.placing.hopeless(contract.app.body))
         return replace(picture, observed=observed)
 
-    def _wanted(self, contract: CompiledContract, picture: Picture) -> Wanted:
-        return wanted(contract, picture.kept, picture.observed.versions)
-
     def forget(self, name: str, deadline: Deadline, say: Say) -> None:
         """Take the route of a contract that is gone away from every edge, and what is kept of it."""
         self.documents.forget_route(name)
@@ -189,24 +193,6 @@ class Rollout:
         return self._kept
 
 
-def wanted(contract: CompiledContract, kept: Kept, there: Mapping[str, object]) -> Wanted:
-    """The version, and the number: what the scaler chose, within the contract's bounds.
-
-    A contract with a scaler whose number is lost gets as many as it may have, unless nothing runs yet.
-    """
-    least, most = contract.instances.min, contract.instances.max
-    count = least
-    if contract.instances.scaling is not None:
-        lost = most if there else least
-        count = min(max(lost if kept.count is None else kept.count, least), most)
-    return Wanted(
-        version=contract.app.version,
-        count=count,
-        deployment=contract.deployment,
-        routed=contract.route is not None,
-    )
-
-
 class _Words:
     """Says what is waited for where that changes, and again where it does not for long."""
 
@@ -226,11 +212,10 @@ class _Words:
         self.last, self._left = text, left
 
 
-def _late(contract: CompiledContract, words: _Words) -> HookError:
-    return HookError(
-        f"{contract.name}: not done in time, stopped where it is ({words.last or 'in the middle'}); "
-        "clustermesos apply goes on from there"
-    )
+def _late(contract: CompiledContract, words: _Words, stuck: Stuck) -> LateError:
+    where = words.last or "in the middle"
+    text = f"{contract.name}: not done in time, stopped where it is ({where}); clustermesos apply goes on"
+    return LateError(f"{text} from there", stuck.late())
 
 
 def _helps(contract: CompiledContract, picture: Picture) -> str:

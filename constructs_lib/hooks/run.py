@@ -70,7 +70,7 @@ class Run:
         gate_seconds: float = GATE_SECONDS,
     ) -> Run:
         """A run on a platform as it is; `forgive` tries versions again that turned round before."""
-        rollout = rollout_of(platform, forgive=forgive)
+        rollout = rollout_of(platform, compiled, forgive=forgive)
         return cls(
             platform,
             compiled,

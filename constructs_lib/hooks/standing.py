@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.hooks import strategies
 from constructs_lib.hooks.observed import Edge, Progress
-from constructs_lib.hooks.rollout import wanted
 from constructs_lib.hooks.steps import Step
+from constructs_lib.hooks.wanted import wanted
 from constructs_lib.hooks.watching import Picture
 
+_RETRY = "another version in the contract, or clustermesos apply --retry"
 _GOES_ON = "clustermesos apply: goes on with what nobody carries out, and harms no run that does"
 
 
@@ -52,7 +53,7 @@ def _ended(contract: CompiledContract, picture: Picture) -> Standing | None:
     if reason := picture.kept.progress.refused.get(version):
         return Standing(
             says=f"version {version} was given up: {reason}; it is not deployed again by itself",
-            try_next="another version in the contract, or clustermesos apply --retry",
+            try_next=_RETRY,
             failed=True,
         )
     if version not in picture.observed.versions and picture.observed.versions:
@@ -91,6 +92,19 @@ def _waits(contract: CompiledContract, picture: Picture) -> str:
 def _step(contract: CompiledContract, picture: Picture) -> Step:
     there = picture.observed.versions
     return strategies.step(wanted(contract, picture.kept, there), picture.observed)
+
+
+def ending(contract: CompiledContract, step: Step, before: Progress) -> Standing | None:
+    """How a deployment ends that a step gives up; None while it goes on, and where it ended before."""
+    version, end = contract.app.version, step.end
+    if end is not None and (end.good or step.progress == before):
+        return None
+    if reason := step.progress.turned:
+        return Standing(says=f"version {version} is given up: {reason}", try_next=_RETRY, failed=True)
+    if end is None:
+        return None
+    says = f"version {version} does not get to its number of instances: {end.why}"
+    return Standing(says=says, try_next="clustermesos apply", failed=True)
 
 
 def given_up(contract: CompiledContract, picture: Picture) -> Iterator[str]:

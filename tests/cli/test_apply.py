@@ -121,6 +121,27 @@ def test_what_cant_be_placed_is_explained_and_what_needs_it_is_not_touched(
     assert folder.run("apply") == 0
 
 
+def test_what_is_too_large_is_told_with_its_arithmetic_in_the_report_and_in_json(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.contract("db", cpus=1.5)
+    for agent in folder.sim.world.agents.values():
+        agent.used_cpus = agent.cpus - 0.5
+
+    assert folder.run("apply", "--timeout", "6") == 1
+    captured = capsys.readouterr()
+    assert "cpus: 1.5 asked, 0.5 offered, 1 missing" in captured.out
+    assert "try: more or larger agents" in captured.out
+    assert "  agents:\n" in captured.err
+
+    assert folder.run("apply", "--timeout", "6", "--json") == 1
+    [apps] = [one for one in said(capsys)["outcomes"] if one["hook"] == "applications"]
+    explained = apps["verdicts"][0]["explanation"]
+    assert {one["reasons"][0] for one in explained["agents"] if one["pool"] == "general"} == {
+        "cpus: 1.5 asked, 0.5 offered, 1 missing"
+    }
+
+
 def test_what_no_contract_names_any_longer_goes_only_with_prune(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:

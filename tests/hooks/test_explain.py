@@ -82,6 +82,17 @@ def test_every_reason_that_the_simulator_declines_by_has_a_golden_text() -> None
     assert set(FUNNEL) == {step["reason"] for step in steps}
 
 
+def test_the_agent_that_lacks_least_comes_first_and_is_what_one_line_tells() -> None:
+    used = [{"used_resources": {"cpus": cpus}} for cpus in (1.75, 1.25, 1.5)]
+    found = told({"app": {"cpus": 1.0}, "agents": used, "queue": {"count": 2}})
+
+    assert [one.hostname for one in found.agents] == ["10.20.48.12", "10.20.48.13", "10.20.48.11"]
+    assert found.short == (
+        "2 of 2 instances wait for an agent that can take one: none of 3 agents can; nearest is 10.20.48.12: "
+        "cpus: 1 asked, 0.75 free, 0.25 missing"
+    )
+
+
 def test_what_was_offered_counts_and_not_what_the_agent_has_free() -> None:
     unused = {"offer": {"agentId": "agent-1", "resources": [{"name": "cpus", "scalar": 0.25}]}, "reason": []}
     (offer,) = offers([agent(1)], [unused])

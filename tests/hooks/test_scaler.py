@@ -9,8 +9,8 @@ import pytest
 
 from constructs_lib.contracts.compiled import CompiledContract, Instances, Scaling
 from constructs_lib.hooks.documents import Kept
-from constructs_lib.hooks.rollout import wanted
 from constructs_lib.hooks.scaler import Scaler
+from constructs_lib.hooks.wanted import wanted
 from constructs_lib.simulator.cluster import Agent, Fault, Use
 from tests.hooks.rolling_platform import Platform
 
