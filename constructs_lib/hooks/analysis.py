@@ -2,12 +2,12 @@
 
 A check speaks against a canary only if the former version kept its bounds before: what was bad already is not
 the canary's fault. No data, too few requests and a Prometheus that does not answer are *undecided*, which is
-never a pass.
+never a pass; and of a former version with too few requests nothing is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from constructs_lib.contracts.compiled import CanaryCheck, CompiledContract
@@ -15,8 +15,9 @@ from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.observed import Analysis, Judgement, Progress
 from constructs_lib.hooks.prometheus import Prometheus
 
-ERRORS = 0.01
-"""The share of answers of status 5xx that a canary without checks of its own may have."""
+ERRORS = CanaryCheck(name="errors at the edge", query="edge_requests_total", upper=0.01)
+"""What is asked of a canary without checks of its own: the share of its answers that are of status 5xx."""
+_FAILED = ',status=~"5.."'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,26 +40,43 @@ class Analysts:
         since = progress.canary_since
         if since is None:
             return Judgement(why="it has no requests yet")
+        seconds, version = now - since, contract.app.version
         try:
             if contract.route is not None:
                 wanted = contract.deployment.canary_min_requests
-                requests = sum(self._values(_requests(contract, now - since), now))
+                requests = self._counted(contract, version, seconds, now)
                 if requests < wanted:
                     return Judgement(why=f"{requests:.0f} of {wanted} requests")
-            measured = tuple(self._measured(contract, progress, since, now))
+            checks = contract.deployment.checks
+            measured = tuple(self._measured(check, version, progress, now) for check in checks)
+            return verdict(measured or (self._errors(contract, progress, seconds, now),))
         except ApiError as error:
             return Judgement(why=f"nothing can be measured: {error}")
-        return verdict(measured)
 
-    def _measured(
-        self, contract: CompiledContract, progress: Progress, since: float, now: float
-    ) -> Iterator[Measured]:
-        checks = contract.deployment.checks or (errors_at_the_edge(contract, now - since),)
-        for check in checks:
-            former = progress.settled
-            query = check.query.replace(contract.app.version, former) if former else check.query
-            before = self._values(query, progress.began) if former else ()
-            yield measure(check, before, self._values(check.query, now))
+    def _measured(self, check: CanaryCheck, version: str, progress: Progress, now: float) -> Measured:
+        former = progress.settled
+        query = check.query.replace(version, former) if former else check.query
+        before = self._values(query, progress.began) if former else ()
+        return measure(check, before, self._values(check.query, now))
+
+    def _errors(self, contract: CompiledContract, progress: Progress, seconds: float, now: float) -> Measured:
+        former = progress.settled
+        before = self._share(contract, former, seconds, progress.began) if former else ()
+        return measure(ERRORS, before, self._share(contract, contract.app.version, seconds, now))
+
+    def _share(
+        self, contract: CompiledContract, version: str, seconds: float, at: float
+    ) -> tuple[float, ...]:
+        """The share of 5xx, of all sites together: one bad answer of two at a small site decides nothing."""
+        requests = self._counted(contract, version, seconds, at)
+        if requests < max(contract.deployment.canary_min_requests, 1):
+            return ()
+        return (self._counted(contract, version, seconds, at, _FAILED) / requests,)
+
+    def _counted(
+        self, contract: CompiledContract, version: str, seconds: float, at: float, more: str = ""
+    ) -> float:
+        return sum(self._values(counted(contract.name, version, seconds, more), at))
 
     def _values(self, query: str, at: float) -> tuple[float, ...]:
         return tuple(value for site in self._sites.values() for value in site.values(query, at))
@@ -91,26 +109,17 @@ def measure(check: CanaryCheck, before: tuple[float, ...], after: tuple[float, .
     return Measured(check=check, bad=True, says=said)
 
 
-def errors_at_the_edge(contract: CompiledContract, seconds: float) -> CanaryCheck:
-    """What is asked of a contract that names no check."""
-    # No series with a 5xx is none of them, not no data.
-    bad = _counted(contract, seconds, ',status=~"5.."')
-    query = f"({bad} or vector(0)) / {_requests(contract, seconds)}"
-    return CanaryCheck(name="errors at the edge", query=query, upper=ERRORS)
+def counted(route: str, version: str, seconds: float, more: str = "") -> str:
+    """What edges counted in so many seconds, the first request too.
 
-
-def _requests(contract: CompiledContract, seconds: float) -> str:
-    return _counted(contract, seconds, "")
-
-
-def _counted(contract: CompiledContract, seconds: float, more: str) -> str:
-    """What edges counted in so many seconds, the first request too; a counter that began anew gives less.
-
-    `increase()` would not see what the first reading of a new counter holds already.
+    `increase()` would not see what the first reading of a new counter holds already. Each counter is compared
+    with itself, and one that began anew, as its edge did, says what it has counted since: were sums compared,
+    the former counts of a version that is tried again would hide what it does now.
     """
-    series = f'edge_requests_total{{route="{contract.name}",version="{contract.app.version}"{more}}}'
-    before = f"sum({series} offset {max(int(seconds), 1)}s) or vector(0)"
-    return f"clamp_min(sum({series}) - ({before}), 0)"
+    series = f'edge_requests_total{{route="{route}",version="{version}"{more}}}'
+    # What an edge said last, should it have been silent just then.
+    before = f"last_over_time({series}[5m] offset {max(int(seconds), 1)}s)"
+    return f"sum({series} - {before} >= 0 or {series})"
 
 
 def _within(check: CanaryCheck, value: float) -> bool:

@@ -163,7 +163,7 @@ class Rollout:
         if self.forgive and contract.app.version in observed.progress.refused:
             tried_again = forgiven(observed.progress, contract.app.version)
             observed = replace(observed, progress=tried_again)
-        if self.analyst is not None and contract.deployment.strategy == "canary":
+        if self.analyst is not None and _watched(contract, observed.progress):
             judged = self.analyst.judge(contract, observed.progress, observed.now)
             observed = replace(observed, judgement=judged)
         new = observed.versions.get(contract.app.version)
@@ -191,6 +191,15 @@ class Rollout:
         if self._kept is None:
             self._kept = self.documents.all()
         return self._kept
+
+
+def _watched(contract: CompiledContract, progress: Progress) -> bool:
+    """Whether anything depends on the analysis: a Prometheus that hangs must not hold up the way back."""
+    return (
+        contract.deployment.strategy == "canary"
+        and progress.version == contract.app.version
+        and not (progress.done or progress.promoted or progress.turned)
+    )
 
 
 class _Words:

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+import yaml
 
 from constructs_lib.contracts.compiled import LABEL
 from constructs_lib.nodes.bare_python import shipped
@@ -99,14 +101,21 @@ class Contracts:
             "consul-template", str(tool("consul-template")), f"-config={self.folder}/consul-template.json"
         )
 
-    def start_prometheus(self, files: NodeFiles = SERVER) -> None:
-        """With the node's own file, of which it reads what contracts have and nothing else, every second."""
+    def start_prometheus(self, files: NodeFiles = SERVER, reads: Mapping[str, str] | None = None) -> None:
+        """With the node's own file, every second.
+
+        `reads` is what it reads besides contracts' targets: the plan's `address:port` → what is here for it.
+        Without it the file's jobs stay as they are.
+        """
         text = files.file("/etc/prometheus/prometheus.yml").content
         assert "scrape_interval: 30s" in text
         text = text.replace("scrape_interval: 30s", "scrape_interval: 1s, evaluation_interval: 1s")
         text = text.replace("/etc/prometheus/contracts", str(self.folder / "contracts"))
         text = text.replace("/etc/prometheus/platform.yml", str(self.folder / "platform.yml"))
-        (self.folder / "prometheus.yml").write_text(text)
+        config = yaml.safe_load(text)
+        if reads is not None:
+            config["scrape_configs"] = list(_only(config["scrape_configs"], reads))
+        (self.folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         self._run(
             "prometheus",
             str(need("prometheus")),
@@ -173,3 +182,12 @@ class Contracts:
             logs = {log.name: log.read_text()[-1500:] for log in sorted(self.folder.glob("*.log"))}
             assert time.monotonic() < end, f"waited {LONGEST} s for {what}: {logs}"
             time.sleep(0.1)
+
+
+def _only(jobs: Sequence[dict[str, Any]], reads: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for job in jobs:
+        found = [target for group in job.get("static_configs", ()) for target in group["targets"]]
+        if job["job_name"] == "contracts":
+            yield job
+        elif found and reads.keys() >= set(found):
+            yield {**job, "static_configs": [{"targets": [reads[one] for one in found]}]}

@@ -100,9 +100,13 @@ class Edge:
     def start(self) -> None:
         """nginx and edge-state, both answering."""
         self.run("nginx", *self.command("-g", "daemon off;"))
+        self.start_state()
+        self.wait("nginx", lambda: self.get(self.health, "/healthz")[0] == 200)
+
+    def start_state(self) -> None:
+        """edge-state alone."""
         ports = (str(self.state), str(self.serial))
         self.run("edge-state", sys.executable, str(self.folder / "edge-state"), *ports)
-        self.wait("nginx", lambda: self.get(self.health, "/healthz")[0] == 200)
         self.wait("edge-state", lambda: self.get(self.state, "/state")[0] == 200)
 
     def start_template(self) -> None:

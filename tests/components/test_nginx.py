@@ -38,6 +38,13 @@ class Application(http.server.BaseHTTPRequestHandler):
     asked = threading.Event()
 
     def do_GET(self) -> None:
+        if self.path == "/ws":
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.end_headers()
+            self.close_connection = True
+            return
         if self.path == "/slow":
             self.asked.set()
             self.go.wait(60)
@@ -159,6 +166,44 @@ def test_requests_are_counted_by_route_version_and_status_and_logged(edge: Edge,
         ("empty", "none", 503),
         *[("shop", "v1", 200)] * 3,
     ]
+
+
+def test_how_long_an_upgraded_connection_lasted_is_no_answers_time(edge: Edge, applications: Any) -> None:
+    port, _ = applications("one")
+    edge.apply(route("shop", 1, {"v1": 1}, [("a", "v1", port)]))
+
+    with socket.create_connection(("127.0.0.1", edge.http), timeout=60) as visitor:
+        words = "Host: shop.example.org\r\nUpgrade: websocket\r\nConnection: Upgrade"
+        visitor.sendall(f"GET /ws HTTP/1.1\r\n{words}\r\n\r\n".encode())
+        assert b" 101 " in visitor.recv(4096)
+        visitor.shutdown(socket.SHUT_WR)
+        assert visitor.recv(4096) == b""
+    edge.get(edge.http, "/", "shop.example.org")
+
+    edge.wait("both", lambda: 'status="200"} 1\n' in edge.get(edge.state, "/metrics")[1])
+    metrics = edge.get(edge.state, "/metrics")[1]
+    assert 'edge_requests_total{route="shop",version="v1",status="101"} 1\n' in metrics
+    assert 'edge_request_seconds_bucket{route="shop",version="v1",le="+Inf"} 1\n' in metrics
+    assert 'edge_request_seconds_count{route="shop",version="v1"} 1\n' in metrics
+
+
+def test_once_edge_state_started_anew_requests_are_counted_again(edge: Edge, applications: Any) -> None:
+    port, _ = applications("one")
+    edge.apply(route("shop", 1, {"v1": 1}, [("a", "v1", port)]))
+    assert edge.get(edge.http, "/", "shop.example.org")[0] == 200
+    edge.processes["edge-state"].kill()
+    edge.processes.pop("edge-state").wait(timeout=60)
+    edge.start_state()
+
+    for _ in range(40):
+        assert edge.get(edge.http, "/", "shop.example.org")[0] == 200
+
+    def counted() -> int:
+        found = re.search(r"edge_requests_total\{.*\} (\d+)", edge.get(edge.state, "/metrics")[1])
+        return int(found[1]) if found else 0
+
+    # Each of the two workers learns by the loss of one that the socket is another one.
+    edge.wait("nearly all", lambda: counted() >= 38)
 
 
 def test_two_routes_share_a_host_by_their_paths(edge: Edge, applications: Any) -> None:

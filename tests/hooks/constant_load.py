@@ -14,12 +14,15 @@ from collections.abc import Sequence
 class Load:
     """Threads that ask the edges in turn, each request on a connection of its own.
 
-    `answers` counts by method and what came: the version, a status, or an error's name.
+    `answers` counts by method and what came: the version, a status, or an error's name. A status that no edge
+    answered, but a version, is `500 of VERSION`.
     """
 
     def __init__(self, edges: Sequence[int], host: str, *, websocket: bool = True) -> None:
         self.edges, self.host = list(edges), host
         self.answers: Counter[tuple[str, str]] = Counter()
+        self.served: set[str] = set()
+        """Versions that answered with 200."""
         self.broken = 0
         self.echoes = 0
         self.gaps: list[float] = []
@@ -45,7 +48,7 @@ class Load:
             number += 1
             said = self._once(method, self.edges[number % len(self.edges)])
             self.answers[method, said] += 1
-            good = len(said) == 8 or said.startswith("v")
+            good = said in self.served
             if not good and failing is None:
                 failing = time.monotonic()
             if good and failing is not None:
@@ -60,7 +63,11 @@ class Load:
             connection.request(method, path, body, {"Host": self.host})
             answer = connection.getresponse()
             text = answer.read()
-            return version_of(text) if answer.status == 200 else str(answer.status)
+            if answer.status != 200:
+                return str(answer.status) + (f" of {version_of(text)}" if answer.getheader("X-App") else "")
+            version = version_of(text)
+            self.served.add(version)
+            return version
         except (OSError, http.client.HTTPException, ValueError) as error:
             return type(error).__name__
         finally:
@@ -90,7 +97,7 @@ class Load:
     @property
     def lost(self) -> Counter[tuple[str, str]]:
         """What was no answer of a version."""
-        return Counter({key: number for key, number in self.answers.items() if not key[1].startswith("v")})
+        return Counter({key: number for key, number in self.answers.items() if key[1] not in self.served})
 
 
 def version_of(said: bytes | str) -> str:

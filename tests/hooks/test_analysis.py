@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.contracts.compile import compile_contracts
 from constructs_lib.contracts.compiled import (
     AppVersion,
     CanaryCheck,
@@ -22,13 +23,16 @@ from constructs_lib.contracts.compiled import (
     Instances,
     Route,
 )
-from constructs_lib.hooks.analysis import Analysts, errors_at_the_edge, measure, verdict
+from constructs_lib.contracts.load import load_contracts
+from constructs_lib.hooks.analysis import Analysts, counted, measure, verdict
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.observed import Judgement, Progress
 from constructs_lib.hooks.prometheus import Prometheus
 from scripts.embedded_aws import free_port
+from scripts.progress import ROOT
 from tests.conftest import need
+from tests.contracts.clusters import hybrid
 
 SLOW = CanaryCheck(name="slow", query="q", upper=0.5)
 HITS = CanaryCheck(name="hits", query="q", lower=2.0, upper=9.0)
@@ -116,12 +120,13 @@ class Edge:
         labels = 'edge_requests_total{{route="shop",version="{0}",status="{1}"}} {2}\n'
         return "".join(labels.format(*key, number) for key, number in self.counts.items())
 
-    def wait_until_read(self, requests: float) -> None:
-        """Until Prometheus has these requests of the new version."""
+    def wait_until_read(self, requests: float, version: str = "v2") -> None:
+        """Until Prometheus has these requests of the version."""
         target = Target(name="prometheus", bases=(f"http://127.0.0.1:{self.port}",))
         prometheus = Prometheus(Client(target, Deadline(60.0)))
         end = time.monotonic() + 60
-        while prometheus.values('sum(edge_requests_total{version="v2"})', time.time()) != (requests,):
+        query = f'sum(edge_requests_total{{version="{version}"}})'
+        while prometheus.values(query, time.time()) != (requests,):
             assert time.monotonic() < end
             time.sleep(0.1)
 
@@ -214,8 +219,90 @@ def test_a_real_prometheus_decides_by_requests_and_errors_since_the_canary_has_i
     assert "was 70 before the deployment, and is not held against it" in eventually(later, "good").why
 
 
-def test_the_checks_own_query_is_one_that_prometheus_understands(tmp_path: Path) -> None:
-    rule = {"alert": "Errors", "expr": errors_at_the_edge(CONTRACT, 5.0).query}
+def of(version: str, **deployment: Any) -> CompiledContract:
+    changed = replace(CONTRACT.deployment, **deployment)
+    return replace(CONTRACT, app=replace(CONTRACT.app, version=version), deployment=changed)
+
+
+@pytest.mark.slow
+def test_counters_that_began_anew_hide_nothing_of_a_version_that_is_tried_again(edge: Edge) -> None:
+    edge.counts = {("again", 200): 500, ("again", 500): 500}
+    edge.wait_until_read(1000.0, "again")
+    progress = Progress(version="again", canary_since=time.time())
+    time.sleep(1.0)
+
+    # As after a restart of edge-state, or another edge in this one's place.
+    edge.counts = {("again", 200): 60, ("again", 500): 30}
+    edge.wait_until_read(90.0, "again")
+
+    judged = edge.analysts().judge(of("again"), progress, time.time())
+    assert (judged.says, judged.why) == ("bad", "errors at the edge: 0.333333, at most 0.01")
+
+
+@pytest.mark.slow
+def test_a_former_version_of_which_too_little_is_known_excuses_nothing(edge: Edge) -> None:
+    edge.counts = {("former", 500): 1}
+    edge.wait_until_read(1.0, "former")
+    progress = Progress(version="new", settled="former", began=time.time(), canary_since=time.time())
+    edge.counts |= {("new", 200): 60, ("new", 500): 30}
+    edge.wait_until_read(90.0, "new")
+
+    judged = edge.analysts().judge(of("new"), progress, time.time())
+
+    assert (judged.says, judged.why) == ("bad", "errors at the edge: 0.333333, at most 0.01")
+
+
+@pytest.mark.slow
+def test_the_example_promotes_a_canary_that_never_answered_with_an_error(edge: Edge) -> None:
+    examples = load_contracts(ROOT / "examples/contracts")
+    example = compile_contracts(examples, hybrid()).contract("checkout")
+    assert example is not None
+    checks = tuple(
+        replace(one, query=one.query.replace('"checkout"', '"shop"').replace(example.app.version, "fine"))
+        for one in example.deployment.checks
+    )
+    edge.counts = {("fine", 200): 1}
+    edge.wait_until_read(1.0, "fine")
+    edge.counts = {("fine", 200): 80}
+    progress = Progress(version="fine", canary_since=time.time())
+
+    def judge() -> Judgement:
+        return edge.analysts().judge(of("fine", checks=checks), progress, time.time())
+
+    assert "errors: 0;" in eventually(judge, "good").why
+
+
+class Site:
+    """A Prometheus whose edges counted so much."""
+
+    def __init__(self, requests: float, errors: float) -> None:
+        self.requests, self.errors = requests, errors
+
+    def values(self, query: str, at: float) -> tuple[float, ...]:
+        return (self.errors if "status" in query else self.requests,)
+
+
+def test_one_bad_answer_at_a_small_site_is_a_share_of_all_sites_answers() -> None:
+    sites: Any = {"eu": Site(998, 0), "dc1": Site(2, 1)}
+
+    judged = Analysts(sites).judge(CONTRACT, Progress(version="v2", canary_since=1.0), 100.0)
+
+    assert (judged.says, judged.why) == ("good", "errors at the edge: 0.001")
+
+
+def test_no_request_at_all_is_undecided_whatever_few_requests_a_contract_asks_for() -> None:
+    sites: Any = {"eu": Site(0, 0)}
+
+    judged = Analysts(sites).judge(
+        of("v2", canary_min_requests=0), Progress(version="v2", canary_since=1.0), 100.0
+    )
+
+    assert (judged.says, judged.why) == ("undecided", "errors at the edge: no data")
+
+
+@pytest.mark.parametrize("more", ["", ',status=~"5.."'])
+def test_the_own_query_is_one_that_prometheus_understands(more: str, tmp_path: Path) -> None:
+    rule = {"alert": "Errors", "expr": counted("shop", "v2", 5.0, more)}
     rules = tmp_path / "rules.yml"
     rules.write_text(json.dumps({"groups": [{"name": "canary", "rules": [rule]}]}))
 

@@ -47,6 +47,7 @@ from tests.components.edge_here import Edge
 from tests.hooks.checked_platform import CLUSTER
 from tests.hooks.constant_load import Load, version_of
 from tests.hooks.consul_server import ConsulServer
+from tests.hooks.real_edges import fronts
 
 pytestmark = pytest.mark.slow
 LONGEST = 90.0
@@ -113,20 +114,6 @@ def contract(name: str, version: str, strategy: Any, **other: Any) -> CompiledCo
         route=Route(host=f"{name}.example.org", path="/", service=name),
         service=name,
     )
-
-
-@pytest.fixture(scope="module")
-def edges(consul_at: ConsulServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Edge]]:
-    found = [
-        Edge(tmp_path_factory.mktemp(f"edge-{number}"), f"127.0.0.1:{consul_at.port}", consul_at.token)
-        for number in (1, 2)
-    ]
-    for edge in found:
-        edge.start()
-        edge.start_template()
-    yield found
-    for edge in found:
-        edge.stop()
 
 
 @pytest.fixture
@@ -248,18 +235,6 @@ def test_an_edge_that_dies_in_the_middle_holds_nothing_up_and_has_the_routes_whe
         return status == 200 and version_of(said) == "v2bbbbbb"
 
     dies.wait("the route", serves)
-
-
-def fronts(edges: list[Edge]) -> dict[str, tuple[Instance, ...]]:
-    """The edges as visitors ask them, and as hooks do."""
-
-    def at(ports: list[int]) -> tuple[Instance, ...]:
-        return tuple(
-            Instance(node=f"edge-{number}", site="eu", address="127.0.0.1", port=port)
-            for number, port in enumerate(ports, 1)
-        )
-
-    return {"front/eu": at([edge.http for edge in edges]), "edge/eu": at([edge.state for edge in edges])}
 
 
 def test_the_smoke_test_asks_through_nginx_what_was_deployed_and_finds_what_was_not(

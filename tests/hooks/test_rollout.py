@@ -9,6 +9,7 @@ import pytest
 from constructs_lib.contracts.compiled import Route
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.documents import RouteDocument
+from constructs_lib.hooks.observed import Analysis, Judgement, Progress
 from constructs_lib.hooks.rollout import Rollout
 from constructs_lib.simulator.cluster.profiles import Profile
 from tests.hooks.rolling_platform import NoEdges, Platform
@@ -159,3 +160,22 @@ def test_a_route_that_is_missing_or_moves_is_pending(platform: Platform) -> None
     assert platform.deploy(contract).good
     kept = platform.rollout().documents.of(platform.name).route
     assert kept is not None and kept.host == "new.example.org" and kept.weights == {"v1": 100}
+
+
+@pytest.mark.parametrize("says", ["good", "bad"])
+def test_only_while_a_canary_is_watched_anybody_is_asked_about_it(says: Analysis, platform: Platform) -> None:
+    asked: list[Progress] = []
+
+    class Asked:
+        def judge(self, _contract: object, progress: Progress, _now: float) -> Judgement:
+            asked.append(progress)
+            return Judgement(says=says, why="errors: 7")
+
+    platform.deploy(platform.contract("v1"))
+
+    end = platform.deploy(platform.contract("v2", "canary", canary_seconds=5.0), analyst=Asked())
+
+    assert end.good == (says == "good"), end.why
+    assert {(one.version, one.done, one.promoted, one.turned) for one in asked} == {
+        ("v2", False, False, None)
+    }
