@@ -8,8 +8,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from constructs_lib.cli.output import print_error
-from constructs_lib.cli.parser import Parser, teach
+from constructs_lib.cli.output import asks_for_json, print_error, print_failure
+from constructs_lib.cli.parser import Parser, UsageExit, teach
 from constructs_lib.errors import ClusterMesosError
 
 ABOUT = """\
@@ -21,7 +21,8 @@ ENDS = """\
 Exit codes: 0 fine, 1 failed or not as it should be, 2 wrong input, 130 interrupted. Two commands that \
 compare have more: `plan --exit-code` ends with 3, and `nodes plan` with 2, where something would change.
 
-With --json standard output is one JSON document, of a failure too; progress and errors go to standard \
+With --json standard output is one JSON document, of a failure too, of a wrong call (2) and Ctrl-C (130): \
+{"good": false, "error": "…", "exit_code": 2}; progress and errors go to standard \
 error. Colours are for terminals alone, and never where NO_COLOR is set.
 
 Variables: CLUSTERMESOS_FILE names the cluster.yaml, CLUSTERMESOS_SIMULATOR a simulator's file, \
@@ -55,20 +56,27 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code, as ENDS lists them."""
+    """Run one command; returns its exit code, as ENDS lists them. SystemExit where it is not understood."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser(arguments)
-    parsed = parser.parse_args(arguments)
+    as_json = asks_for_json(arguments)
     try:
+        parsed = _parser(arguments).parse_args(arguments)
+        as_json = getattr(parsed, "json", False)
         code: int = parsed.run(parsed)
     except ClusterMesosError as error:
-        return print_error(error, as_json=getattr(parsed, "json", False))
+        return print_error(error, as_json=as_json)
+    except UsageExit as wrong:
+        if as_json:
+            print_failure(wrong.said, wrong.exit_code)
+        raise
     except BrokenPipeError:
         # The reader went away (`clustermesos schema | head`); keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        if as_json:
+            print_failure("interrupted", 130)
         return 130
     return code
 

@@ -87,10 +87,9 @@ class _VerbParser(Parser):
 
     def error(self, message: str) -> NoReturn:
         """Usage and message on standard error, then the end."""
-        if not self.prog.endswith(" plan"):
-            super().error(message)
-        self.print_usage(sys.stderr)
-        self.exit(FAILED, f"{self.prog}: error: {message}\n")
+        if self.prog.endswith(" plan"):
+            self.wrong_input = FAILED
+        super().error(message)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:

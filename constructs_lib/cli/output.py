@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from constructs_lib.errors import ClusterMesosError, ContractError, SpecFileError
@@ -45,11 +46,23 @@ def print_error(error: ClusterMesosError, *, as_json: bool, code: int | None = N
     code = error.exit_code if code is None else code
     print(error, file=sys.stderr)
     if as_json:
-        document: dict[str, Any] = {"good": False, "error": str(error), "exit_code": code}
+        more: dict[str, object] = {}
         if isinstance(error, SpecFileError | ContractError):
-            document["problems"] = [vars(problem) for problem in error.problems]
-        print_json(document)
+            more["problems"] = [vars(problem) for problem in error.problems]
+        print_failure(str(error), code, **more)
     return code
+
+
+def print_failure(said: str, code: int, **more: object) -> None:
+    """The document of every failure: `said` is what standard error has for a person."""
+    print_json({"good": False, "error": said, "exit_code": code, **more})
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line has --json, which is also asked of one that no parser understands."""
+    own = itertools.takewhile(lambda word: word != "--", arguments)
+    # As argparse does, it takes a beginning for the whole.
+    return any(len(word) > len("--") and "--json".startswith(word) for word in own)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
@@ -36,6 +37,15 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
 """Command → calls of it, without the program's name."""
 
 
+class UsageExit(SystemExit):
+    """The end after a command line that no command understands; `said` is what is wrong with it."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(code)
+        self.exit_code = code
+        self.said = said
+
+
 class _Paragraphs(argparse.HelpFormatter):
     """Lines that begin with spaces stay as they are; all others are filled, each by itself."""
 
@@ -55,9 +65,15 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *names: object, **settings: object) -> None:
         super().__init__(*names, **{"formatter_class": _Paragraphs, **settings})  # type: ignore[arg-type]
 
+    wrong_input: int = 2
+    """The exit code of a wrong call."""
+
     def error(self, message: str) -> NoReturn:
-        """Usage and message on standard error, with a guess at what was meant; exit code 2."""
-        super().error(message + _meant(message))
+        """Usage and message on standard error, with a guess at what was meant; UsageExit."""
+        said = message + _meant(message)
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: error: {said}", file=sys.stderr)
+        raise UsageExit(self.wrong_input, said)
 
 
 def _meant(message: str) -> str:

@@ -127,6 +127,61 @@ def test_a_failure_with_json_is_a_document_too(tmp_path: Path, capsys: pytest.Ca
     assert said.err.strip() == document["error"]
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--json"], 2, "the following arguments are required: COMMAND"),
+        (["statsu", "--json"], 2, "did you mean 'status'?"),
+        (["apply", "--json", "--gate-timeout", "soon"], 2, "got 'soon', expected seconds above 0"),
+        (["status", "--jso", "--nonsense"], 2, "unrecognized arguments: --nonsense"),
+        (["explain", "--json"], 2, "the following arguments are required: APP"),
+        (["rollback", "shop", "--force", "--json"], 2, "--force needs --to VERSION"),
+        (["nodes", "plan", "--json", "--nonsense"], 1, "unrecognized arguments: --nonsense"),
+        (["nodes", "apply", "--json", "--nonsense"], 2, "unrecognized arguments: --nonsense"),
+        (["lab", "exec", "--json"], 2, "required"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_call_with_json_is_a_document_too(
+    words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert ended.value.code == code
+    assert (document["good"], document["exit_code"]) == (False, code)
+    assert said in document["error"]
+    assert captured.err.startswith("usage: clustermesos") and captured.err.endswith(f"{document['error']}\n")
+
+
+def test_a_wrong_call_without_json_and_one_whose_json_is_somebody_elses_say_nothing_on_standard_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for words in (["apply", "--nonsense"], ["apply", "--nonsense", "--", "--json"]):
+        with pytest.raises(SystemExit):
+            main(words)
+
+        captured = capsys.readouterr()
+        assert captured.out == "" and "--nonsense" in captured.err
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "status"])
+def test_ctrl_c_with_json_is_a_document_too(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_args: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"constructs_lib.cli.{command}.run", interrupted)
+
+    assert main([command, "--json"]) == 130
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"good": False, "error": "interrupted", "exit_code": 130}
+    assert captured.err == "interrupted\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
