@@ -48,7 +48,7 @@ class Acting:
                 self.say(f"{self._app(version)}: started with {count}")
             case Scale(version=version, instances=count):
                 self._scale(self._app(version), count)
-                self.say(f"{self._app(version)}: {count} instances{_cut(action.cut)}")
+                self.say(f"{self._app(version)}: {count} instances{cut_short(action.cut)}")
             case SetRoute():
                 self._route(action, picture)
             case Kill():
@@ -83,13 +83,14 @@ class Acting:
                 raise ConflictError(f"{self.contract.name}: its route changed before tasks were killed")
         self.marathon.kill(action.tasks, scale=True, force=True)
         self.killed.update(action.tasks)
-        self.say(f"{self._app(action.version)}: {len(action.tasks)} ended{_cut(action.cut)}")
+        self.say(f"{self._app(action.version)}: {len(action.tasks)} ended{cut_short(action.cut)}")
 
     def _app(self, version: str) -> str:
         return f"/{self.contract.name}/{version}"
 
 
-def _cut(connections: int) -> str:
+def cut_short(connections: int) -> str:
+    """What is said of connections that `drain_timeout` did not wait for; nothing where there are none."""
     return f"; {connections} connections cut, they did not end in time" if connections else ""
 
 
@@ -106,4 +107,6 @@ def routed(contract: CompiledContract, picture: Picture) -> RouteDocument:
         generation=(before.generation if before else 0) + 1,
         weights=before.weights if before else {},
         drain=before.drain if before else (),
+        drain_timeout=contract.deployment.drain_timeout,
+        on_drain_timeout=contract.deployment.on_drain_timeout,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError
+from constructs_lib.hooks.acting import cut_short
 from constructs_lib.hooks.body_diff import differences
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.explain import Explanation
@@ -23,8 +24,10 @@ Pending = Callable[[CompiledContract], Sequence[str]]
 """What is to do for a contract whose version and number are right: its route, an unfinished deployment."""
 Refused = Callable[[CompiledContract], str | None]
 """Why the contract's version is not deployed again by itself; None where it would be."""
+Empty = Callable[[str, Deadline, Say], int]
+"""Has every edge finish what it sent to a contract's apps; how many connections are cut as they go."""
 Forget = Callable[[str, Deadline, Say], None]
-"""Takes a contract's route away from every edge, before its apps go, and all that Consul keeps of it."""
+"""Takes a contract's route away from every edge, and all that Consul keeps of it."""
 Recorded = Callable[[], Iterable[str]]
 """Names of contracts of which Consul keeps anything: a route, how its deployments went, versions."""
 Seen = Callable[[CompiledContract, Mapping[str, Any], Verdict], Verdict]
@@ -45,6 +48,7 @@ class Applications:
         *,
         pending: Pending = lambda _contract: (),
         refused: Refused = lambda _contract: None,
+        empty: Empty = lambda _name, _deadline, _say: 0,
         forget: Forget = lambda _name, _deadline, _say: None,
         recorded: Recorded = tuple,
         seen: Seen = lambda _contract, _app, verdict: verdict,
@@ -55,6 +59,7 @@ class Applications:
         self._deploy = deploy
         self._pending = pending
         self._refused = refused
+        self._empty = empty
         self._forget = forget
         self._recorded = recorded
         self._seen = seen
@@ -127,7 +132,10 @@ class Applications:
         return Verdict(kind="app", name=contract.name, good=False, says=f"{what}: {says}", try_next=helps)
 
     def prune(self, change: Change, say: Say) -> None:
-        """Delete an app that is ours, or what Consul keeps; HookError for any other app."""
+        """Delete an app that is ours, or what Consul keeps.
+
+        HookError for any other app, and where an edge does not confirm that it has finished with ours.
+        """
         if change.kind == RECORD:
             self._forget(change.name, self._marathon.client.deadline, say)
             say(f"{change.name}: its route, if any, and its record deleted from Consul")
@@ -135,9 +143,11 @@ class Applications:
         ours = {str(app["id"]): name for name, versions in self.there.items() for app in versions.values()}
         if change.name not in ours:
             raise HookError(f"app {change.name}: does not carry this cluster's label, so it is not deleted")
-        self._forget(ours[change.name], self._marathon.client.deadline, say)
+        name, deadline = ours[change.name], self._marathon.client.deadline
+        cut = self._empty(name, deadline, say)
+        self._forget(name, deadline, say)
         self._marathon.delete(change.name, force=True)
-        say(f"app {change.name}: deleted")
+        say(f"app {change.name}: deleted{cut_short(cut)}")
 
 
 def _change(contract: CompiledContract, versions: Versions) -> Change | None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from constructs_lib.contracts.compiled import KV_PREFIX, Route
+from constructs_lib.contracts.compiled import KV_PREFIX, Deployment, Route
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.observed import Progress
@@ -38,6 +38,9 @@ class RouteDocument:
     generation: int = 0
     weights: Mapping[str, int] = field(default_factory=dict)
     drain: tuple[str, ...] = ()
+    drain_timeout: float = Deployment.drain_timeout
+    on_drain_timeout: Literal["wait", "cut"] = Deployment.on_drain_timeout
+    """These two are for nobody but who takes the route away, when the contract that says them may be gone."""
 
     def leads_to(self, route: Route) -> bool:
         """Whether it is at the contract's host and path."""

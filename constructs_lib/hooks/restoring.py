@@ -7,12 +7,18 @@ none of its instances at worst: restore again, or `clustermesos apply` starts it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError, UnknownNameError
+from constructs_lib.hooks.acting import cut_short
 from constructs_lib.hooks.chronos import Job
 from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.documents import Documents
+from constructs_lib.hooks.edge import PlannedEdges
+from constructs_lib.hooks.emptying import Emptying
 from constructs_lib.hooks.jobs import marked
 from constructs_lib.hooks.ours import by_contract
 from constructs_lib.hooks.platform import Platform
@@ -46,13 +52,9 @@ def restore(
     contract = contract_of(compiled, name)
     jobs = list(_jobs(contract, node))
     first, *loads = jobs
-    stopped = _stop(platform, compiled, contract, say) if contract.stops_to_restore else {}
-    try:
+    stands = _stopped(platform, compiled, contract, say) if contract.stops_to_restore else nullcontext()
+    with stands:
         run_job(platform, compiled.cluster, with_snapshot(first, snapshot), say)
-    finally:
-        for id, number in stopped.items():
-            platform.marathon.scale(id, number, force=True)
-            say(f"{id}: {number} instance{'' if number == 1 else 's'} again")
     for job in loads:
         run_job(platform, compiled.cluster, job, say, after=_HALF_LOADED)
     return f"{name}: snapshot {snapshot} is back" + (", and loaded" if loads else "")
@@ -87,23 +89,63 @@ def with_snapshot(job: Job, snapshot: str) -> dict[str, Any]:
     return {**job, "environmentVariables": [{"name": k, "value": v} for k, v in sorted(environment.items())]}
 
 
-def _stop(platform: Platform, compiled: Compiled, contract: CompiledContract, say: Say) -> dict[str, int]:
-    """Stop every version: two programs must not write the same files. App → how many instances it had."""
+@contextmanager
+def _stopped(platform: Platform, compiled: Compiled, contract: CompiledContract, say: Say) -> Iterator[None]:
+    """Every version stands still: two programs must not write the same files."""
     there = by_contract(platform.marathon.apps(), compiled.cluster).get(contract.name, {})
     running = {str(app["id"]): int(app["instances"]) for app in there.values() if app.get("instances")}
+    with _out_of_route(platform, contract, running, say) as cut:
+        try:
+            _stop(platform, contract, running, cut, say)
+            yield
+        finally:
+            for id, number in running.items():
+                platform.marathon.scale(id, number, force=True)
+                say(f"{id}: {number} instance{'' if number == 1 else 's'} again")
+
+
+@contextmanager
+def _out_of_route(
+    platform: Platform, contract: CompiledContract, running: Mapping[str, int], say: Say
+) -> Iterator[int]:
+    """No edge sends anybody there, or still answers a request; how many connections stopping it all cuts."""
+    emptying = _emptying(platform)
+    asked = running and contract.route and platform.consuls
+    before = emptying.documents.of(contract.name).route if asked else None
+    if before is None:
+        yield 0
+        return
+    shares = {id.rpartition("/")[2]: number for id, number in running.items()}
+    bounded = platform.deadline.within(platform.deadline.left - _RESERVE_SECONDS)
+    try:
+        yield emptying.empty(contract.name, bounded, say, deployment=contract.deployment)
+    finally:
+        # Without shares a restore that ended before its end has left it.
+        if emptying.refill(replace(before, weights=before.weights or shares)):
+            say(f"route of {contract.name}: as it was before")
+
+
+def _emptying(platform: Platform) -> Emptying:
+    return Emptying(
+        documents=Documents(platform.consuls, platform.home),
+        edges=PlannedEdges(platform.endpoints, platform.consuls, platform.deadline),
+    )
+
+
+def _stop(
+    platform: Platform, contract: CompiledContract, running: Mapping[str, int], cut: int, say: Say
+) -> None:
     for id in running:
         platform.marathon.scale(id, 0, force=True)
-        say(f"{id}: stopped while its data is restored")
+    if running:
+        say(f"{', '.join(running)}: stopped while its data is restored{cut_short(cut)}")
     bounded = platform.deadline.within(_STOP_SECONDS)
     while any((platform.marathon.app(id) or {}).get("tasks") for id in running):
         if bounded.over:
-            for id, number in running.items():
-                platform.marathon.scale(id, number, force=True)
             raise HookError(
                 f"{contract.name}: still has tasks after {_STOP_SECONDS:g} s; nothing was restored"
             )
         bounded.sleep(_PAUSE)
-    return running
 
 
 def run_job(platform: Platform, cluster: str, job: Job, say: Say, *, after: str = _UNDONE) -> None:

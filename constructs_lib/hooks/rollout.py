@@ -15,6 +15,7 @@ from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import ConflictError, Documents, Kept, LocalStore
 from constructs_lib.hooks.edge import Edges
+from constructs_lib.hooks.emptying import Emptying
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.observed import Judgement, Progress
 from constructs_lib.hooks.progress import forgiven
@@ -23,11 +24,11 @@ from constructs_lib.hooks.stuck import Explainer, LateError, Stuck
 from constructs_lib.hooks.versions import remember
 from constructs_lib.hooks.wanted import wanted
 from constructs_lib.hooks.watching import Picture, Watch
+from constructs_lib.hooks.words import Words
 
 PAUSE = 1.0
 """Seconds between two looks."""
 _ROUTE_GONE_SECONDS = 60.0
-_REMIND_SECONDS = 30.0
 _LOST = ("unreachable", "unreadable")
 
 
@@ -84,6 +85,9 @@ class Rollout:
                 found.append(f"route {where}")
             elif not kept.route.leads_to(contract.route):
                 found.append(f"route {kept.route.host}{kept.route.path} → {where}")
+            elif contract.instances.min and not any(kept.route.weights.values()):
+                # Emptied by a restore, or a run with --prune, that ended before its end.
+                found.append(f"route {where} sends nobody anything")
         return (*found, *(f"route is missing in {site}" for site in kept.behind))
 
     def refused(self, contract: CompiledContract) -> str | None:
@@ -114,7 +118,7 @@ class Rollout:
         acting = Acting(
             contract=contract, marathon=self.marathon, documents=self.documents, killed=watch.killed, say=say
         )
-        words = _Words(say, deadline)
+        words = Words(say, deadline)
         stuck = Stuck(contract=contract, explainer=self.explainer, say=say)
         while True:
             try:
@@ -171,6 +175,18 @@ class Rollout:
             observed = replace(observed, hopeless=self.placing.hopeless(contract.app.body))
         return replace(picture, observed=observed)
 
+    @property
+    def emptying(self) -> Emptying:
+        """What takes a whole application out of its route, before it is ended otherwise than by `deploy`."""
+        return Emptying(documents=self.documents, edges=self.edges, pause=self.pause)
+
+    def empty(self, name: str, deadline: Deadline, say: Say) -> int:
+        """Before a contract that is gone loses its apps; how many connections that cuts.
+
+        HookError where an edge may still send them something.
+        """
+        return self.emptying.empty(name, deadline, say, for_good=True)
+
     def forget(self, name: str, deadline: Deadline, say: Say) -> None:
         """Take the route of a contract that is gone away from every edge, and what is kept of it."""
         self.documents.forget_route(name)
@@ -202,26 +218,7 @@ def _watched(contract: CompiledContract, progress: Progress) -> bool:
     )
 
 
-class _Words:
-    """Says what is waited for where that changes, and again where it does not for long."""
-
-    def __init__(self, say: Say, deadline: Deadline) -> None:
-        self._say, self._deadline = say, deadline
-        self.last = ""
-        self._left = deadline.left
-
-    def tell(self, text: str) -> None:
-        left = self._deadline.left
-        if text != self.last:
-            self._say(text)
-        elif self._left - left >= _REMIND_SECONDS:
-            self._say(f"{text} ({left:.0f} s left)")
-        else:
-            return
-        self.last, self._left = text, left
-
-
-def _late(contract: CompiledContract, words: _Words, stuck: Stuck) -> LateError:
+def _late(contract: CompiledContract, words: Words, stuck: Stuck) -> LateError:
     where = words.last or "in the middle"
     text = f"{contract.name}: not done in time, stopped where it is ({where}); clustermesos apply goes on"
     return LateError(f"{text} from there", stuck.late())

@@ -9,7 +9,7 @@ from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
-from constructs_lib.hooks.applications import Applications, Deploy, Forget, Pending, Recorded, Refused
+from constructs_lib.hooks.applications import Applications, Deploy, Empty, Forget, Pending, Recorded, Refused
 from constructs_lib.hooks.deploying import rollout_of
 from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
@@ -77,6 +77,7 @@ class Run:
             rollout.deploy,
             pending=rollout.pending,
             refused=rollout.refused,
+            empty=rollout.empty,
             forget=rollout.forget,
             recorded=rollout.recorded,
             prune=prune,
@@ -92,6 +93,7 @@ class Run:
         *,
         pending: Pending = lambda _contract: (),
         refused: Refused = lambda _contract: None,
+        empty: Empty = lambda _name, _deadline, _say: 0,
         forget: Forget = lambda _name, _deadline, _say: None,
         recorded: Recorded = tuple,
         prune: bool = False,
@@ -108,6 +110,7 @@ class Run:
             deploy,
             pending=pending,
             refused=refused,
+            empty=empty,
             forget=forget,
             recorded=recorded,
             seen=Unchanged(platform, say).seen,

@@ -91,7 +91,7 @@ class Watch:
         observed = Observed(
             now=look.now,
             versions={version: self._version(look, version, app) for version, app in apps.items()},
-            edges=tuple(self._edge(report) for report in reports),
+            edges=tuple(edge_of(report, self.contract.name) for report in reports),
             route=route,
             progress=kept.progress,
         )
@@ -172,16 +172,18 @@ class Watch:
         # None yet, or lost by a change of leader, which may last: one that old would have been killed.
         return Health.HAPPY if look.now - _started(task) > max(map(_doomed, checks)) else Health.UNKNOWN
 
-    def _edge(self, report: EdgeReport) -> Edge:
-        if report.routes is None:
-            return Edge(name=report.name, generation=None)
-        told = report.routes.get(self.contract.name) or {}
-        return Edge(
-            name=report.name,
-            generation=int(told.get("generation", 0)),
-            older=int(told.get("older", 0)),
-            connections=int(told.get("connections", 0)),
-        )
+
+def edge_of(report: EdgeReport, route: str) -> Edge:
+    """What an edge's report says of one route; generation 0 where it does not have it."""
+    if report.routes is None:
+        return Edge(name=report.name, generation=None)
+    told = report.routes.get(route) or {}
+    return Edge(
+        name=report.name,
+        generation=int(told.get("generation", 0)),
+        older=int(told.get("older", 0)),
+        connections=int(told.get("connections", 0)),
+    )
 
 
 def owned(contract: CompiledContract, apps: Sequence[App]) -> dict[str, App]:

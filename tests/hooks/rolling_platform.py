@@ -11,6 +11,7 @@ from constructs_lib.hooks.agents import Agents
 from constructs_lib.hooks.applications import Applications
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Clock, Deadline
+from constructs_lib.hooks.edge import Edges
 from constructs_lib.hooks.endpoints import Endpoints
 from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.marathon import Marathon
@@ -49,13 +50,13 @@ class Platform:
             Client(Target(name="consul", bases=(self.consul.url,)), Deadline(60)), self.consul.token
         )
 
-    def rollout(self, **other: Any) -> Rollout:
+    def rollout(self, *, edges: Edges | None = None, **other: Any) -> Rollout:
         target = Target(name="marathon", bases=self.cluster.urls("marathon"))
         return Rollout(
             marathon=Marathon(Client(target, self.deadline())),
             sites={"eu": self.consul_client()},
             home="eu",
-            edges=NoEdges(),
+            edges=edges or NoEdges(),
             now=self.cluster.now,
             **other,
         )
@@ -86,8 +87,10 @@ class Platform:
             history=history or History(),
         )
 
-    def applications(self, *contracts: CompiledContract, **other: Any) -> Applications:
-        rollout = self.rollout()
+    def applications(
+        self, *contracts: CompiledContract, edges: Edges | None = None, **other: Any
+    ) -> Applications:
+        rollout = self.rollout(edges=edges)
         compiled = Compiled(cluster="shop", contracts=contracts)
         return Applications(
             rollout.marathon,
@@ -95,6 +98,7 @@ class Platform:
             rollout.deploy,
             pending=rollout.pending,
             refused=rollout.refused,
+            empty=rollout.empty,
             forget=rollout.forget,
             recorded=rollout.recorded,
             **other,

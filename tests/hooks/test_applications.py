@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from constructs_lib.contracts.compiled import Route
+from constructs_lib.errors import HookError
 from constructs_lib.hooks import by_hand, versions
 from constructs_lib.hooks.applications import Applications
 from constructs_lib.hooks.documents import Kept
 from constructs_lib.hooks.hook import Change
+from tests.hooks.edges import Edges, report
 from tests.hooks.rolling_platform import Platform
 
 
@@ -56,6 +63,46 @@ def test_what_consul_keeps_of_a_contract_whose_app_somebody_deleted_is_told_and_
     assert versions.stored(rollout.store, platform.name) == {}
     assert left_over(platform, platform.applications()) == []
     assert platform.told[-1] == f"{platform.name}: its route, if any, and its record deleted from Consul"
+
+
+def routed(platform: Platform) -> None:
+    """Deploy a version with a route."""
+    route = Route(host="shop.example.org", path="/", service=platform.name)
+    assert platform.deploy(replace(platform.contract("v1", drain_timeout=5.0), route=route)).good
+
+
+def test_an_app_goes_once_edges_have_finished_what_they_sent_it_and_what_that_cut_is_told(
+    platform: Platform,
+) -> None:
+    routed(platform)
+    edges = Edges(*(report(platform.name, 2, older=1, connections=3) for _ in range(7)), report("others", 1))
+    applications = platform.applications(prune=True, edges=edges)
+    [gone] = left_over(platform, applications)
+
+    applications.prune(gone, platform.told.append)
+
+    assert platform.told[-1] == (
+        f"app /{platform.name}/v1: deleted; 3 connections cut, they did not end in time"
+    )
+    assert platform.running() == {}
+    assert platform.rollout().documents.of(platform.name) == Kept()
+
+
+def test_an_app_that_an_edge_may_still_send_something_stays_and_is_pruned_by_the_next_run(
+    platform: Platform,
+) -> None:
+    routed(platform)
+    applications = platform.applications(prune=True, edges=Edges(report(platform.name, 1)))
+    [gone] = left_over(platform, applications)
+
+    with pytest.raises(HookError, match=r"edge-1\.eu to take over generation 2 .* none of its instances was"):
+        applications.prune(gone, platform.told.append)
+
+    assert platform.running() == {"v1": 2}
+    again = platform.applications(prune=True)
+    for change in left_over(platform, again):
+        again.prune(change, platform.told.append)
+    assert platform.running() == {}
 
 
 def test_a_pruned_contract_that_is_made_anew_has_no_version_of_the_former_one_to_go_back_to(

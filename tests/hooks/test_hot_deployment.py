@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from constructs_lib.contracts.compiled import (
     Instances,
     Route,
 )
+from constructs_lib.hooks.applications import Applications
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.edge import PlannedEdges
@@ -32,7 +34,9 @@ from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.observed import Judgement
 from constructs_lib.hooks.platform import Platform as Hooked
+from constructs_lib.hooks.restoring import restore
 from constructs_lib.hooks.rollout import Rollout
+from constructs_lib.hooks.simulated import simulators
 from constructs_lib.hooks.smoke import smoke_test
 from constructs_lib.hooks.steps import End
 from constructs_lib.plan.plan import plan
@@ -48,6 +52,7 @@ from tests.hooks.checked_platform import CLUSTER
 from tests.hooks.constant_load import Load, version_of
 from tests.hooks.consul_server import ConsulServer
 from tests.hooks.real_edges import fronts
+from tests.hooks.slow_request import SlowRequest
 
 pytestmark = pytest.mark.slow
 LONGEST = 90.0
@@ -83,9 +88,38 @@ class Platform:
     def deploy(self, contract: CompiledContract, **other: Any) -> End:
         return self.rollout(**other).deploy(contract, Deadline(LONGEST), self.told.append)
 
+    def prune(self, name: str) -> None:
+        """As `apply --prune` does once no contract of this name is left."""
+        rollout = self.rollout()
+        applications = Applications(
+            rollout.marathon,
+            Compiled(cluster="shop", contracts=()),
+            rollout.deploy,
+            empty=rollout.empty,
+            forget=rollout.forget,
+            recorded=rollout.recorded,
+            prune=True,
+        )
+        for change in applications.left_over():
+            if name in change.name.split("/"):
+                applications.prune(change, self.told.append)
+
+    @contextmanager
+    def hooked(self) -> Iterator[Hooked]:
+        """What a command of the command line has."""
+        found = endpoints(self.cluster, {"eu": self.consul.url})["instances"]
+        found |= {name: [one.where for one in all] for name, all in fronts(self.edges).items()}
+        with Hooked(CLUSTER, simulators(found), Deadline(LONGEST), {"eu": self.consul.token}) as platform:
+            yield platform
+
     def load(self, contract: CompiledContract, **other: Any) -> Load:
         assert contract.route is not None
         return Load([edge.http for edge in self.edges], contract.route.host, **other)
+
+    def slow(self, contract: CompiledContract, seconds: float) -> SlowRequest:
+        """A request of an application, which nobody else may ask anything meanwhile."""
+        assert contract.route is not None
+        return SlowRequest(self.cluster, self.edges[0].http, contract.route.host, seconds)
 
 
 def contract(name: str, version: str, strategy: Any, **other: Any) -> CompiledContract:
@@ -235,6 +269,56 @@ def test_an_edge_that_dies_in_the_middle_holds_nothing_up_and_has_the_routes_whe
         return status == 200 and version_of(said) == "v2bbbbbb"
 
     dies.wait("the route", serves)
+
+
+def test_a_request_that_is_open_is_answered_before_prune_takes_its_application_away(
+    platform: Platform,
+) -> None:
+    gone = contract("shop-gone", "v1aaaaaa", "rolling", drain_timeout=LONGEST)
+    assert platform.deploy(gone).good, platform.told
+    with platform.slow(gone, 3.0) as request:
+        platform.prune(gone.name)
+
+    assert request.came == 200, platform.told
+    assert platform.told[-1] == "app /shop-gone/v1aaaaaa: deleted"
+    assert any("1 connections of older workers on edge-1.eu to end" in line for line in platform.told)
+    assert not any(gone.name in edge.says()["routes"] for edge in platform.edges)
+    assert platform.edges[0].get(platform.edges[0].http, "/", "shop-gone.example.org")[0] == 503
+    platform.edges[0].wait("the end of its instances", lambda: not platform.cluster.tasks())
+
+
+def test_a_request_that_outlasts_the_drain_timeout_is_cut_by_prune_and_that_is_told(
+    platform: Platform,
+) -> None:
+    gone = contract("shop-cut", "v1aaaaaa", "rolling", drain_timeout=1.0)
+    assert platform.deploy(gone).good, platform.told
+    with platform.slow(gone, 60.0) as request:
+        platform.prune(gone.name)
+
+    assert request.came == 502, platform.told
+    assert platform.told[-1] == (
+        "app /shop-cut/v1aaaaaa: deleted; 1 connections cut, they did not end in time"
+    )
+
+
+def test_a_request_that_is_open_is_answered_before_a_restore_stops_its_application(
+    platform: Platform,
+) -> None:
+    job = {"name": "shop-back.restore", "command": "true", "cpus": 0.1, "mem": 64, "environmentVariables": []}
+    data = replace(
+        contract("shop-back", "v1aaaaaa", "rolling", drain_timeout=LONGEST),
+        restores=(job,),
+        stops_to_restore=True,
+    )
+    compiled = Compiled(cluster="shop", contracts=(data,))
+    assert platform.deploy(data).good, platform.told
+    with platform.hooked() as hooked, platform.slow(data, 3.0) as request:
+        restore(hooked, compiled, data.name, snapshot="latest", node=None, say=platform.told.append)
+
+    assert request.came == 200, platform.told
+    assert "/shop-back/v1aaaaaa: stopped while its data is restored" in platform.told
+    edge = platform.edges[0]
+    edge.wait("its route", lambda: edge.get(edge.http, "/", "shop-back.example.org")[0] == 200)
 
 
 def test_the_smoke_test_asks_through_nginx_what_was_deployed_and_finds_what_was_not(

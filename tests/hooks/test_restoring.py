@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.contracts.compiled import Compiled, CompiledContract, Route
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
@@ -20,6 +20,9 @@ from constructs_lib.hooks.restoring import restore
 from constructs_lib.plan.plan import plan
 from constructs_lib.simulator.cluster import Profile, SimulatedCluster
 from constructs_lib.spec.load import load
+from tests.hooks.rolling_platform import Platform as Rolling
+from tests.hooks.scripted_server import scripted
+from tests.hooks.served import edge_says
 from tests.hooks.simulated import CLUSTER, clock_of, compiled, contract, marathon_of
 
 ROOT = Path(__file__).parents[2]
@@ -153,3 +156,27 @@ def test_no_agent_for_the_job_ends_in_time_with_the_application_back(sim: Simula
 
 def test_jobs_of_a_restore_are_this_clusters(sim: SimulatedCluster) -> None:
     assert owner(CLUSTER) == "clustermesos:demo"
+
+
+def test_an_edge_that_may_still_send_requests_ends_a_restore_before_anything_is_stopped(
+    platform: Rolling,
+) -> None:
+    name, said = platform.name, list[str]()
+    route = Route(host="db.example.org", path="/", service=name)
+    running = replace(platform.contract("v1"), route=route)
+    assert platform.deploy(running).good
+    before = platform.rollout().documents.of(name).route
+    assert before is not None
+    data = replace(running, restores=(job(f"{name}.restore"),), stops_to_restore=True)
+    shop = Compiled(cluster="shop", contracts=(data,))
+
+    with (
+        scripted(edge_says(platform, generation=1, instances=2)) as edge,
+        platform.connected(edge=edge.address) as connected,
+        pytest.raises(HookError, match=r"to take over generation 2 .* none of its instances was ended"),
+    ):
+        restore(connected, shop, name, snapshot="latest", node=None, say=said.append)
+
+    assert platform.running() == {"v1": 2}
+    assert platform.rollout().documents.of(name).route == replace(before, generation=3)
+    assert said[-1] == f"route of {name}: as it was before"

@@ -179,3 +179,18 @@ def test_only_while_a_canary_is_watched_anybody_is_asked_about_it(says: Analysis
     assert {(one.version, one.done, one.promoted, one.turned) for one in asked} == {
         ("v2", False, False, None)
     }
+
+
+def test_a_route_that_was_left_empty_is_pending_and_filled_again(platform: Platform) -> None:
+    route = Route(host="shop.example.org", path="/", service=platform.name)
+    contract = replace(platform.contract("v1", drain_timeout=90.0, on_drain_timeout="wait"), route=route)
+    assert platform.deploy(contract).good
+    rollout = platform.rollout()
+    rollout.emptying.empty(platform.name, platform.deadline(), platform.told.append)
+
+    assert platform.rollout().pending(contract) == ("route shop.example.org/ sends nobody anything",)
+    assert platform.deploy(contract).good
+    kept = rollout.documents.of(platform.name).route
+    assert kept is not None and kept.weights == {"v1": 100}
+    assert (kept.drain_timeout, kept.on_drain_timeout) == (90.0, "wait"), "for when the contract is gone"
+    assert platform.rollout().pending(contract) == ()
