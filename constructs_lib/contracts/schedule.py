@@ -1,6 +1,6 @@
 """Schedules as Chronos takes them: `R/START/PERIOD`, with a start that is the same whenever it is compiled.
 
-Chronos skips a start in the past forward by whole periods, so that a fixed Monday will do. Where a contract
+What is sent has the next start that is to come (`from_now`), so that a fixed Monday will do. Where a contract
 doesn't say when, the hash of the job's name does: hundreds of jobs are spread, and each stays where it is.
 """
 
@@ -41,6 +41,31 @@ def interval_of(repeating: str) -> timedelta | None:
     return timedelta(hours=int(found[1] or 0), days=int(found[2] or 0)) if found else None
 
 
+def start_of(repeating: str) -> datetime | None:
+    """When a job is due next, by its schedule as Chronos has it; None for one that is not ours.
+
+    Chronos 3.0 moves the start as it launches a task: what it could not launch stays due in the past.
+    """
+    found = re.match(r"R\d*/([-\dT:]+)(?:\.\d+)?Z/P", repeating)
+    try:
+        return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
+
+
+def from_now(repeating: str, now: datetime) -> str:
+    """The schedule with its start moved by whole periods until it is to come; one that is not ours as it is.
+
+    Chronos 3.0 runs what is due in the past at once: every job on the day on which it is made or changed.
+    """
+    start, every = start_of(repeating), interval_of(repeating)
+    if start is None or not every or start >= now:
+        return repeating
+    start += every * -((start - now) // every)
+    head, _, tail = repeating.split("/")
+    return f"{head}/{_written(start)}/{tail}"
+
+
 def repeating(schedule: str, name: str) -> str:
     """`R/2026-01-05T02:30:00Z/P1D` for a job called `name`."""
     every = interval(schedule)
@@ -52,8 +77,11 @@ def repeating(schedule: str, name: str) -> str:
         offset = timedelta(hours=int(at[1]), minutes=int(at[2]))
     if every >= timedelta(days=2):
         offset += timedelta(days=(digest >> 32) % every.days)
-    start = (MONDAY + offset).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"R/{start}/{period(every)}"
+    return f"R/{_written(MONDAY + offset)}/{period(every)}"
+
+
+def _written(start: datetime) -> str:
+    return start.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def in_words(repeating: str) -> str:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from constructs_lib.contracts.compiled import Compiled
-from constructs_lib.contracts.schedule import in_words, interval_of, overdue_after
+from constructs_lib.contracts.schedule import from_now, in_words, interval_of, overdue_after, start_of
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.chronos import Chronos, Job
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
@@ -58,7 +58,7 @@ class Jobs:
         prune: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`now` is the platform's time, in seconds since 1970; it is asked where a job succeeded before."""
+        """`now` is the platform's time, in seconds since 1970; it is asked where a job may be overdue."""
         self._chronos = chronos
         self._now = now
         self._new: set[str] = set()
@@ -114,20 +114,22 @@ class Jobs:
 
     def apply(self, state: State, changes: Sequence[Change], say: Callable[[str], None]) -> None:
         """Post and delete, one by one; each is whole, so a run that ends in between is gone on with."""
+        made = any(change.action in ("create", "update") for change in changes)
+        now = datetime.fromtimestamp(self._now() if made else 0.0, UTC)
         for change in changes:
             if change.action == "delete":
                 self._chronos.delete(change.name)
                 say(f"job {change.name}: deleted")
             elif change.action in ("create", "update"):
-                self._chronos.put(self._wanted[change.name][1])
+                self._chronos.put(_from_now(self._wanted[change.name][1], now))
                 self._new.add(change.name)
                 say(f"job {change.name}: {'made' if change.action == 'create' else 'changed'}")
 
     def verify(self, state: State) -> Sequence[Verdict]:
         """Each is as wanted, did not fail last and is not overdue, and a backup came back once."""
-        ran = [state.ours[name].get("lastSuccess") for name in self._wanted.keys() & state.ours.keys()]
+        there = [state.ours[name] for name in self._wanted.keys() & state.ours.keys()]
         # One question for all; none where nothing can be overdue.
-        now = self._now() if any(ran) else 0.0
+        now = self._now() if any(job.get("lastSuccess") or _due(job) for job in there) else 0.0
         wanted = sorted(self._wanted.items())
         late = {name: self._late(name, state, now) for name in self._wanted}
         found = (_verdict(name, job, state.ours.get(name), late[name]) for name, (_, job) in wanted)
@@ -135,15 +137,20 @@ class Jobs:
 
     def _late(self, name: str, state: State, now: float) -> str | None:
         """How a job is overdue, in words; one that this run has made or changed is not."""
-        there, every = state.ours.get(name) or {}, interval_of(str(self._wanted[name][1].get("schedule")))
-        last = _seconds(there.get("lastSuccess"))
-        if every is None or last is None or name in self._new:
+        wanted, there = self._wanted[name][1], state.ours.get(name) or {}
+        every = interval_of(str(wanted.get("schedule")))
+        if every is None or name in self._new:
             return None
         # What only tests or tidies up may miss one run.
         most = overdue_after(every) if name.split(".")[1:2] == ["backup"] else 2 * every
-        if now - last <= most.total_seconds():
+        last, due = _seconds(there.get("lastSuccess")), _due(there)
+        told = f"last succeeded {there.get('lastSuccess')}"
+        if last is None and due is not None:
+            # As if it had succeeded one time earlier: what has never run has no more patience than others.
+            last, told = due - every.total_seconds(), f"has not succeeded yet, and was due {_iso(due)}"
+        if last is None or now - last <= most.total_seconds():
             return None
-        return f"overdue: last succeeded {there['lastSuccess']}, and it runs {_when(self._wanted[name][1])}"
+        return f"overdue: {told}, and it runs {_when(wanted)}"
 
     def _proved(self, verdict: Verdict, state: State, now: float) -> Verdict:
         """A backup is green only once it came back: by the restore test of the same data."""
@@ -172,6 +179,21 @@ def _verdict(name: str, job: Job, there: Job | None, late: str | None) -> Verdic
         return Verdict(kind="job", name=name, good=False, says=wrong, try_next=f"clustermesos backups {name}")
     ran = f"last succeeded {there['lastSuccess']}" if there.get("lastSuccess") else "has not run yet"
     return Verdict(kind="job", name=name, good=True, says=f"{_when(job)}; {ran}")
+
+
+def _from_now(job: Job, now: datetime) -> Job:
+    """The job with a start that is to come; one that runs after others has none."""
+    return {**job, "schedule": from_now(str(job["schedule"]), now)} if job.get("schedule") else job
+
+
+def _due(there: Job) -> float | None:
+    """When Chronos means to start it next, which is in the past where it has not been able to."""
+    start = start_of(str(there.get("schedule")))
+    return start.timestamp() if start else None
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _seconds(told: object) -> float | None:

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from constructs_lib.contracts.chronos_jobs import keep_options
 from constructs_lib.contracts.compile import compile_contract
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.contracts.ops import KeepSpec
-from constructs_lib.contracts.schedule import in_words, interval, repeating
+from constructs_lib.contracts.schedule import from_now, in_words, interval, repeating, start_of
 from constructs_lib.plan.model import ClusterPlan
 from tests.contracts.clusters import hybrid, one_site
 from tests.contracts.examples import contract
@@ -180,6 +180,27 @@ def test_an_interval_is_what_the_schedule_says(hours: int, days: int) -> None:
 )
 def test_a_schedule_is_told_in_words_and_one_of_another_kind_as_it_is(schedule: str, words: str) -> None:
     assert in_words(schedule) == words
+
+
+@pytest.mark.parametrize(
+    ("schedule", "sent"),
+    [
+        ("R/2026-01-05T02:30:00Z/P1D", "R/2026-11-27T02:30:00Z/P1D"),
+        ("R/2026-01-05T01:30:00Z/P1D", "R/2026-11-28T01:30:00Z/P1D"),
+        ("R/2026-01-05T02:00:00Z/P1D", "R/2026-11-27T02:00:00Z/P1D"),
+        ("R/2026-01-06T00:45:00.000Z/P7D", "R/2026-12-01T00:45:00Z/P7D"),
+        ("R/2027-01-05T02:30:00Z/PT6H", "R/2027-01-05T02:30:00Z/PT6H"),
+        ("R1//PT1H", "R1//PT1H"),
+    ],
+)
+def test_a_schedule_is_sent_with_the_start_that_is_to_come(schedule: str, sent: str) -> None:
+    assert from_now(schedule, datetime(2026, 11, 27, 2, tzinfo=UTC)) == sent
+    assert in_words(sent) == in_words(schedule)
+
+
+def test_the_start_of_a_schedule_is_read_where_it_has_one() -> None:
+    assert start_of("R/2026-11-29T00:33:00.000Z/P7D") == datetime(2026, 11, 29, 0, 33, tzinfo=UTC)
+    assert [start_of(text) for text in ("R1//PT1H", "None", "R/2026-13-05T00:00:00Z/P1D")] == [None] * 3
 
 
 @pytest.mark.parametrize("schedule", ["daily at 02:30", "PT6H", "hourly", "weekly", "monthly", "P3D"])

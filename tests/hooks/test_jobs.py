@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -173,6 +174,44 @@ def test_a_backup_whose_restore_test_is_overdue_is_not_green(sim: SimulatedClust
     assert (backup.good, tested.good) == (False, False)
     assert "its restore test is overdue: last succeeded" in backup.says
     assert backup.try_next == "clustermesos backups shop.restore-test"
+
+
+@pytest.mark.parametrize(("word", "minutes"), [("backup", 45), ("check", 60)])
+def test_a_job_that_never_ran_is_overdue_once_that_is_as_long_ago_as_for_others(
+    sim: SimulatedCluster, chronos: Chronos, word: str, minutes: int
+) -> None:
+    one = {**HOURLY, "name": f"shop.{word}", "schedule": "R/2026-01-05T00:10:00Z/PT1H"}
+    sim.inject(Fault(kind="no_offers", seconds=10**6))
+    run(chronos, one)
+    (due,) = (str(job["schedule"]).split("/")[1] for job in chronos.jobs())
+    late = datetime.fromisoformat(due).timestamp() + minutes * 60 - time_of(chronos)
+
+    (waits,) = run(chronos, one, later=late - 1).verdicts
+    (verdict,) = run(chronos, one, later=late + 1).verdicts
+
+    assert waits.good and waits.says == "hourly at minute 10; has not run yet"
+    assert not verdict.good
+    told = f"overdue: has not succeeded yet, and was due {due[:19]}Z, and it runs hourly at minute 10"
+    assert verdict.says == told
+    assert verdict.try_next == f"clustermesos backups shop.{word}"
+
+
+def test_what_is_sent_is_due_in_the_time_that_is_to_come(
+    chronos: Chronos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Mapping[str, Any]] = []
+    put = chronos.put
+
+    def seen(job: Mapping[str, Any]) -> None:
+        sent.append(job)
+        put(job)
+
+    monkeypatch.setattr(chronos, "put", seen)
+    run(chronos, {**HOURLY, "schedule": "R/2026-01-05T00:10:00Z/PT1H"})
+
+    (due,) = (datetime.fromisoformat(str(job["schedule"]).split("/")[1]).timestamp() for job in sent)
+    # Else Chronos starts it as soon as it has it.
+    assert 0 <= due - time_of(chronos) <= 3600
 
 
 def test_a_job_that_runs_more_often_from_now_on_is_not_overdue_in_the_run_that_changed_it(

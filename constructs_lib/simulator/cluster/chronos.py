@@ -18,6 +18,8 @@ from constructs_lib.simulator.schedules import Schedule, parse_schedule
 
 RETRY_SECONDS: Final = 60.0
 """`--failure_retry`."""
+_ROUNDED = 0.001
+"""Seconds by which a clock's float may be off."""
 
 
 class Chronos:
@@ -116,7 +118,15 @@ class Chronos:
             return
         if not state.busy or state.fields["concurrent"]:
             self._queue(state, 0)
-        state.schedule = state.schedule.next()
+        else:
+            self._move_on(state)
+
+    def _move_on(self, state: JobState) -> None:
+        """From a start that is past to the next one: as a task is launched, not as it falls due."""
+        schedule, now = state.schedule, self.world.now()
+        if schedule is None or schedule.times == 0 or schedule.start.timestamp() > now + _ROUNDED:
+            return
+        state.schedule = schedule.next().from_now(datetime.fromtimestamp(now, UTC))
         state.fields["schedule"] = str(state.schedule)
         if not state.schedule.months and not state.schedule.seconds:
             state.schedule = None
@@ -174,6 +184,8 @@ class Chronos:
             spec=dict(fields),
         )
         state.running[task.id] = task
+        if state.due is None:
+            self._move_on(state)
         self.world.launch(task)
 
     def updated(self, task: Task) -> None:

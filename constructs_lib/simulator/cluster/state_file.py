@@ -220,10 +220,12 @@ def _task(cluster: SimulatedCluster, fields: Mapping[str, Any], agent: Any) -> T
 
 def _read_job(cluster: SimulatedCluster, fields: Mapping[str, Any]) -> JobState:
     schedule: Schedule | None = None
+    shown = fields["fields"]
     if fields["scheduled"]:
-        schedule = cluster.chronos.schedule_of(fields["fields"])
+        schedule = cluster.chronos.schedule_of(shown)
+        shown = {**shown, "schedule": str(schedule)}
     return JobState(
-        fields=fields["fields"],
+        fields=shown,
         schedule=schedule,
         done_parents=set(fields["done_parents"]),
         history=[Run(**run) for run in fields["history"]],

@@ -52,6 +52,22 @@ def test_the_start_of_a_schedule_moves_with_each_run(sim: SimulatedCluster) -> N
     assert job(sim, "backup")["schedule"] == "R2/2026-11-23T18:00:00.000Z/PT1H"
 
 
+def test_the_start_of_what_no_agent_takes_stays_until_it_is_launched_and_nothing_is_made_up_for(
+    sim: SimulatedCluster,
+) -> None:
+    sim.inject(Fault(kind="no_offers", seconds=3 * HOUR - 40))
+    put(sim, "backup", "R/2026-11-23T17:00:00Z/PT1H")
+    sim.advance(3 * HOUR - 60)
+    assert job(sim, "backup")["schedule"] == "R/2026-11-23T17:00:00.000Z/PT1H"
+    assert states(sim) == {"backup": ("fresh", "queued")}
+
+    sim.advance(30)
+    sim.advance(20)
+
+    assert job(sim, "backup")["schedule"] == "R/2026-11-23T19:00:00.000Z/PT1H"
+    assert job(sim, "backup")["successCount"] == 1
+
+
 def test_what_is_past_is_skipped_by_whole_periods(sim: SimulatedCluster) -> None:
     put(sim, "backup", "R/2026-11-19T03:30:00Z/P1D")
 
