@@ -24,7 +24,9 @@ PAUSE_SECONDS = 5.0
 """The longest pause between two looks; the first ones are shorter, since most nodes are well by then."""
 AT_ONCE = 5
 """Logins at the same time: sshd drops some of more than ten that are not through yet (MaxStartups)."""
-HEALTH_COMMAND = ("sudo", "-n", "clustermesos-health")
+HEALTH_COMMAND = "sudo -n clustermesos-health"
+BETWEEN = "clustermesos-next-answer"
+"""The line between what two commands of one login print."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,33 +96,41 @@ class SshGate:
     def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
         """Machine name → what is wrong, None for a healthy one."""
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            found = pool.map(self._health, machines)
-            wrong = {machine.name: trouble for machine, trouble in zip(machines, found, strict=True)}
+            found = dict(zip(machines, pool.map(self.look_at, machines), strict=True))
+        wrong = {machine.name: trouble for machine, (trouble, _) in found.items()}
         if any(wrong.values()):
             return wrong
         # Each may be well for itself and all of them still no ensemble: only the modes together tell.
-        members = [machine for machine in machines if mode_check(machine.role)]
-        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            modes = dict(zip((one.name for one in members), pool.map(self.mode, members), strict=True))
+        modes = {machine.name: mode for machine, (_, mode) in found.items() if mode_check(machine.role)}
         return dict.fromkeys(wrong, ensemble_trouble(modes))
 
-    def _health(self, machine: Machine) -> str | None:
-        answer = self.ssh.run(machine.login, HEALTH_COMMAND, timeout=ASK_SECONDS)
-        return read_health(answer.out, answer.trouble)
-
-    def mode(self, machine: Machine) -> str | None:
-        """What it is in its role's ensemble; None without an answer, or without an ensemble."""
-        check = mode_check(machine.role)
-        if check is None:
-            return None
-        return read_mode(self.ssh.run(machine.login, (mode_command(*check),), timeout=ASK_SECONDS).out)
+    def look_at(self, machine: Machine) -> tuple[str | None, str | None]:
+        """What is wrong with it, and what it is in its role's ensemble."""
+        mode = mode_check(machine.role)
+        commands = [HEALTH_COMMAND, *([mode_command(*mode)] if mode else [])]
+        trouble, (health, *modes) = self._answers(machine, commands)
+        return read_health(health, trouble), read_mode("".join(modes))
 
     def leads(self, machine: Machine) -> int:
         """Of how many ensembles of its role it is the leader; 0 without an answer."""
-        return int(self.mode(machine) == "leader") + sum(
-            said in self.ssh.run(machine.login, (page_command(port, path),), timeout=ASK_SECONDS).out
-            for port, path, said in lead_checks(machine.role)
-        )
+        mode, pages = mode_check(machine.role), lead_checks(machine.role)
+        commands = ([mode_command(*mode)] if mode else []) + [page_command(*page[:2]) for page in pages]
+        if not commands:
+            return 0
+        said = self._answers(machine, commands)[1]
+        leads = [read_mode(said.pop(0)) == "leader"] if mode else []
+        return sum(leads) + sum(words in page for (_, _, words), page in zip(pages, said, strict=True))
+
+    def _answers(self, machine: Machine, commands: Sequence[str]) -> tuple[str | None, list[str]]:
+        """What the first command's end came to, and what each of them printed, empty without an answer.
+
+        All by one connection: through a gateway it costs two logins, more than all that is asked.
+        """
+        first, *others = commands
+        rest = "".join(f"; echo; echo {BETWEEN}; {command} 2>/dev/null" for command in others)
+        said = self.ssh.run(machine.login, (f"{first}; code=$?{rest}; exit $code",), timeout=ASK_SECONDS)
+        texts = said.out.split(f"\n{BETWEEN}\n")
+        return said.trouble, texts + [""] * (len(commands) - len(texts))
 
 
 def mode_check(role: str) -> tuple[int, str] | None:

@@ -30,7 +30,8 @@ def test_unchanged_contracts_cost_four_requests_and_changed_ones_cost_the_same_a
     [
         ({}, True),
         ({"requests": 5}, False),
-        ({"seconds": 2.1}, False),
+        ({"seconds": 0.6}, False),
+        ({"files_seconds": 1.7}, False),
         ({"mib": 201.0}, False),
         ({"good": False}, False),
     ],

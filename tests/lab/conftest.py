@@ -94,6 +94,11 @@ def drill(record: Drill, lab: KeptLab, request: pytest.FixtureRequest) -> Drill:
     return record
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What can't be taken back comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
@@ -81,41 +82,63 @@ def test_a_whole_report_of_a_command_that_failed_is_not_health() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedSsh(Ssh):
-    """A double of ssh: healthy nodes that answer with their mode, by login; None does not answer at all."""
+    """A double of ssh: healthy nodes that answer with their mode, by login; None does not answer at all.
+
+    What is said to a node is run here by a shell, with programs that answer as the node's would.
+    """
 
     modes: dict[str, str | None]
+    programs: Path
     elected: str = ""
     """The login whose Mesos master leads."""
+    logins: list[str] = field(default_factory=list)
 
     def run(self, host: str, words: Sequence[str], *, timeout: float, **_: object) -> Answer:
+        self.logins.append(host)
         mode = self.modes[host]
         if mode is None:
             return Answer(code=255, out="", err="ssh: connect to host: Connection refused")
-        if words == gate_module.HEALTH_COMMAND:
-            return Answer(code=0, out=json.dumps(REPORT), err="")
-        if "/metrics/snapshot" in " ".join(words):
-            elected = float(host == self.elected)
-            return Answer(code=0, out=f'HTTP/1.0 200 OK\r\n\r\n{{"master/elected":{elected}}}', err="")
-        return Answer(code=0, out=f"Zookeeper version: 3.9.6\nMode: {mode}\nNode count: 5\n", err="")
+        said = {
+            "clustermesos-health": json.dumps(REPORT, indent=2),
+            "/metrics/snapshot": f'HTTP/1.0 200 OK\r\n\r\n{{"master/elected":{float(host == self.elected)}}}',
+            "srvr": f"Zookeeper version: 3.9.6\nMode: {mode}\nNode count: 5\n",
+        }
+        own = self.programs / host
+        own.mkdir(exist_ok=True)
+        for program in ("sudo", "bash"):
+            lines = [f"*{sign}*) printf %s {shlex.quote(text)};;" for sign, text in said.items()]
+            other = "*) echo noise on standard error >&2; exit 1;;"
+            file = own / program
+            file.write_text("\n".join(["#!/bin/sh", 'case "$*" in', *lines, other, "esac"]))
+            file.chmod(0o755)
+        environ = {"PATH": f"{own}:/usr/bin:/bin"}
+        command = ["/bin/sh", "-c", *words]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
-def look(*modes: str | None) -> dict[str, str | None]:
+def ssh_to(programs: Path, *modes: str | None, elected: str = "") -> RecordedSsh:
+    """To master-1 and so on, of these modes."""
     answers = {f"master-{number}.eu": mode for number, mode in enumerate(modes, 1)}
-    return SshGate(ssh=RecordedSsh(folder=Folder(Path()), modes=answers)).look(MASTERS[: len(modes)])
+    return RecordedSsh(folder=Folder(Path()), modes=answers, programs=programs, elected=elected)
 
 
-def test_one_leader_and_two_followers_are_healthy() -> None:
-    assert not any(look("follower", "leader", "follower").values())
+def look(programs: Path, *modes: str | None) -> dict[str, str | None]:
+    return SshGate(ssh=ssh_to(programs, *modes)).look(MASTERS[: len(modes)])
 
 
-def test_three_followers_without_a_leader_are_not_though_each_says_it_is_well() -> None:
-    assert set(look("follower", "follower", "follower").values()) == {
+def test_one_leader_and_two_followers_are_healthy(tmp_path: Path) -> None:
+    assert not any(look(tmp_path, "follower", "leader", "follower").values())
+
+
+def test_three_followers_without_a_leader_are_not_though_each_says_it_is_well(tmp_path: Path) -> None:
+    assert set(look(tmp_path, "follower", "follower", "follower").values()) == {
         "ZooKeeper has 0 leaders (none), expected one"
     }
 
 
-def test_only_the_one_that_does_not_answer_is_sick() -> None:
-    answers = look("follower", "leader", None)
+def test_only_the_one_that_does_not_answer_is_sick(tmp_path: Path) -> None:
+    answers = look(tmp_path, "follower", "leader", None)
     assert [name for name, trouble in answers.items() if trouble] == ["master-3"]
     assert "Connection refused" in str(answers["master-3"])
 
@@ -125,19 +148,41 @@ def test_only_roles_with_an_ensemble_are_asked_who_leads() -> None:
     assert mode_check("agent") is None
 
 
-def test_who_leads_two_ensembles_leads_more_than_who_leads_one() -> None:
-    modes: dict[str, str | None] = {
-        "master-1.eu": "follower",
-        "master-2.eu": "leader",
-        "master-3.eu": "leader",
-    }
-    gate = SshGate(ssh=RecordedSsh(folder=Folder(Path()), modes=modes, elected="master-3.eu"))
+def test_who_leads_two_ensembles_leads_more_than_who_leads_one(tmp_path: Path) -> None:
+    gate = SshGate(ssh=ssh_to(tmp_path, "follower", "leader", "leader", elected="master-3.eu"))
     assert [gate.leads(machine) for machine in MASTERS] == [0, 1, 2]
 
 
-def test_who_does_not_answer_leads_nothing() -> None:
-    gate = SshGate(ssh=RecordedSsh(folder=Folder(Path()), modes={"master-1.eu": None}))
-    assert gate.leads(MASTERS[0]) == 0
+def test_who_does_not_answer_leads_nothing(tmp_path: Path) -> None:
+    assert SshGate(ssh=ssh_to(tmp_path, None)).leads(MASTERS[0]) == 0
+
+
+def test_a_role_that_leads_nothing_is_not_even_asked(tmp_path: Path) -> None:
+    ssh = ssh_to(tmp_path)
+    assert SshGate(ssh=ssh).leads(machine("general-1", "agent")) == 0
+    assert ssh.logins == []
+
+
+def test_a_node_is_logged_in_to_once_for_all_that_a_gate_asks(tmp_path: Path) -> None:
+    ssh = ssh_to(tmp_path, "follower", "leader", "follower")
+    gate = SshGate(ssh=ssh)
+
+    gate.look(MASTERS)
+    assert sorted(ssh.logins) == ["master-1.eu", "master-2.eu", "master-3.eu"]
+    gate.leads(MASTERS[0])
+    assert len(ssh.logins) == 4
+
+
+def test_what_else_is_asked_does_not_hide_why_the_health_could_not_be(tmp_path: Path) -> None:
+    class Denied(RecordedSsh):
+        def run(self, host: str, words: Sequence[str], *, timeout: float, **_: object) -> Answer:
+            denied = [
+                word.replace("sudo -n clustermesos-health", "echo sudo: denied >&2; false") for word in words
+            ]
+            return super().run(host, denied, timeout=timeout)
+
+    ssh = Denied(folder=Folder(Path()), modes={"master-1.eu": "follower"}, programs=tmp_path)
+    assert SshGate(ssh=ssh).look(MASTERS[:1]) == {"master-1": "exit code 1: sudo: denied"}
 
 
 def test_the_mode_is_asked_over_tcp_by_bash_alone() -> None:

@@ -40,8 +40,8 @@ class Ensemble(SshGate):
     leader: str
     elected: str
 
-    def mode(self, machine: Machine) -> str | None:
-        return "leader" if machine.name == self.leader else "follower"
+    def look_at(self, machine: Machine) -> tuple[str | None, str | None]:
+        return super().look_at(machine)[0], "leader" if machine.name == self.leader else "follower"
 
     def leads(self, machine: Machine) -> int:
         return (self.leader, self.elected).count(machine.name)
