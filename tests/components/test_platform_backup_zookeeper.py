@@ -12,12 +12,13 @@ from kazoo.client import KazooClient
 
 from constructs_lib.components.model import ContainerImage, Role
 from constructs_lib.components.zookeeper import ZOOKEEPER
+from scripts.tools import TOOLS
 from tests.components.platform_backup_here import FROM_PACKAGES, REPOSITORY, Saver, files_of
-from tests.components.test_zookeeper import JARS, Ensemble
-from tests.conftest import need
+from tests.components.zookeeper_here import Ensemble
 
 pytestmark = pytest.mark.slow
 
+JARS = TOOLS / "zookeeper"
 MODES = ["follower", "follower", "leader"]
 PATH = "/marathon/state/framework:id"
 SOFTWARE: dict[str, dict[str, Any]] = {"image": {}, "apt": FROM_PACKAGES}
@@ -35,11 +36,8 @@ exec java "$@"
 
 
 @pytest.fixture
-def ensemble(tmp_path: Path) -> Iterator[Ensemble]:
-    need("java")
-    if not list(JARS.glob("zookeeper-3*.jar")):
-        pytest.skip("ZooKeeper's jars are not installed: make tools")
-    found = Ensemble(tmp_path, JARS)
+def ensemble(zookeeper_jars: str, tmp_path: Path) -> Iterator[Ensemble]:
+    found = Ensemble(tmp_path, zookeeper_jars)
     start(found)
     try:
         yield found

@@ -7,12 +7,10 @@ import hashlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -24,20 +22,15 @@ from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
-from scripts.embedded_aws import free_port
-from tests.conftest import need
-from tests.nodes.clusters import WHOLE, site
+from tests.components.zookeeper_here import PASSWORD, PATIENCE, Ensemble, masters, running_ensemble
+from tests.nodes.clusters import WHOLE
 from tests.nodes.node import Node
 
-JARS = Path(__file__).parents[2] / ".tools" / "zookeeper"
-PASSWORD = "not-a-real-password"
-PATIENCE = 180
-"""Seconds that three servers may take on a busy machine."""
 
-
-def masters(case: str = "whole") -> list[NodeFiles]:
-    planned = site(case)
-    return [render(planned, node) for node in planned.nodes_of(Role.MASTER)]
+@pytest.fixture(scope="module")
+def ensemble(zookeeper_jars: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
+    with running_ensemble(tmp_path_factory.mktemp("ensemble"), zookeeper_jars) as found:
+        yield found
 
 
 def settings(files: NodeFiles) -> dict[str, str]:
@@ -89,86 +82,6 @@ def test_from_packages_java_runs_it_and_the_provider_that_debian_lacks_is_left_o
     assert planned.software["zookeeper"] == ResolvedSoftware(
         source="apt", version=None, packages=ZOOKEEPER.apt_names
     )
-
-
-class Ensemble:
-    """Three servers on this machine, each from the files of one master."""
-
-    def __init__(self, folder: Path, jars: Path) -> None:
-        self.folder = folder
-        self.classpath = f"{folder}:{jars}/*"
-        self.clients = [free_port() for _ in range(3)]
-        self.metrics = [free_port() for _ in range(3)]
-        self.servers: dict[int, subprocess.Popen[bytes]] = {}
-        peers = [f"127.0.0.1:{free_port()}:{free_port()};127.0.0.1:{port}" for port in self.clients]
-        for number, files in enumerate(masters(), 1):
-            data = folder / str(number)
-            data.mkdir()
-            (data / "myid").write_text(files.file("/srv/data/zookeeper/myid").content)
-            (folder / f"{number}.cfg").write_text(self.on_loopback(files, number, peers))
-
-    def on_loopback(self, files: NodeFiles, number: int, peers: list[str]) -> str:
-        text = files.file("/etc/zookeeper/zoo.cfg").content
-        text = re.sub(
-            r"(?m)^server\.(\d)=.*$", lambda found: f"server.{found[1]}={peers[int(found[1]) - 1]}", text
-        )
-        text = text.replace("dataDir=/srv/data/zookeeper", f"dataDir={self.folder / str(number)}")
-        text = text.replace("admin.serverPort=8081", f"admin.serverPort={free_port()}")
-        text = text.replace("httpPort=7000", f"httpPort={self.metrics[number - 1]}")
-        digest = base64.b64encode(hashlib.sha1(f"super:{PASSWORD}".encode()).digest()).decode()
-        return f"{text}DigestAuthenticationProvider.superDigest=super:{digest}\n"
-
-    def start(self, number: int) -> None:
-        main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-        command = ["java", "-Xmx128m", "-cp", self.classpath, main, str(self.folder / f"{number}.cfg")]
-        with (self.folder / f"{number}.log").open("ab") as log:
-            self.servers[number] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-
-    def stop(self, number: int) -> None:
-        server = self.servers.pop(number)
-        server.terminate()
-        try:
-            server.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(timeout=60)
-
-    def mode(self, number: int) -> str | None:
-        try:
-            with socket.create_connection(("127.0.0.1", self.clients[number - 1]), timeout=2) as server:
-                server.sendall(b"srvr")
-                answer = b"".join(iter(lambda: server.recv(4096), b"")).decode()
-        except OSError:
-            return None
-        return next((line.split()[1] for line in answer.splitlines() if line.startswith("Mode:")), None)
-
-    def modes(self) -> list[str]:
-        return sorted(mode for number in self.servers if (mode := self.mode(number)))
-
-    def wait(self, what: str, happened: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not happened():
-            logs = "\n".join((self.folder / f"{n}.log").read_text()[-1500:] for n in self.servers)
-            assert time.monotonic() < end, f"waited {PATIENCE} s for {what}; modes {self.modes()}\n{logs}"
-            time.sleep(0.3)
-
-
-@pytest.fixture(scope="module")
-def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
-    need("java")
-    if not list(JARS.glob("zookeeper-3*.jar")):
-        pytest.skip("ZooKeeper's jars are not installed: make tools")
-    ensemble = Ensemble(tmp_path_factory.mktemp("ensemble"), JARS)
-    for number in (1, 2, 3):
-        ensemble.start(number)
-    try:
-        ensemble.wait(
-            "a leader and two followers", lambda: ensemble.modes() == ["follower", "follower", "leader"]
-        )
-        yield ensemble
-    finally:
-        for number in list(ensemble.servers):
-            ensemble.stop(number)
 
 
 def health(ensemble: Ensemble, number: int) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.embedded_aws import free_port
-from tests.components.test_zookeeper import masters
+from tests.components.zookeeper_here import masters
 
 SYSTEMCTL = """#!/bin/sh
 # Double of systemctl.
