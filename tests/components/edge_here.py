@@ -53,7 +53,6 @@ class Edge:
                 ("/var/log/nginx", str(folder)),
                 ("/etc/nginx/conf.d", f"{folder}/conf.d"),
                 ("/var/lib/edge", f"{folder}/lib"),
-                ("/run/edge", f"{folder}/run"),
             )
         )
         for name in ("edge-config", "edge-state"):
@@ -70,6 +69,7 @@ class Edge:
             "RUN": f"{folder}/run",
             "STATE": f"{folder}/lib",
             "CONF": str(self.conf),
+            "LOG": f"{folder}/access.log",
             "PID": f"{folder}/nginx.pid",
         }
 

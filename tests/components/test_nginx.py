@@ -6,7 +6,9 @@ import dataclasses
 import http.client
 import http.server
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -154,6 +156,7 @@ def test_requests_are_counted_by_route_version_and_status_and_logged(edge: Edge,
     assert edge.get(edge.http, "/", "empty.example.org") == (503, "empty: no instance answers\n")
     edge.get(edge.http, "/", "nobody.example.org")
 
+    edge.wait("all", lambda: counted(edge) == 4)
     metrics = edge.get(edge.state, "/metrics")[1]
     assert 'edge_requests_total{route="shop",version="v1",status="200"} 3\n' in metrics
     assert 'edge_requests_total{route="empty",version="none",status="503"} 1\n' in metrics
@@ -187,10 +190,17 @@ def test_how_long_an_upgraded_connection_lasted_is_no_answers_time(edge: Edge, a
     assert 'edge_request_seconds_count{route="shop",version="v1"} 1\n' in metrics
 
 
-def test_once_edge_state_started_anew_requests_are_counted_again(edge: Edge, applications: Any) -> None:
+def counted(edge: Edge) -> int:
+    """Requests to all routes."""
+    numbers = re.findall(r"^edge_requests_total\{.*\} (\d+)$", edge.get(edge.state, "/metrics")[1], re.M)
+    return sum(map(int, numbers))
+
+
+def test_once_edge_state_started_anew_only_what_follows_is_counted(edge: Edge, applications: Any) -> None:
     port, _ = applications("one")
     edge.apply(route("shop", 1, {"v1": 1}, [("a", "v1", port)]))
     assert edge.get(edge.http, "/", "shop.example.org")[0] == 200
+    edge.wait("the one", lambda: counted(edge) == 1)
     edge.processes["edge-state"].kill()
     edge.processes.pop("edge-state").wait(timeout=60)
     edge.start_state()
@@ -198,12 +208,47 @@ def test_once_edge_state_started_anew_requests_are_counted_again(edge: Edge, app
     for _ in range(40):
         assert edge.get(edge.http, "/", "shop.example.org")[0] == 200
 
-    def counted() -> int:
-        found = re.search(r"edge_requests_total\{.*\} (\d+)", edge.get(edge.state, "/metrics")[1])
-        return int(found[1]) if found else 0
+    edge.wait("all", lambda: counted(edge) >= 40)
+    assert counted(edge) == 40
 
-    # Each of the two workers learns by the loss of one that the socket is another one.
-    edge.wait("nearly all", lambda: counted() >= 38)
+
+def test_while_edge_state_stands_still_no_request_goes_uncounted(edge: Edge, applications: Any) -> None:
+    port, _ = applications("one")
+    edge.apply(route("shop", 1, {"v1": 1}, [("a", "v1", port)]))
+    edge.processes["edge-state"].send_signal(signal.SIGSTOP)
+    # More than any socket's queue holds: 10 here, 512 on a node.
+    for _ in range(600):
+        assert edge.get(edge.http, "/", "shop.example.org")[0] == 200
+    edge.processes["edge-state"].send_signal(signal.SIGCONT)
+
+    edge.wait("all", lambda: counted(edge) >= 600)
+    assert counted(edge) == 600
+
+
+@pytest.mark.parametrize("way", ["moved away", "cut"])
+def test_requests_are_counted_on_while_the_log_is_rotated(edge: Edge, applications: Any, way: str) -> None:
+    port, _ = applications("one")
+    edge.apply(route("shop", 1, {"v1": 1}, [("a", "v1", port)]))
+    log = edge.folder / "access.log"
+
+    def ask(times: int) -> None:
+        before = counted(edge)
+        for _ in range(times):
+            assert edge.get(edge.http, "/", "shop.example.org")[0] == 200
+        edge.wait("all", lambda: counted(edge) == before + times)
+
+    ask(50)
+    if way == "cut":
+        os.truncate(log, 0)
+    else:
+        # As logrotate does; nginx goes on to write into the old one until it is told.
+        log.rename(edge.folder / "access.log.1")
+        log.touch()
+        ask(5)
+        ask(5)
+        edge.processes["nginx"].send_signal(signal.SIGUSR1)
+    ask(5)
+    assert log.read_text().count("\n") == 5
 
 
 def test_two_routes_share_a_host_by_their_paths(edge: Edge, applications: Any) -> None:

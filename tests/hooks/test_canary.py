@@ -33,7 +33,7 @@ from tests.components.edge_here import Edge
 from tests.hooks.constant_load import Load
 from tests.hooks.consul_server import ConsulServer
 from tests.hooks.real_edges import fronts
-from tests.lab.asking import until
+from tests.lab.asking import seen, until
 from tests.nodes.clusters import WHOLE
 
 pytestmark = pytest.mark.slow
@@ -178,19 +178,11 @@ class Requests:
         self.shop, self.logged, self.counted = shop, shop.logged(), shop.counted()
 
     def are_all_known(self, load: Load) -> None:
-        """Each is in a log, and none is that nobody sent; of counters nearly each.
-
-        nginx does not wait for a socket that is full: a sandbox takes ten lines there, a node 512.
-        """
+        """Each is in a log and counted, and none is that nobody sent."""
         got = answered(load)
-
-        def counted() -> bool:
-            found = self.shop.counted() - self.counted
-            return found <= got and all(found[key] >= 0.98 * number - 2 for key, number in got.items())
-
         # Each worker logs what it answered, after it did.
         until("all are logged", LONGEST, lambda: self.shop.logged() - self.logged == got)
-        until("nearly all are counted", LONGEST, counted)
+        seen("all are counted", LONGEST, lambda: self.shop.counted() - self.counted, got.__eq__)
 
 
 def test_a_canary_that_answers_wrongly_goes_back_and_only_its_own_wrong_answers_are_lost(shop: Shop) -> None:
