@@ -39,7 +39,8 @@ PROMETHEUS = Component(
         Directory(path="/etc/prometheus/contracts/rules"),
         Directory(path="/etc/prometheus/contracts/targets"),
     ),
-    users=(SystemUser(name="prometheus", uid=9090),),
+    # Of the numbers that adduser takes for a system's: else the package stops at an account that is there.
+    users=(SystemUser(name="prometheus", uid=909),),
     units=(UNIT,),
     secrets=(
         Secret(
