@@ -9,7 +9,8 @@ mvn:maven systemd-analyze:systemd ssh:openssh-client sshd:openssh-server gpg:gpg
 openssl:openssl systemd-nspawn:systemd-container mmdebstrap:mmdebstrap mksquashfs:squashfs-tools dpkg-scanpackages:dpkg-dev
 iptables:iptables unshare:util-linux chronyd:chrony rsyslogd:rsyslog logrotate:logrotate wg-quick:wireguard-tools
 docker-registry:docker-registry htpasswd:apache2-utils promtool:prometheus amtool:prometheus-alertmanager restic:restic sysctl:procps pg_lsclusters:postgresql
-libvirtd:libvirt-daemon-system virsh:libvirt-clients qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils dnsmasq:dnsmasq-base netplan:netplan.io'
+libvirtd:libvirt-daemon-system virsh:libvirt-clients qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils dnsmasq:dnsmasq-base netplan:netplan.io
+sfdisk:fdisk mount:mount extlinux:extlinux'
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=''

@@ -19,7 +19,16 @@ import pytest
 
 from tests.conftest import need
 
-PROGRAMS = ("libvirtd", "virsh", "qemu-system-x86_64", "qemu-img", "dnsmasq", "iptables", "unshare")
+PROGRAMS = (
+    "libvirtd",
+    "virsh",
+    "qemu-system-x86_64",
+    "qemu-img",
+    "dnsmasq",
+    "iptables",
+    "unshare",
+    "nsenter",
+)
 PATIENCE_SECONDS = 60
 BOOT_SECTOR = bytes.fromhex(
     # q35's ACPI block lies at port 0x600, where SeaBIOS puts it.
@@ -70,9 +79,10 @@ cat >/dev/null
 
 @dataclass(frozen=True)
 class Hypervisor:
-    """One that runs; `folder` is its own, and only it and the tests know it."""
+    """One that runs; `folder` is its own, and only it and the tests know it; `process` is in its network."""
 
     folder: Path
+    process: int
 
     @property
     def uri(self) -> str:
@@ -89,6 +99,10 @@ class Hypervisor:
                 ["qemu-img", "convert", "-q", "-O", "qcow2", raw, image], check=True, timeout=PATIENCE_SECONDS
             )
         return image, hashlib.sha256(image.read_bytes()).hexdigest()
+
+    def inside(self, *command: str | Path) -> list[str]:
+        """The command as one that runs in its network, where its machines can be reached."""
+        return ["nsenter", f"--target={self.process}", "--net", *map(str, command)]
 
     def virsh(self, *arguments: str) -> str:
         """What virsh prints; a failure fails the test."""
@@ -121,7 +135,6 @@ def running(folder: Path, bridge: str = "") -> Iterator[Hypervisor]:
         need(program)
     if os.geteuid() != 0:
         pytest.skip("a libvirtd of the tests' own needs root: it makes a network namespace")
-    hypervisor = Hypervisor(folder)
     # With its process namespace its machines and its dnsmasq end.
     spaces = ("--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--propagation=private")
     with (folder / "libvirtd.log").open("w") as log:
@@ -131,6 +144,7 @@ def running(folder: Path, bridge: str = "") -> Iterator[Hypervisor]:
             stdout=log,
             stderr=log,
         )
+    hypervisor = Hypervisor(folder, process.pid)
     try:
         _wait(hypervisor, process)
         yield hypervisor
