@@ -18,6 +18,7 @@ from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.sites.names import prefix
+from constructs_lib.spec.keyless import partition
 from constructs_lib.terraform import Construct, Resource
 from constructs_lib.terraform.policy import accept
 
@@ -25,6 +26,7 @@ _LONGEST_PREFIX = 37
 """What both plugins take as bucket_prefix; AWS' names are global, so a fixed one could be anybody's."""
 _OLD_VERSIONS_DAYS = 90
 _BROKEN_UPLOAD_DAYS = 7
+_OBJECTS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
 
 
 class BackupBucket(Construct):
@@ -32,8 +34,7 @@ class BackupBucket(Construct):
 
     def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
         super().__init__(scope, id)
-        self._key = aws_of(plan).kms_key_arn
-        self._region = aws_of(plan).region
+        self._plan = plan
         self.bucket = self._bucket(plan)
         self._close()
 
@@ -44,31 +45,7 @@ class BackupBucket(Construct):
 
     def statements(self, role: Role) -> list[Mapping[str, Any]]:
         """IAM statements that let a role read and write below `<role>/` of the bucket."""
-        arn = self.bucket.ref("arn")
-        objects = {
-            "Sid": "OwnBackups",
-            "Effect": "Allow",
-            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-            "Resource": f"{arn}/{role}/*",
-        }
-        listing = {
-            "Sid": "ListOwnBackups",
-            "Effect": "Allow",
-            "Action": "s3:ListBucket",
-            "Resource": arn,
-            "Condition": {"StringLike": {"s3:prefix": f"{role}/*"}},
-        }
-        if self._key is None:
-            return [objects, listing]
-        via = {"StringEquals": {"kms:ViaService": f"s3.{self._region}.amazonaws.com"}}
-        keys = {
-            "Sid": "EncryptThem",
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": self._key,
-            "Condition": via,
-        }
-        return [objects, listing, keys]
+        return [*_below(self.bucket.ref("arn"), role.value, "OwnBackups"), *encryption(self._plan)]
 
     def _bucket(self, plan: SitePlan) -> Resource:
         bucket = Resource(
@@ -82,7 +59,7 @@ class BackupBucket(Construct):
                 "rule": {
                     "apply_server_side_encryption_by_default": {
                         "sse_algorithm": "aws:kms",
-                        "kms_master_key_id": self._key,
+                        "kms_master_key_id": aws_of(plan).kms_key_arn,
                     }
                 }
             },
@@ -133,6 +110,42 @@ class BackupBucket(Construct):
             # S3 refuses two changes of a bucket's access at the same time.
             depends_on=[closed],
         )
+
+
+def target_statements(plan: SitePlan, role: Role) -> list[Mapping[str, Any]]:
+    """IAM statements for a role's folders in the buckets of targets that have no credentials."""
+    found: list[Mapping[str, Any]] = []
+    for number, right in enumerate((each for each in plan.backup_rights if role in each.roles), start=1):
+        arn, name = f"arn:{partition(aws_of(plan).region)}:s3:::{right.bucket}", f"BackupTarget{number}"
+        found += _below(arn, right.folder, name)
+        # A client that isn't told the region asks for it first.
+        found.append(_statement(f"Locate{name}", "Allow", "s3:GetBucketLocation", arn))
+        if right.without:
+            found.append(_statement(f"NotIn{name}", "Deny", _OBJECTS, f"{arn}/{right.without}/*"))
+    return found
+
+
+def encryption(plan: SitePlan) -> list[Mapping[str, Any]]:
+    """The statement for objects that S3 encrypts under the site's own key; none where it has none."""
+    aws = aws_of(plan)
+    if aws.kms_key_arn is None:
+        return []
+    via = {"StringEquals": {"kms:ViaService": f"s3.{aws.region}.amazonaws.com"}}
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+    return [{**_statement("EncryptThem", "Allow", actions, aws.kms_key_arn), "Condition": via}]
+
+
+def _below(arn: str, folder: str, name: str) -> list[Mapping[str, Any]]:
+    """Read, write and list below a folder: who may list is told that something is not there, not 403."""
+    listing = _statement(f"List{name}", "Allow", "s3:ListBucket", arn)
+    return [
+        _statement(name, "Allow", _OBJECTS, f"{arn}/{folder}/*"),
+        {**listing, "Condition": {"StringLike": {"s3:prefix": f"{folder}/*"}}},
+    ]
+
+
+def _statement(name: str, effect: str, action: str | list[str], resource: str) -> dict[str, Any]:
+    return {"Sid": name, "Effect": effect, "Action": action, "Resource": resource}
 
 
 def _tls_only(bucket: Resource) -> Mapping[str, Any]:

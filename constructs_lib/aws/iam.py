@@ -12,7 +12,7 @@ from typing import Any
 
 from constructs import Construct as Scope
 
-from constructs_lib.aws.backup import BackupBucket
+from constructs_lib.aws.backup import BackupBucket, encryption, target_statements
 from constructs_lib.aws.flow_logs import assume_role
 from constructs_lib.aws.secrets import Secrets
 from constructs_lib.aws.settings import aws_of
@@ -67,7 +67,7 @@ class NodeAccess(Construct):
         self._policies = {
             role: self._policy(role, statements)
             for role in self.roles
-            if (statements := [*_secret_statements(plan, role, held), *_backup_statements(role, backup)])
+            if (statements := [*_secret_statements(plan, role, held), *_own_folders(plan, role, backup)])
         }
 
     def profile_name(self, role: Role) -> str:
@@ -112,8 +112,11 @@ def _secret_statements(plan: SitePlan, role: Role, secrets: Secrets) -> list[Map
     return [read, decrypt]
 
 
-def _backup_statements(role: Role, backup: BackupBucket | None) -> list[Mapping[str, Any]]:
-    """For roles that hold state: their own part of the bucket, and nothing of the others'."""
-    if backup is None or not any(component.keeps_state(role) for component in components_of(role)):
-        return []
-    return backup.statements(role)
+def _own_folders(plan: SitePlan, role: Role, backup: BackupBucket | None) -> list[Mapping[str, Any]]:
+    """A role's own folders, and nothing of the others': in the site's bucket for roles that hold state, and
+    in those of cluster.yaml's targets without credentials.
+    """
+    keeps = any(component.keeps_state(role) for component in components_of(role))
+    own = backup.statements(role) if backup and keeps else []
+    targets = target_statements(plan, role)
+    return [*own, *targets, *(encryption(plan) if targets and not own else [])]

@@ -251,6 +251,17 @@ class PlatformBackup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BackupRight:
+    """What nodes of `roles` may do by their own role instead of keys: back up below `folder` of a bucket."""
+
+    bucket: str
+    folder: str
+    roles: tuple[Role, ...]
+    without: str | None
+    """A folder in it that is none of theirs."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SitePlan:
     """Everything that the constructs of one site need."""
 
@@ -305,6 +316,8 @@ class SitePlan:
     edge_spec: EdgeSpec | None
     platform_backup: PlatformBackup | None
     """None where the platform's own state stays on its nodes."""
+    backup_rights: tuple[BackupRight, ...]
+    """What nodes need of backup targets that have no credentials."""
 
     @property
     def facts(self) -> Platform:

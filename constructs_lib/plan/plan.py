@@ -10,6 +10,7 @@ from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ResolvedSoftware, Role, Secret
 from constructs_lib.plan.addresses import cut, node_address, pool_range, require_room
 from constructs_lib.plan.app_secrets import app_secrets
+from constructs_lib.plan.backup_rights import backup_rights
 from constructs_lib.plan.hosts import require_capacity
 from constructs_lib.plan.link import Ranges, calling_order, link_of, passages, public_address, relays
 from constructs_lib.plan.lock import Lock, SiteLock, complete, wanted_nodes
@@ -207,6 +208,7 @@ def _site(
         gateway_spec=site.gateway,
         edge_spec=site.edge,
         platform_backup=platform_backup(spec),
+        backup_rights=backup_rights(spec, name),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from constructs_lib.spec import (
+    check_backups,
     check_cloud_config,
     check_libvirt,
     check_networks,
@@ -47,6 +48,7 @@ def findings(settings: Settings) -> list[Finding]:
         *check_software.CHECKS,
         *check_cloud_config.CHECKS,
         *check_terms.CHECKS,
+        *check_backups.CHECKS,
     )
     return [finding for check in checks for finding in check(settings)]
 

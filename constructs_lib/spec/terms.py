@@ -44,7 +44,9 @@ class BackupTargetSpec(Group):
     password: f.SecretReference
     """The reference in app_secrets of the password that encrypts all; without it nothing is restored."""
     credentials: dict[f.VariableName, f.SecretReference] = {}
-    """Variable such as AWS_ACCESS_KEY_ID → reference in app_secrets."""
+    """Variable such as AWS_ACCESS_KEY_ID → reference in app_secrets. A bucket of Amazon's S3 needs none where
+    AWS' machines save there: they get rights on their folder in it.
+    """
     image: f.Image = "restic/restic:0.18.0"
     """What the jobs run: restic 0.17 or newer."""
 

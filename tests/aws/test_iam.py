@@ -9,7 +9,17 @@ import pytest
 from constructs_lib.aws import NodeAccess
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
-from tests.aws.clusters import CASES, Json, cluster_stack, only, resources, site_plan, synthesize
+from tests.aws.clusters import (
+    CASES,
+    Json,
+    cluster_stack,
+    only,
+    plan_of,
+    resources,
+    settings,
+    site_plan,
+    synthesize,
+)
 
 
 def statements(stack: Json, role: str) -> list[Json]:
@@ -79,6 +89,88 @@ def test_a_role_writes_only_below_its_own_name_in_the_backup_bucket() -> None:
     )
 
     assert own["Resource"] == "${aws_s3_bucket.demo_backup_backup.arn}/master/*"
+
+
+def test_agents_read_write_and_list_their_folder_of_a_target_without_credentials() -> None:
+    bucket = "arn:aws:s3:::whole-backups"
+    objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    given = [found for found in statements(cluster_stack(site_plan("whole")), "agent") if _on_s3(found)]
+
+    assert given == [
+        {
+            "Sid": "BackupTarget1",
+            "Effect": "Allow",
+            "Action": objects,
+            "Resource": f"{bucket}/nightly/whole/*",
+        },
+        {
+            "Sid": "ListBackupTarget1",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": bucket,
+            "Condition": {"StringLike": {"s3:prefix": "nightly/whole/*"}},
+        },
+        {
+            "Sid": "LocateBackupTarget1",
+            "Effect": "Allow",
+            "Action": "s3:GetBucketLocation",
+            "Resource": bucket,
+        },
+        {
+            "Sid": "NotInBackupTarget1",
+            "Effect": "Deny",
+            "Action": objects,
+            "Resource": f"{bucket}/nightly/whole/_platform/*",
+        },
+        {
+            "Sid": "EncryptThem",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": site_plan("whole").aws.kms_key_arn,  # type: ignore[union-attr]
+            "Condition": {"StringEquals": {"kms:ViaService": "s3.eu-west-3.amazonaws.com"}},
+        },
+    ]
+
+
+def test_nodes_that_hold_state_have_the_platforms_folder_of_a_target_without_credentials() -> None:
+    stack = cluster_stack(site_plan("whole"))
+
+    for role in ("master", "consul"):
+        found = {each["Sid"]: each for each in statements(stack, role) if _on_s3(each)}
+        assert list(found) == [
+            *("OwnBackups", "ListOwnBackups", "EncryptThem"),
+            *("BackupTarget1", "ListBackupTarget1", "LocateBackupTarget1"),
+        ]
+        folder = "nightly/whole/_platform/eu/*"
+        assert found["BackupTarget1"]["Resource"] == f"arn:aws:s3:::whole-backups/{folder}"
+        assert found["ListBackupTarget1"]["Condition"] == {"StringLike": {"s3:prefix": folder}}
+    assert not any(_on_s3(found) for role in ("gateway", "edge") for found in statements(stack, role))
+
+
+@pytest.mark.parametrize("case", ["demo", "small"])
+def test_without_such_a_target_agents_have_no_rights_on_any_bucket(case: str) -> None:
+    assert not any(_on_s3(found) for found in statements(cluster_stack(site_plan(case)), "agent"))
+
+
+def test_a_bucket_in_another_of_amazons_clouds_has_that_clouds_arn() -> None:
+    given = settings("small")
+    [site] = given["sites"].values()
+    site["aws"]["region"] = "us-gov-west-1"
+    given["app_secrets"] = {"backup/password": {"pools": list(site["agents"])}}
+    given["backups"] = {
+        "gov": {"repository": "s3:s3.us-gov-west-1.amazonaws.com/saved", "password": "backup/password"}
+    }
+    [target] = [
+        found
+        for found in statements(cluster_stack(plan_of(given)), "agent")
+        if found["Sid"] == "BackupTarget1"
+    ]
+
+    assert target["Resource"] == f"arn:aws-us-gov:s3:::saved/{given['name']}/*"
+
+
+def _on_s3(statement: Json) -> bool:
+    return any(word in json.dumps(statement) for word in ('"s3:', '"s3.'))
 
 
 def test_the_permissions_boundary_is_on_every_role() -> None:

@@ -32,7 +32,7 @@ sites:
 app_secrets:
   backup/password: {pools: [data], made: true}#1
 backups:
-  offsite: {repository: "s3:https://s3.example.org/apps", password: backup/password}#2
+  offsite: {repository: "s3:https://s3.eu-west-3.amazonaws.com/apps", password: backup/password}#2
 admin:
   networks: [203.0.113.0/24]
   ssh_keys:
@@ -40,7 +40,7 @@ admin:
 """
 OWN = {
     "#1": "\n  backup/own: {pools: [], made: true}",
-    "#2": '\n  own: {repository: "s3:https://s3.example.org/own", password: backup/own}',
+    "#2": '\n  own: {repository: "s3:https://s3.eu-west-3.amazonaws.com/own", password: backup/own}',
 }
 CONTRACT = """\
 name: orders

@@ -22,7 +22,7 @@ from constructs_lib.spec.model import ClusterSpec
 from tests.nodes.clusters import WHOLE
 
 PROGRAM = "/usr/local/sbin/platform-backup"
-REPOSITORY = "s3:https://s3.example.org/saved"
+REPOSITORY = "s3:https://s3.eu-west-3.amazonaws.com/saved"
 FIELDS: dict[str, Any] = {
     "backups": {"offsite": {"repository": REPOSITORY, "password": "backup/platform"}},
     "app_secrets": {"backup/platform": {"pools": [], "made": True}},

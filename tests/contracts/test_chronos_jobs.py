@@ -26,7 +26,12 @@ from tests.contracts.test_golden import compiled
 
 STATE = {"state": {"volumes": {"data": {"path": "/data"}}}}
 BACKUPS: dict[str, Any] = {
-    "backups": {"offsite": {"repository": "s3:https://s3.example.org/b", "password": "backup/password"}},
+    "backups": {
+        "offsite": {
+            "repository": "s3:https://s3.eu-west-3.amazonaws.com/saved",
+            "password": "backup/password",
+        }
+    },
     "app_secrets": {"backup/password": {"pools": ["general", "data"]}},
 }
 
@@ -104,7 +109,10 @@ def test_only_the_dump_and_the_scratch_folder_are_written_to() -> None:
 
 
 def test_a_repository_is_the_contracts_own() -> None:
-    assert environment(jobs()["shop.backup"])["RESTIC_REPOSITORY"] == "s3:https://s3.example.org/b/demo/shop"
+    assert (
+        environment(jobs()["shop.backup"])["RESTIC_REPOSITORY"]
+        == "s3:https://s3.eu-west-3.amazonaws.com/saved/demo/shop"
+    )
 
 
 def test_what_runs_restic_comes_by_the_clusters_mirror() -> None:

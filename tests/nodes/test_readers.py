@@ -52,7 +52,10 @@ def featured() -> dict[str, Any]:
     spec["sites"]["eu"]["agents"]["batch"]["shared"] = ceph
     spec["sites"]["eu"]["registry"] = {"cache": True}
     spec["backups"] = {
-        "offsite": {"repository": "s3:https://s3.example.org/x", "password": "backup/platform"}
+        "offsite": {
+            "repository": "rest:https://saved.example.org",
+            "password": "backup/platform",
+        }
     }
     spec["app_secrets"] = {"backup/platform": {"pools": [], "made": True}}
     spec["platform_backup"] = {"to": "offsite"}

@@ -33,7 +33,12 @@ def rules(planned: SitePlan) -> dict[str, Any]:
 def whole() -> SitePlan:
     """The cluster with everything, its own state's backups too."""
     fields: dict[str, Any] = {
-        "backups": {"offsite": {"repository": "s3:https://s3.example.org/x", "password": "backup/platform"}},
+        "backups": {
+            "offsite": {
+                "repository": "s3:https://s3.eu-west-3.amazonaws.com/saved",
+                "password": "backup/platform",
+            }
+        },
         "app_secrets": {"backup/platform": {"pools": []}},
         "platform_backup": {"to": "offsite"},
     }
