@@ -49,7 +49,7 @@ class _S3(BaseHTTPRequestHandler):
             file.write(f"{self.command} {self.path} {self.headers.get('Authorization')}\n")
         self.send_error(403)
 
-    do_GET = do_HEAD = do_PUT = _any  # noqa: N815
+    do_GET = do_HEAD = do_PUT = _any  # noqa: N815 - the standard library names
 
 
 def main() -> None:

@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._say(403, {"Content-Type": "application/xml"}, _DENIED)
         return self._say(answer.status, dict(answer.getheaders()), text)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _any  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _any  # noqa: N815 - the standard library names
 
     def _say(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.send_response(status)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from constructs_lib.aws import NodeAccess
+from constructs_lib.aws.settings import aws_of
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
 from tests.aws.clusters import (
@@ -126,7 +127,7 @@ def test_agents_read_write_and_list_their_folder_of_a_target_without_credentials
             "Sid": "EncryptThem",
             "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": site_plan("whole").aws.kms_key_arn,  # type: ignore[union-attr]
+            "Resource": aws_of(site_plan("whole")).kms_key_arn,
             "Condition": {"StringEquals": {"kms:ViaService": "s3.eu-west-3.amazonaws.com"}},
         },
     ]
