@@ -112,7 +112,8 @@ class Guests:
             "machine",
             "terraform_data",
             for_each=self._members,
-            # What a machine was made from: with it, a roll sees which ones are behind.
+            # What a machine was made from: with it, a roll sees which ones are behind. All that is read at
+            # the first boot alone has to be in it, or a roll would pass over what nothing else can bring.
             input={
                 "name": f"{prefix(self._plan)}-${{each.key}}",
                 "address": "${each.value.address}",
@@ -122,6 +123,8 @@ class Guests:
                 "hypervisor": libvirt.hypervisor,
                 "image": libvirt.image.sha256,
                 "user_data": Expr(f"sha256({self._text.code})"),
+                "network": self._card(),
+                "secrets": self._around.secrets.digest(self._role, self._pool),
             },
             lifecycle={"ignore_changes": ["input"], "precondition": [precondition(secrets)]},
         )
@@ -155,6 +158,17 @@ class Guests:
             network_config=self._network_config(),
             lifecycle=self._lifecycle(),
         )
+
+    def _card(self) -> dict[str, Any]:
+        """What a machine is told of its network beside its address, in words that a roll shows."""
+        network = self._around.network
+        return {
+            "source": network.source,
+            "prefixlen": network.prefixlen,
+            "gateway": str(network.gateway),
+            "resolvers": ", ".join(map(str, network.resolvers)),
+            "mtu": self._plan.mtu,
+        }
 
     def _network_config(self) -> str:
         """Version 1, from which each of cloud-init's renderers writes a default route that works there.

@@ -80,9 +80,20 @@ class Secrets(Construct):
 
     def text(self, role: Role, pool: str | None = None) -> Expr:
         """The whole disk of a machine of that role or pool, as an expression."""
-        named = {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role, pool)}
-        named[PROGRAM] = Expr(compressed_program(self))
+        named = self._named(role, pool) | {PROGRAM: Expr(compressed_program(self))}
         return Expr(f'format("%-{DISK}s", jsonencode({to_hcl(named)}))')
+
+    def digest(self, role: Role, pool: str | None = None) -> Expr:
+        """A hash of these secrets together, by which a roll sees that a machine has other ones.
+
+        It lies open in state and plans. What every role reads holds a key or token that no one can guess, so
+        a weak password beside it can't be found by trying. The program is left out: user data has its hash.
+        """
+        # Not every `values` is sensitive, and nonsensitive() alone may refuse what is not.
+        return Expr(f"nonsensitive(sensitive(sha256(jsonencode({to_hcl(self._named(role, pool))}))))")
+
+    def _named(self, role: Role, pool: str | None) -> dict[str, str]:
+        return {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role, pool)}
 
 
 def writing(text: Expr) -> dict[str, Any]:

@@ -18,13 +18,15 @@ import pytest
 
 from constructs_lib.access.deployed import Deployed
 from constructs_lib.components.model import Role
+from constructs_lib.libvirt.rolling import KINDS
 from constructs_lib.plan.lock import Lock
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.gate import Machine
 from constructs_lib.roll.nodes import NodeRoll
-from constructs_lib.roll.reading import ReadPlan
+from constructs_lib.roll.reading import ReadPlan, judge
 from constructs_lib.roll.site import Site as RollSite
 from constructs_lib.secrets.ensure import ensure
+from constructs_lib.secrets.values import new_value
 from constructs_lib.spec.load import from_dict
 from constructs_lib.spec.workspace import Workspace
 from tests.libvirt.clusters import Json, cluster_stack, settings, with_site
@@ -341,6 +343,36 @@ def test_a_roll_replaces_one_master_whole_and_keeps_its_data(site: Site) -> None
     assert "2097152 KiB" in site.hypervisor.virsh("dominfo", "small-dc1-master-1")
     assert list((site.terraform.folder / "secrets").iterdir()) == []
     assert site.changes(**LARGER) == {}
+
+
+def test_a_roll_brings_another_value_of_a_secret_which_a_plain_deploy_does_not(site: Site) -> None:
+    file = site.terraform.folder / "secrets.json"
+    new = new_value("ssh_host_key")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"gateway_ssh_host_key_dc1": new}))
+    before = site.uuids()
+
+    plain = site.changes(**LARGER)
+    done, said = site.roll(Role.GATEWAY, **LARGER)
+    again, nothing = site.roll(Role.GATEWAY, **LARGER)
+
+    assert plain == {}
+    assert done == ("gateway-1",)
+    assert "gateway-1: input.secrets changed" in said
+    disk = json.loads((site.hypervisor.folder / "pool" / "small-dc1-gateway-1-secrets").read_text())
+    assert disk["gateway_ssh_host_key_dc1"] == new
+    after = site.uuids()
+    assert {name for name in after if after[name] != before.get(name)} == {"small-dc1-gateway-1"}
+    assert again == () and "gateway-1: up to date" in nothing
+
+
+def test_a_roll_sees_another_mtu(site: Site) -> None:
+    other = {**LARGER, "mtu": 1400}
+    machine = 'terraform_data.small_consul_machine["consul-1"]'
+
+    found = judge(site.planned(f"-replace={machine}", **other), "consul-1", "10.30.1.75", KINDS)
+
+    assert "input.network.mtu: 1500 → 1400" in found.differences
+    assert site.changes(**other) == {}
 
 
 def test_seeds_that_are_gone_from_tmpdir_touch_no_machine_and_stop_no_roll(site: Site) -> None:

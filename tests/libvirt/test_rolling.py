@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError
 from constructs_lib.libvirt.rolling import KINDS
+from constructs_lib.libvirt.secrets import PROGRAM
 from constructs_lib.roll.reading import ReadPlan, Replacement, half_done, judge
+from tests.libvirt.clusters import CASES, EVERY, Json, cluster_stack, of_kind, site_plan, stack_of
 
 PLAN = Path(__file__).with_name("plans") / "roll.json"
 MACHINE = 'terraform_data.small_masters_machine["master-1"]'
 ADDRESS = "10.30.1.11"
+UNGUESSABLE = {"gossip_key", "ssh_host_key", "wireguard_key", "token"}
 
 
 def shown() -> dict[str, Any]:
@@ -95,3 +100,67 @@ def test_drives_that_are_gone_from_tmpdir_are_no_half_done_roll_and_nothing_else
             plan["resource_drift"].append({"address": entry["address"]})
     with pytest.raises(RollError, match="small_gateway_domain-a"):
         half_done(ReadPlan.of(plan), ["master-1"], KINDS)
+
+
+def machines(stack: Json) -> dict[str, Json]:
+    """The resources that stand for machines."""
+    return {
+        name: body for name, body in of_kind(stack, "terraform_data.").items() if name.endswith("_machine")
+    }
+
+
+def bridge(**settings: Any) -> dict[str, Any]:
+    """A site's settings with another bridge than br0, or other words for it."""
+    return {"libvirt": {"bridge": {"name": "br0", **settings}}}
+
+
+@pytest.mark.parametrize(
+    ("case", "site", "words"),
+    [
+        ("small", {"libvirt": {"nat": {"dns": ["203.0.113.53"]}}}, set[str]()),
+        ("small", {"mtu": 1400}, {"mtu"}),
+        ("private", bridge(name="br1"), {"source"}),
+        ("private", bridge(gateway="10.20.0.2"), {"gateway", "resolvers"}),
+        ("private", bridge(dns=["203.0.113.53"]), {"resolvers"}),
+    ],
+    ids=["nat-dns", "mtu", "bridge", "router", "resolver"],
+)
+def test_another_network_setting_that_a_machine_reads_once_is_what_a_roll_sees(
+    case: str, site: dict[str, Any], words: set[str]
+) -> None:
+    """What the NAT network's own resolver asks concerns no machine."""
+    before, after = (machines(cluster_stack(site_plan(case, **given))) for given in ({}, site))
+
+    assert before.keys() == after.keys()
+    for name, body in after.items():
+        was, becomes = before[name]["input"]["network"], body["input"]["network"]
+        assert {key for key in becomes if becomes[key] != was[key]} == words, name
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_every_secret_that_a_machine_gets_is_what_a_roll_sees_and_the_program_is_not(case: str) -> None:
+    for name, body in machines(stack_of(case)).items():
+        (write,) = body["provisioner"]
+        sent, seen = write["local-exec"]["environment"]["SECRETS"], body["input"]["secrets"]
+        assert set(re.findall(r"var\.\w+", seen)) == set(re.findall(r"var\.\w+", sent)) != set(), name
+        assert PROGRAM in sent and PROGRAM not in seen
+        assert seen.startswith("${nonsensitive(sensitive(sha256(jsonencode(")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_hash_in_the_state_is_of_passwords_alone_which_could_be_found_by_trying(case: str) -> None:
+    site = site_plan(case)
+    pools = [(Role.AGENT, pool.name) for pool in site.pools]
+    for role, pool in [*((role, None) for role in site.roles if role is not Role.AGENT), *pools]:
+        assert UNGUESSABLE & {secret.declared.kind for secret in site.secrets_of(role, pool)}, (role, pool)
+
+
+def test_a_machine_that_was_made_before_these_were_told_is_behind_once() -> None:
+    plan = shown()
+    (machine,) = (one for one in plan["resource_changes"] if one["address"] == MACHINE)
+    former = machine["change"]["before"]["input"]
+    machine["change"]["after"]["input"] = {**former, "secrets": "9" * 64, "network": {"mtu": 1500}}
+
+    found = judged(plan).differences
+
+    assert set(found) == {"input.network changed", "input.secrets changed"}

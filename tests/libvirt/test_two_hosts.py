@@ -17,8 +17,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from constructs_lib.libvirt.rolling import KINDS
 from constructs_lib.plan.plan import plan
-from constructs_lib.roll.reading import ReadPlan
+from constructs_lib.roll.reading import ReadPlan, judge
 from constructs_lib.secrets.ensure import ensure
 from constructs_lib.spec.load import from_dict
 from tests.libvirt.clusters import Json, cluster_stack, settings, with_site
@@ -49,12 +50,15 @@ class Site:
         (self.terraform.folder / "secrets.auto.tfvars.json").write_text(json.dumps(values))
         self.terraform.write(stack)
 
+    def planned(self, *arguments: str, **site: Any) -> ReadPlan:
+        """What a deploy of these settings would do; it is not done."""
+        self.write(**site)
+        self.terraform("plan", "-input=false", "-out=plan", *arguments)
+        return ReadPlan.of(json.loads(self.terraform("show", "-json", "plan")))
+
     def changes(self, **site: Any) -> dict[str, str]:
         """Address → what would happen to it."""
-        self.write(**site)
-        self.terraform("plan", "-input=false", "-out=plan")
-        shown = json.loads(self.terraform("show", "-json", "plan"))
-        return {change.address: change.verb for change in ReadPlan.of(shown).loud()}
+        return {change.address: change.verb for change in self.planned(**site).loud()}
 
     def machines(self) -> tuple[set[str], set[str]]:
         """Those that run on each host."""
@@ -145,6 +149,20 @@ def test_one_more_agent_comes_to_the_next_host_and_touches_no_other(site: Site) 
     assert all(address.endswith('["general-3"]') for address in changes)
     added = [new - old for new, old in zip(site.machines(), before, strict=True)]
     assert sorted(added, key=len) == [set(), {"demo-dc1-general-3"}]
+    assert site.changes(**more) == {}
+
+
+def test_another_resolver_and_router_are_what_a_roll_sees_and_a_plain_deploy_leaves_alone(site: Site) -> None:
+    bridge = {"name": BRIDGE, "gateway": "10.20.0.2", "dns": ["203.0.113.53"]}
+    more = {"agents": {"general": {"count": 3, **LITTLE}}, "libvirt": {"bridge": bridge}}
+    replaced = '-replace=terraform_data.demo_masters_machine["master-2"]'
+
+    found = judge(site.planned(replaced, **more), "master-2", "10.20.80.12", KINDS)
+
+    assert set(found.differences) == {
+        "input.network.gateway: 10.20.0.1 → 10.20.0.2",
+        "input.network.resolvers: 10.20.0.1 → 203.0.113.53",
+    }
     assert site.changes(**more) == {}
 
 

@@ -212,6 +212,15 @@ def test_another_value_of_a_secret_leaves_what_runs_alone(site: Site) -> None:
     assert "No changes." in shown
 
 
+def test_another_value_of_a_secret_is_what_a_roll_sees(site: Site) -> None:
+    replaced = f"-replace={MASTER.format('master-3')}"
+
+    found = site.planned(given(), replaced, "-var=registry_password=another")
+
+    differences = judge(found, "master-3", "10.20.144.13", KINDS).differences
+    assert {line.split()[0].rstrip(":") for line in differences} == {"personality"}
+
+
 def test_a_roll_replaces_one_master_on_its_port_with_its_volume_and_nothing_else(site: Site) -> None:
     changed = given()
     changed["sites"]["dc1"]["masters"] = {"count": 3, "cpus": 4, "memory_gib": 16}
