@@ -201,6 +201,7 @@ class Guests:
             capacity=self._shape.root_gib * GIB,
             target={"format": {"type": "qcow2"}},
             backing_store={"path": storage.base(zone), "format": {"type": "qcow2"}},
+            lifecycle={**self._lifecycle(), "precondition": [storage.still_there(self.machine)]},
         )
         seed = self._volume(
             zone, "seed", ".iso", create={"content": {"url": f"${{{self._drive.address}[each.key].path}}"}}
@@ -223,9 +224,8 @@ class Guests:
             for_each=self._here(zone),
             name=self._named(f"-{word}{ending}"),
             pool=self._around.storage.pool(zone),
-            lifecycle=self._lifecycle(),
             provider=provider_of(self._scope, self._plan, zone),
-            **attributes,
+            **{"lifecycle": self._lifecycle(), **attributes},
         )
 
     def _domain(self, zone: ZonePlan, disks: Mapping[str, Resource]) -> Resource:

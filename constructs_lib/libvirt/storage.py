@@ -1,7 +1,8 @@
 """Where disks lie: on each host a pool, and in it the images that root disks are copied on write from.
 
 A root disk stands on its image for as long as it lives, and libvirt would delete an image under a running
-machine. So an image is named by its checksum and never renamed, and one stays as long as the lock lists it.
+machine. So an image is named by its checksum and never renamed, and one stays as long as the lock lists it;
+a lock that lists too few is refused.
 
 The machine that deploys fetches an image first (`constructs_lib.sites.image_file`); then it is uploaded, to
 each host in turn.
@@ -18,7 +19,7 @@ from constructs_lib.libvirt.settings import libvirt_of
 from constructs_lib.plan.model import SitePlan, ZonePlan
 from constructs_lib.sites.image_file import fetched_images, image_path
 from constructs_lib.sites.names import prefix
-from constructs_lib.terraform import Construct, Expr, Resource
+from constructs_lib.terraform import Construct, Expr, Resource, to_hcl
 from constructs_lib.terraform.naming import StackRecord, place_of
 
 FOLDER = "/var/lib/libvirt/images"
@@ -58,6 +59,20 @@ class Storage(Construct):
     def base(self, zone: ZonePlan) -> str:
         """The path, on a zone's host, of the image that new machines start from, as an expression."""
         return self._bases[zone.name].each(libvirt_of(self._plan).image.sha256, "path")
+
+    def still_there(self, machine: Resource) -> dict[str, str]:
+        """The precondition that the image below the disk of `machine[each.key]` is one that stays.
+
+        An older lock lists fewer images, and Terraform would delete the others under machines that run. Its
+        state remembers from which one each was made.
+        """
+        made_from = f"{machine.address}[each.key].input"
+        return {
+            "condition": f"${{contains({to_hcl(list(self._plan.images))}, {made_from}.image)}}",
+            "error_message": f"${{{made_from}.name}} stands on the image ${{{made_from}.image}}, which "
+            f"cluster.lock.json does not list: put its line back there, at sites.{self._plan.name}.images, "
+            "from version control. It may go once no machine stands on it.",
+        }
 
     def _pool(self, zone: ZonePlan) -> str:
         libvirt = libvirt_of(self._plan)

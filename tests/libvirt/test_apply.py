@@ -297,6 +297,23 @@ def test_a_new_image_is_laid_beside_the_old_one_and_is_that_of_the_machine_that_
     assert site.changes(lock=lock, **other) == {}
 
 
+def test_an_older_lock_that_would_delete_the_image_under_a_machine_is_refused(site: Site) -> None:
+    """The lock of before the new image, as from another branch or a backup."""
+    _, digest = site.hypervisor.image(2)
+    before = site.starts()
+    site.write(plan(from_dict(site.given)).lock)
+
+    refused = site.terraform.run("apply", "-auto-approve", "-input=false", "-no-color")
+
+    assert refused.returncode == 1
+    assert (
+        f"small-dc1-general-1 stands on the image {digest}, which cluster.lock.json does not list: put its "
+        "line back there, at sites.dc1.images, from version control."
+    ) in " ".join(refused.stderr.replace("│", "").split())
+    assert site.starts() == before
+    assert (site.hypervisor.folder / "pool" / f"small-dc1-{digest}.qcow2").exists()
+
+
 def test_a_roll_goes_back_to_the_former_image_and_leaves_the_new_one_unused(site: Site) -> None:
     path, digest = site.hypervisor.image(2)
     listed = plan(

@@ -78,6 +78,19 @@ def test_a_renamed_base_image_that_destroys_every_disk() -> None:
         assert f'["{"1" * 64}"].path' in root["backing_store"]["path"]
 
 
+def test_an_image_that_an_older_lock_does_not_list_and_a_deploy_would_delete_under_a_disk(
+    stack: Json,
+) -> None:
+    """A machine's input is what it was made from, whatever cluster.yaml says by now."""
+    listed = {key for body in volumes(stack, "base").values() for key in body["for_each"]}
+    for name, body in volumes(stack, "root").items():
+        (condition,) = body["lifecycle"]["precondition"]
+        made_from = f"terraform_data.{re.sub('_root-[a-z]$', '', name)}_machine[each.key].input"
+        found = re.fullmatch(r"\$\{contains\((\[.*\]), (.*)\.image\)\}", condition["condition"])
+        assert found, condition
+        assert (set(json.loads(found[1])), found[2]) == (listed, made_from)
+
+
 def test_volumes_that_cannot_be_resized(stack: Json) -> None:
     for body in of_kind(stack, VOLUME).values():
         assert body["lifecycle"]["ignore_changes"] == "all"
