@@ -41,7 +41,9 @@ class Storage(Construct):
         for zone in plan.zones:
             self._pools[zone.name] = self._pool(zone)
             before = [_FETCHED[stack]] if stack in _FETCHED else []
-            _FETCHED[stack] = fetched_images(self, f"image-{zone.name}", plan.images, after=before)
+            _FETCHED[stack] = fetched_images(
+                self, f"image-{zone.name}", plan, setting="libvirt.image", after=before
+            )
             self._bases[zone.name] = self._images(zone, _FETCHED[stack])
 
     @staticmethod

@@ -45,7 +45,7 @@ def _uploaded(scope: Scope, plan: SitePlan) -> Resource:
     The plugin could fetch an URL itself, but compares no checksum, keeps what it fetched under the URL for
     ever, and writes the operator's home folder into the state, which the next operator's plan would change.
     """
-    fetched = fetched_images(scope, "image-file", plan.images)
+    fetched = fetched_images(scope, "image-file", plan, setting="openstack.upload")
     return Resource(
         scope,
         "image",

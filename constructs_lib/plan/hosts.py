@@ -64,6 +64,12 @@ def root_gib(spec: Sized) -> int:
     return spec.disk_gib if isinstance(spec, PoolSpec) else ROOT_GIB
 
 
+def smallest_root_gib(plan: SitePlan) -> int:
+    """The smallest root disk of the site's machines in GiB: no image may be of a larger one."""
+    planned = [ROOT_GIB] if plan.nodes else []
+    return min([*planned, *(root_gib(pool.spec) for pool in plan.pools)], default=ROOT_GIB)
+
+
 def _machines(plan: SitePlan) -> Iterator[tuple[str, int, Sized]]:
     """Zone, number and shape of like machines; agents are counted, since there may be many."""
     specs: dict[Role, Sized | None] = {

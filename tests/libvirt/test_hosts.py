@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from constructs_lib.errors import LockError
+from constructs_lib.plan.hosts import smallest_root_gib
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import from_dict
 from tests.libvirt.clusters import Json, cluster_stack, settings, site_plan, with_site
@@ -58,3 +59,17 @@ def test_every_plan_asks_each_host_for_the_memory_of_all_its_machines_and_the_cp
     loads = stack["output"]["cluster"]["value"]["hosts"]["a"]
     assert conditions[0] == f"${{self.memory_total_kb >= {loads['memory_gib'] * 2**20}}}"
     assert conditions[1] == "${self.cpu_cores_total >= 4}"
+
+
+@pytest.mark.parametrize(
+    ("pools", "gib"),
+    [({"general": {"disk_gib": 8}, "large": {}}, 8), ({"large": {"disk_gib": 200}}, 20), ({}, 20)],
+    ids=["a-pool", "the-others", "no-pool"],
+)
+def test_an_image_has_to_fit_onto_the_smallest_root_disk_of_the_site(
+    pools: dict[str, dict[str, int]], gib: int
+) -> None:
+    given = settings("small")
+    given["sites"]["dc1"]["agents"] = {name: {"count": 1, **pool} for name, pool in pools.items()}
+
+    assert smallest_root_gib(plan(from_dict(given)).site("dc1")) == gib

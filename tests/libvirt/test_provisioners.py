@@ -14,6 +14,7 @@ import pytest
 
 from constructs_lib.libvirt.secrets import DISK
 from tests.libvirt.clusters import cluster_stack, site_plan
+from tests.sites.qcow2 import qcow2
 
 FETCH_SECRET = Path(__file__).parents[2] / "cloud-init" / "libvirt" / "fetch-secret"
 
@@ -86,16 +87,16 @@ def test_an_image_is_fetched_once_and_only_with_its_checksum(
     tmp_path: Path, resources: dict[str, Any]
 ) -> None:
     fetch = provisioner(resources, "terraform_data", "small_storage_image-a")["command"]
-    source = tmp_path / "noble.qcow2"
-    source.write_bytes(b"an image")
-    digest = hashlib.sha256(b"an image").hexdigest()
+    source, image = tmp_path / "noble.qcow2", qcow2()
+    source.write_bytes(image)
+    digest, room = hashlib.sha256(image).hexdigest(), {"FIELD": "sites.dc1.libvirt.image", "GIB": "20"}
 
-    wrong = shell(tmp_path, fetch, SOURCE=str(source), SHA256="0" * 64)
+    wrong = shell(tmp_path, fetch, SOURCE=str(source), SHA256="0" * 64, **room)
     assert wrong.returncode == 1
     assert wrong.stderr == f"{source} has the sha256 {digest}, cluster.yaml says {'0' * 64}\n"
     assert list((tmp_path / "images").iterdir()) == []
 
-    assert shell(tmp_path, fetch, SOURCE=str(source), SHA256=digest).returncode == 0
+    assert shell(tmp_path, fetch, SOURCE=str(source), SHA256=digest, **room).returncode == 0
     source.unlink()
-    assert shell(tmp_path, fetch, SOURCE=str(source), SHA256=digest).returncode == 0
+    assert shell(tmp_path, fetch, SOURCE=str(source), SHA256=digest, **room).returncode == 0
     assert [file.name for file in (tmp_path / "images").iterdir()] == [digest]

@@ -20,9 +20,11 @@ from tests.openstack.clusters import Json, cluster_stack, plan_of, resources, se
 from tests.openstack.conftest import Terraform
 from tests.openstack.double_server import running
 from tests.openstack.test_machines import MACHINE, of_kind
+from tests.sites.qcow2 import qcow2
 
 IMAGE = "openstack_images_image_v2"
-DIGEST = hashlib.sha256(b"an image").hexdigest()
+CONTENT = qcow2()
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 def uploading(path: Path | str = "/srv/noble.qcow2", digest: str = DIGEST) -> Json:
@@ -104,7 +106,7 @@ def test_terraform_uploads_a_file_with_its_checksum_alone_and_then_plans_nothing
     openstack_terraform: Terraform, tmp_path: Path
 ) -> None:
     file = tmp_path / "noble.qcow2"
-    file.write_bytes(b"an image")
+    file.write_bytes(CONTENT)
     with running() as double:
         terraform = dataclasses.replace(
             openstack_terraform, environ=openstack_terraform.environ | double.environment
@@ -119,7 +121,7 @@ def test_terraform_uploads_a_file_with_its_checksum_alone_and_then_plans_nothing
         terraform("apply", "-auto-approve", "-input=false")
         made = double.named("images", f"demo-dc1-{DIGEST}")
         assert json.loads(terraform("output", "-json"))["image_id"]["value"] == made["id"]
-        assert double.glance.uploaded[made["id"]] == b"an image"
+        assert double.glance.uploaded[made["id"]] == CONTENT
 
         file.unlink()
         another = replace_home(terraform, tmp_path)

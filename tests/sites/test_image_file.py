@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import threading
@@ -16,11 +17,15 @@ import pytest
 from tests.conftest import need
 from tests.libvirt import clusters as libvirt
 from tests.openstack import clusters as openstack
+from tests.sites.qcow2 import GIB, qcow2
 
-IMAGE = b"an image\n" * 4096
+IMAGE = qcow2()
 DIGEST = hashlib.sha256(IMAGE).hexdigest()
 # Each names an image by URL.
-CASES: dict[str, Any] = {"openstack": (openstack, "optional"), "libvirt": (libvirt, "private")}
+CASES: dict[str, Any] = {
+    "openstack.upload": (openstack, "optional"),
+    "libvirt.image": (libvirt, "private"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +62,27 @@ def fetch(request: pytest.FixtureRequest) -> dict[str, Any]:
     made = clusters.cluster_stack(clusters.site_plan(case))["resource"]["terraform_data"]
     (found, *_) = (body for name, body in made.items() if "_image" in name)
     command: dict[str, Any] = found["provisioner"][0]["local-exec"]
+    assert command["environment"]["FIELD"] == f"sites.dc1.{request.param}"
     return command
 
 
-def run(fetch: dict[str, Any], folder: Path, source: str, digest: str = DIGEST) -> tuple[int, str]:
+def run(
+    fetch: dict[str, Any], folder: Path, source: str, digest: str = DIGEST, shell: str = "/bin/sh"
+) -> tuple[int, str]:
     """Its exit code and what it says."""
     need("curl")
-    assert fetch["environment"] == {"SOURCE": "${each.value}", "SHA256": "${each.key}"}
+    environment = fetch["environment"]
+    assert (environment["SOURCE"], environment["SHA256"]) == ("${each.value}", "${each.key}")
     done = subprocess.run(
-        ["/bin/sh", "-c", fetch["command"]],
+        [shell, "-c", fetch["command"]],
         cwd=folder,
         # No proxy of the environment.
-        env={"PATH": os.environ["PATH"], "SOURCE": source, "SHA256": digest},
+        env={
+            "PATH": os.environ["PATH"],
+            **{name: str(value) for name, value in environment.items()},
+            "SOURCE": source,
+            "SHA256": digest,
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -125,3 +139,107 @@ def test_an_image_that_is_there_is_fetched_no_more_and_a_spoilt_one_is_again(
     (tmp_path / "images" / DIGEST).write_bytes(b"spoilt")
     assert run(fetch, tmp_path, f"{server}/noble.img") == (0, "")
     assert fetched(tmp_path) == {DIGEST: IMAGE}
+
+
+@pytest.fixture(params=["/bin/sh", "/bin/bash"])
+def shell(request: pytest.FixtureRequest) -> str:
+    """What `sh` may be: their numbers overflow differently."""
+    need(request.param)
+    return str(request.param)
+
+
+def of(fetch: dict[str, Any], image: bytes, folder: Path, shell: str) -> tuple[int, str]:
+    """What is said of a file with that content, without its path; nothing is left of one that is refused."""
+    file = folder / "noble.img"
+    file.write_bytes(image)
+    digest = hashlib.sha256(image).hexdigest()
+    code, said = run(fetch, folder, str(file), digest, shell)
+    assert fetched(folder) == ({} if code else {digest: image})
+    field = f"{fetch['environment']['FIELD']}: {file} "
+    assert said == "" or (said.startswith(field) and said.count("\n") == 1)
+    return code, said.removeprefix(field).rstrip()
+
+
+NO_IMAGE = "is no qcow2 image, expected one: qemu-img convert -O qcow2"
+ON_ANOTHER = "is a qcow2 image that lies on another one, expected a whole one: qemu-img convert -O qcow2"
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (b"\0" * 510 + b"\x55\xaa" + b"\0" * 512, NO_IMAGE),
+        (b"\xfd7zXZ\0" + qcow2(), NO_IMAGE),
+        (b"<!DOCTYPE html>\n", NO_IMAGE),
+        (b"", NO_IMAGE),
+        (qcow2()[:24], NO_IMAGE),
+        (qcow2(version=1), NO_IMAGE),
+        (qcow2(backing="/etc/shadow"), ON_ANOTHER),
+    ],
+    ids=["raw", "compressed", "page", "empty", "short", "first-version", "backed"],
+)
+def test_a_file_that_is_no_whole_qcow2_image_is_refused_with_its_setting_and_nothing_is_left(
+    image: bytes, words: str, fetch: dict[str, Any], shell: str, tmp_path: Path
+) -> None:
+    assert of(fetch, image, tmp_path, shell) == (1, words)
+
+
+def of_disk(size: int) -> bytes:
+    """An image of a disk for which no tables are made."""
+    return qcow2()[:24] + size.to_bytes(8, "big") + qcow2()[32:]
+
+
+TOO_LARGE = "is of a disk of {} GiB, expected at most {}, the smallest root disk of the site's machines"
+
+
+def test_an_image_of_a_disk_that_is_a_sector_larger_than_the_smallest_root_disk_is_refused(
+    fetch: dict[str, Any], shell: str, tmp_path: Path
+) -> None:
+    most = int(fetch["environment"]["GIB"])
+
+    found = of(fetch, of_disk(most * GIB + 512), tmp_path, shell)
+
+    assert found == (1, TOO_LARGE.format(most + 1, most))
+
+
+@pytest.mark.parametrize("size", [2**48 + 512, 2**63, 2**64 - 512])
+def test_a_disk_beyond_a_shells_numbers_is_too_large_too(
+    size: int, fetch: dict[str, Any], shell: str, tmp_path: Path
+) -> None:
+    most = int(fetch["environment"]["GIB"])
+
+    assert of(fetch, of_disk(size), tmp_path, shell) == (1, TOO_LARGE.format(262144, most))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_image_of_exactly_the_smallest_root_disk_is_taken(
+    version: int, fetch: dict[str, Any], shell: str, tmp_path: Path
+) -> None:
+    most = int(fetch["environment"]["GIB"])
+
+    assert of(fetch, qcow2(most * GIB, version=version), tmp_path, shell) == (0, "")
+
+
+def test_a_file_that_is_there_already_has_to_be_an_image_too(fetch: dict[str, Any], tmp_path: Path) -> None:
+    raw = b"\0" * 1024
+    digest = hashlib.sha256(raw).hexdigest()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / digest).write_bytes(raw)
+
+    code, said = run(fetch, tmp_path, "/nowhere/noble.img", digest)
+
+    assert (code, NO_IMAGE in said) == (1, True)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_qemu_takes_these_images_for_whole_ones(version: int, tmp_path: Path) -> None:
+    need("qemu-img")
+    file = tmp_path / "noble.img"
+    file.write_bytes(qcow2(20 * GIB, version=version))
+
+    told = subprocess.run(
+        ["qemu-img", "info", "--output=json", file], capture_output=True, check=True, timeout=60
+    )
+    checked = subprocess.run(["qemu-img", "check", "-q", file], check=False, timeout=60)
+
+    info = json.loads(told.stdout)
+    assert (info["format"], info["virtual-size"], checked.returncode) == ("qcow2", 20 * GIB, 0)
