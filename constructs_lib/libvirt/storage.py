@@ -87,6 +87,8 @@ class Storage(Construct):
             name=prefix(self._plan),
             type="dir",
             target={"path": libvirt.pool_path or f"{FOLDER}/{prefix(self._plan)}"},
+            # A folder that was named may have been there before, with files of others, or be a mount's.
+            destroy={"delete": False} if libvirt.pool_path else None,
             lifecycle={"ignore_changes": "all"},
             provider=provider_of(self, self._plan, zone),
         )

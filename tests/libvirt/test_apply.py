@@ -36,6 +36,7 @@ from tests.openstack.conftest import Terraform
 pytestmark = [pytest.mark.terraform, pytest.mark.root, pytest.mark.slow]
 
 
+OTHERS = "installer.iso"
 LARGER: dict[str, Any] = {"masters": {"count": 1, "cpus": 1, "memory_gib": 2}}
 
 
@@ -147,6 +148,9 @@ def hypervisor(libvirt_terraform: Terraform) -> Iterator[Hypervisor]:
 @pytest.fixture(scope="module")
 def site(libvirt_terraform: Terraform, hypervisor: Hypervisor) -> Site:
     image, checksum = hypervisor.image()
+    # Of somebody else, as is the folder.
+    (hypervisor.folder / "pool").mkdir(mode=0o750)
+    (hypervisor.folder / "pool" / OTHERS).write_text("kept")
     folder = libvirt_terraform.folder
     temporary = folder / "tmp"
     temporary.mkdir()
@@ -407,10 +411,15 @@ def test_seeds_that_are_gone_from_tmpdir_touch_no_machine_and_stop_no_roll(site:
     assert {name for name in after if after[name] != before.get(name)} == {"small-dc1-general-1"}
 
 
-def test_a_destroy_leaves_nothing_behind(site: Site) -> None:
+def test_a_destroy_leaves_nothing_behind_but_the_folder_that_was_there_and_what_others_have_in_it(
+    site: Site,
+) -> None:
     site.write()
     site.terraform("destroy", "-auto-approve", "-input=false")
 
     assert site.hypervisor.named("list", "--all") == set()
     assert "small-dc1" not in site.hypervisor.named("net-list", "--all")
-    assert not (site.hypervisor.folder / "pool").exists()
+    assert "small-dc1" not in site.hypervisor.named("pool-list", "--all")
+    pool = site.hypervisor.folder / "pool"
+    assert {file.name: file.read_text() for file in pool.iterdir()} == {OTHERS: "kept"}
+    assert pool.stat().st_mode & 0o777 == 0o750

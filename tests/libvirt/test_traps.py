@@ -196,9 +196,13 @@ def test_firmware_that_the_host_lacks(stack: Json) -> None:
 
 
 def test_a_pool_in_a_folder_of_others_which_its_end_would_remove() -> None:
+    """The folder that is made by itself is the site's alone; one that cluster.yaml names may be anybody's."""
     (pool,) = of_kind(cluster_stack(site_plan("small")), "libvirt_pool.").values()
-    assert pool["target"]["path"].endswith("/small-dc1")
+    assert pool["target"]["path"].endswith("/small-dc1") and "destroy" not in pool
     assert "libvirt_pool" not in cluster_stack(site_plan("whole"))["resource"]
+    named = cluster_stack(site_plan("small", libvirt={"pool_path": "/srv/images"}))
+    (pool,) = of_kind(named, "libvirt_pool.").values()
+    assert (pool["target"]["path"], pool["destroy"]) == ("/srv/images", {"delete": False})
 
 
 def test_an_image_that_nobody_compared_with_its_checksum(stack: Json) -> None:
