@@ -8,22 +8,29 @@ from constructs import Construct as Scope
 
 from constructs_lib.libvirt.provider import provider_of
 from constructs_lib.libvirt.settings import libvirt_of
-from constructs_lib.plan.hosts import host_loads
+from constructs_lib.plan.hosts import HostLoad, host_loads
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.spec.hypervisor_uri import host_of
 from constructs_lib.terraform import DataSource
 
 KIB_PER_GIB = 2**20
+OWN_GIB = 1.0
+"""Memory that a host keeps for its own system and libvirtd."""
+BESIDE_GIB = 0.25
+"""Memory of a machine's QEMU process beside the machine's own: page tables, device buffers, the program."""
 
 
 def require_hosts(scope: Scope, plan: SitePlan) -> None:
     """A data source for each host, whose plan fails where the site's machines do not fit.
 
-    Memory counts whole, since a host that swaps takes all of its machines along; cpus are shared, so only the
-    largest machine counts. `libvirt.capacity` says more, and earlier.
+    Memory counts whole, with what QEMU and the host itself need, since a host that swaps takes all of its
+    machines along; cpus are shared, so only the largest machine counts. What else runs there is not counted.
+    `libvirt.capacity` says more, and earlier, and its `memory_gib` is what is left of the host.
     """
+    said = libvirt_of(plan).capacity.memory_gib is not None
     for zone, load in zip(plan.zones, host_loads(plan), strict=True):
         who = f"The host of zone {zone.name}"
+        needed = load.memory_gib + (0 if said else OWN_GIB + BESIDE_GIB * load.machines)
         DataSource(
             scope,
             f"host-{zone.name}",
@@ -31,9 +38,8 @@ def require_hosts(scope: Scope, plan: SitePlan) -> None:
             lifecycle={
                 "postcondition": [
                     {
-                        "condition": f"${{self.memory_total_kb >= {load.memory_gib * KIB_PER_GIB}}}",
-                        "error_message": f"{who} has less memory than the {load.memory_gib} GiB of its "
-                        f"{load.machines} machines: take fewer or smaller ones.",
+                        "condition": f"${{self.memory_total_kb >= {int(needed * KIB_PER_GIB)}}}",
+                        "error_message": f"{who} has less memory than {_too_little(load, needed)}",
                     },
                     {
                         "condition": f"${{self.cpu_cores_total >= {load.widest}}}",
@@ -44,6 +50,17 @@ def require_hosts(scope: Scope, plan: SitePlan) -> None:
             },
             provider=provider_of(scope, plan, zone),
         )
+
+
+def _too_little(load: HostLoad, needed: float) -> str:
+    machines = f"the {load.memory_gib} GiB of its {load.machines} machines"
+    way_out = "take fewer or smaller ones"
+    if needed == load.memory_gib:
+        return f"{machines}: {way_out}."
+    return (
+        f"{machines}, {OWN_GIB:g} GiB for itself and {BESIDE_GIB:g} GiB beside each for QEMU ({needed:g} "
+        f"GiB): {way_out}, or say in libvirt.capacity.memory_gib what it has for them."
+    )
 
 
 def hosts(plan: SitePlan) -> dict[str, dict[str, Any]]:

@@ -246,7 +246,7 @@ def test_a_plain_deploy_leaves_what_runs_alone(site: Site) -> None:
 @pytest.mark.parametrize(
     ("larger", "words"),
     [
-        ({"masters": {"memory_gib": 1536}}, "has less memory than the 1539 GiB of its 4 machines"),
+        ({"masters": {"memory_gib": 1536}}, "has less memory than the 1539 GiB of its 4 machines, 1 GiB for"),
         ({"gateway": {"cpus": 192}}, "has fewer CPUs than its largest machine, which has 192"),
     ],
     ids=["memory", "cpus"],
@@ -262,6 +262,30 @@ def test_a_host_that_can_not_hold_the_machines_is_refused_by_the_plan(
     assert refused.returncode == 1
     assert words in " ".join(refused.stderr.replace("│", "").split())
     assert site.starts() == before
+
+
+def test_a_host_is_full_a_gibibyte_before_its_memory_and_one_more_for_four_machines(site: Site) -> None:
+    """All of it may be given away where cluster.yaml says that it is there for them."""
+    (size,) = (
+        line.split()[2]
+        for line in site.hypervisor.virsh("nodeinfo").splitlines()
+        if line.startswith("Memory size")
+    )
+    full = int(size) // 2**20 - 3
+    by_itself: dict[str, Any] = {"masters": {"memory_gib": full - 2}}
+    more: dict[str, Any] = {"masters": {"memory_gib": full - 1}}
+
+    assert site.changes(**by_itself) == {}
+    site.write(**more)
+    refused = site.terraform.run("plan", "-input=false", "-no-color")
+    said: dict[str, Any] = {
+        "libvirt": {"capacity": {"memory_gib": full + 3}},
+        "masters": {"memory_gib": full},
+    }
+
+    assert refused.returncode == 1
+    assert f"({full + 4} GiB)" in " ".join(refused.stderr.replace("│", "").split())
+    assert site.changes(**said) == {}
 
 
 def test_an_image_with_another_checksum_than_cluster_yaml_says_is_not_uploaded(site: Site) -> None:

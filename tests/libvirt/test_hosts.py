@@ -51,14 +51,28 @@ def test_masters_stand_on_hosts_of_their_own() -> None:
     assert [body.get("provider") for body in domains.values()] == [None, "libvirt.b", "libvirt.c"]
 
 
-def test_every_plan_asks_each_host_for_the_memory_of_all_its_machines_and_the_cpus_of_the_largest() -> None:
+def test_every_plan_asks_each_host_for_all_memory_with_qemus_and_its_own_and_the_largest_ones_cpus() -> None:
     stack = cluster_stack(site_plan("small"))
 
     (asked,) = stack["data"]["libvirt_node_info"].values()
     conditions = [each["condition"] for each in asked["lifecycle"]["postcondition"]]
     loads = stack["output"]["cluster"]["value"]["hosts"]["a"]
-    assert conditions[0] == f"${{self.memory_total_kb >= {loads['memory_gib'] * 2**20}}}"
-    assert conditions[1] == "${self.cpu_cores_total >= 4}"
+    assert (loads["machines"], loads["memory_gib"]) == (4, 26)
+    assert conditions == [
+        f"${{self.memory_total_kb >= {(26 + 1 + 4 // 4) * 2**20}}}",
+        "${self.cpu_cores_total >= 4}",
+    ]
+
+
+def test_a_host_is_held_to_the_machines_alone_where_cluster_yaml_says_what_it_has_for_them() -> None:
+    stack = cluster_stack(site_plan("small", libvirt={"capacity": {"memory_gib": 26}}))
+
+    (asked,) = stack["data"]["libvirt_node_info"].values()
+    memory, _ = asked["lifecycle"]["postcondition"]
+    assert memory["condition"] == f"${{self.memory_total_kb >= {26 * 2**20}}}"
+    assert memory["error_message"] == (
+        "The host of zone a has less memory than the 26 GiB of its 4 machines: take fewer or smaller ones."
+    )
 
 
 @pytest.mark.parametrize(
