@@ -9,7 +9,7 @@ import dataclasses
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -29,6 +29,7 @@ from constructs_lib.secrets.ensure import ensure
 from constructs_lib.secrets.values import new_value
 from constructs_lib.spec.load import from_dict
 from constructs_lib.spec.workspace import Workspace
+from tests.another_version import of_another_version
 from tests.libvirt.clusters import Json, cluster_stack, settings, with_site
 from tests.libvirt.hypervisor import Hypervisor, running
 from tests.openstack.conftest import Terraform
@@ -64,25 +65,27 @@ class Site:
     hypervisor: Hypervisor
     given: Json
 
-    def write(self, lock: Lock | None = None, **site: Any) -> None:
-        """Make the stack of these settings what the next command reads."""
+    def write(
+        self, lock: Lock | None = None, become: Callable[[Json], Json] = lambda stack: stack, **site: Any
+    ) -> None:
+        """Make the stack of these settings, or what `become` makes of it, what the next command reads."""
         planned = plan(from_dict(with_site(self.given, **site)), lock)
-        stack = cluster_stack(planned.site("dc1"))
+        stack = become(cluster_stack(planned.site("dc1")))
         stack["provider"]["libvirt"][0]["uri"] = self.hypervisor.uri
         made = ensure(planned.secrets, (), self.terraform.folder / "secrets.json", {})
         values = {name: made[name] for name in stack["variable"]}
         (self.terraform.folder / "secrets.auto.tfvars.json").write_text(json.dumps(values))
         self.terraform.write(stack)
 
-    def planned(self, *arguments: str, lock: Lock | None = None, **site: Any) -> ReadPlan:
+    def planned(self, *arguments: str, **site: Any) -> ReadPlan:
         """What a deploy of these settings would do; it is not done."""
-        self.write(lock, **site)
+        self.write(**site)
         self.terraform("plan", "-input=false", "-out=plan", *arguments)
         return ReadPlan.of(json.loads(self.terraform("show", "-json", "plan")))
 
-    def changes(self, *arguments: str, lock: Lock | None = None, **site: Any) -> dict[str, str]:
+    def changes(self, *arguments: str, **site: Any) -> dict[str, str]:
         """Address → what would happen to it."""
-        return {change.address: change.verb for change in self.planned(*arguments, lock=lock, **site).loud()}
+        return {change.address: change.verb for change in self.planned(*arguments, **site).loud()}
 
     def apply(self) -> None:
         """Do what was planned last."""
@@ -241,6 +244,18 @@ def test_a_plain_deploy_leaves_what_runs_alone(site: Site) -> None:
     site.apply()
 
     assert site.starts() == before
+
+
+def test_another_version_of_the_library_changes_no_machine_until_it_is_rolled(site: Site) -> None:
+    machine = 'terraform_data.small_masters_machine["master-1"]'
+
+    plain = site.planned(become=of_another_version)
+    rolled = site.planned(f"-replace={machine}", become=of_another_version)
+    found = judge(rolled, "master-1", "10.30.1.11", KINDS)
+
+    assert plain.loud() == ()
+    assert {change.address for change in rolled.loud()} == {machine, *(part.address for part in found.parts)}
+    assert found.differences == ("input.user_data changed",)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from constructs_lib.roll.terraform_cli import Terraform as RollTerraform
 from constructs_lib.secrets.ensure import ensure
 from constructs_lib.spec.load import from_dict
 from constructs_lib.spec.workspace import Workspace
+from tests.another_version import of_another_version
 from tests.openstack.clusters import Json, cluster_stack, plan_of, settings
 from tests.openstack.conftest import Terraform
 from tests.openstack.double import OpenstackDouble
@@ -172,24 +173,6 @@ def test_a_plain_deploy_leaves_what_runs_alone(site: Site, other: dict[str, Any]
 
     kinds = ("openstack_compute_instance_v2", "openstack_blockstorage_volume_v3")
     assert [change.address for change in found if change.type in kinds] == []
-
-
-def of_another_version(stack: Json) -> Json:
-    """The stack as another version of the library would write it: other texts, and another program."""
-
-    def changed(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: changed(below) for key, below in value.items()}
-        if isinstance(value, list):
-            return [changed(below) for below in value]
-        if isinstance(value, str) and value.startswith("#cloud-config"):
-            return value.replace("#cloud-config\n", "#cloud-config\n# of another version\n", 1)
-        return value
-
-    local_values = changed(stack["locals"])
-    assert local_values != stack["locals"]
-    local_values["node_program"] += "# of another version\n"
-    return {**stack, "locals": local_values}
 
 
 def test_another_version_of_the_library_changes_no_machine_until_it_is_rolled(site: Site) -> None:
