@@ -117,6 +117,18 @@ def test_a_data_volume_that_goes_with_its_domain(stack: Json) -> None:
         assert "machine" not in json.dumps({key: body[key] for key in ("name", "for_each", "pool")}), name
 
 
+@pytest.mark.parametrize("role", ["masters", "consul"])
+def test_a_data_volume_that_a_smaller_count_destroys(role: str) -> None:
+    """Of an edited lock, too: Terraform holds what is left of a `for_each` to `prevent_destroy`."""
+    before = plan(from_dict(with_site(settings("private"), **{role: {"count": 3}})))
+    fewer = from_dict(with_site(settings("private"), protect_data=True, **{role: {"count": 1}}))
+
+    with pytest.raises(LockError, match=f"sites.dc1.{role}.count: locked 3, cluster.yaml says 1"):
+        plan(fewer, before.lock)
+    left = volumes(cluster_stack(plan(fewer).site("dc1")), "data")
+    assert [body["lifecycle"]["prevent_destroy"] for name, body in left.items() if role in name] == [True]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_data_volume_that_a_plan_may_destroy(case: str) -> None:
     site = site_plan(case)
