@@ -14,6 +14,7 @@ from typing import Any
 
 from constructs_lib.simulator.checkpoint import Checkpoint
 from constructs_lib.simulator.credentials import read_credential
+from constructs_lib.simulator.docker_pull import PullError, pull
 from constructs_lib.simulator.double import MESOS_VERSION, Log, RefusedError, Stop, notice, run_program
 from constructs_lib.simulator.flags import Given, stout, table
 from constructs_lib.simulator.leading_master import LeadingMaster, Registration
@@ -152,10 +153,16 @@ def _check_containerizers(flags: Given) -> None:
 class AgentApi:
     """The endpoints of one agent."""
 
-    def __init__(self, settings: Settings, registration: Registration) -> None:
+    def __init__(self, settings: Settings, registration: Registration, environ: Mapping[str, str]) -> None:
         self._settings = settings
+        self._environ = environ
         self._registration = registration
         self._started = time.time()
+        self._open: dict[str, Callable[[Question], Answer]] = {
+            "/health": lambda _: Answer(200, ""),
+            "/version": lambda _: Answer(200, version("mesos-agent")),
+            "/double/pull": self._pull,
+        }
         self._guarded: dict[str, Callable[[], Any]] = {
             "/state": self._state,
             "/flags": lambda: {"flags": shown(settings.flags)},
@@ -165,10 +172,10 @@ class AgentApi:
         }
 
     def answer(self, question: Question) -> Answer:
-        """The answer of the real path."""
+        """The answer of the real path, or of the doubles' own below `/double/`."""
         path = question.path.removeprefix("/slave(1)")
-        if path in ("/health", "/version"):
-            return Answer(200, "" if path == "/health" else version("mesos-agent"))
+        if path in self._open:
+            return self._open[path](question)
         logins = self._settings.logins
         if path == "/api/v1":
             if logins.read_write and not may(question, logins.known):
@@ -179,6 +186,13 @@ class AgentApi:
         if logins.read_only and not may(question, logins.known):
             return unauthorized("mesos-agent-readonly")
         return Answer(200, self._guarded[path]())
+
+    def _pull(self, question: Question) -> Answer:
+        try:
+            pull(question.json()["image"], self._settings.flags, self._environ)
+        except PullError as error:
+            return Answer(502, str(error))
+        return Answer(200)
 
     def _state(self) -> dict[str, Any]:
         info = self._settings.info
@@ -213,9 +227,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], log: Log, stop: St
     id = checkpoint.recover(settings.info, settings.flags.get("reconfiguration_policy", "equal"))
     secret = settings.credential[1] if settings.credential else None
     registration = Registration(settings.master, "/double/agent", settings.info, secret, log, id)
-    web = Web(
-        "mesos-agent", settings.place.bind, settings.place.port, AgentApi(settings, registration).answer, log
-    )
+    api = AgentApi(settings, registration, environ)
+    web = Web("mesos-agent", settings.place.bind, settings.place.port, api.answer, log)
     refusals: list[RefusedError] = []
 
     def refused(refusal: RefusedError) -> None:

@@ -28,6 +28,15 @@ def test_a_restart_leaves_its_tasks_alone_and_stopping_docker_does_not_stop_it()
     assert re.search(r"(?m)^After=.*\bremote-fs.target docker.service$", unit())
 
 
+def test_it_pulls_images_with_the_nodes_own_login_which_no_flag_tells() -> None:
+    """Mesos gives `docker pull` the sandbox as its home, so root's config has to be named."""
+    written = re.search(r'ROOT / "(.*)/config.json"', agent().file("/usr/local/libexec/docker-login").content)
+
+    assert written is not None
+    assert f"Environment=DOCKER_CONFIG=/{written[1]}\n" in unit()
+    assert "docker_config" not in flags()
+
+
 def test_its_address_of_the_masters_holds_no_password() -> None:
     assert flags()["master"] == "zk://10.20.16.11:2181,10.20.80.12:2181,10.20.144.13:2181/mesos"
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from constructs_lib.lab.keeper import KeptLab
-from tests.lab.asking import LONG, resolves, says, seen, until
+from tests.lab.asking import LONG, address, resolves, says, seen, until
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
 
@@ -62,6 +62,19 @@ def test_an_image_that_an_agent_pushed_is_pulled_elsewhere_and_by_nobody_without
     )
     assert refused.code != 0
     _pull(pushed, "master-1")
+
+
+def test_an_agent_pulls_a_tasks_image_that_only_the_registry_has(pushed: KeptLab) -> None:
+    """By the environment of the agent's own process, which is not that of root's shell."""
+    ask = ("curl", "--silent", "--write-out", "%{http_code}", "--data", json.dumps({"image": IMAGE}))
+    url = f"http://{address(pushed, 'general-1')}:5051/double/pull"
+
+    def pulled() -> str:
+        pushed.run("general-1", "docker", "rmi", "--force", IMAGE)
+        return says(pushed, "general-1", *ask, url)
+
+    seen("the agent has pulled it", LONG, pulled, lambda answer: answer == "200")
+    assert pushed.run("general-1", "docker", "image", "inspect", IMAGE).code == 0
 
 
 REGISTRY = "https://registry.service.consul:5000/v2/"

@@ -28,7 +28,14 @@ def test_fails_as_the_real_one_on(case: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def agent(start: Start, master: str, work: Path, *flags: str, port: int | None = None) -> Double:
+def agent(
+    start: Start,
+    master: str,
+    work: Path,
+    *flags: str,
+    port: int | None = None,
+    environ: dict[str, str] | None = None,
+) -> Double:
     port = port or free_port()
     return start(
         "mesos-agent",
@@ -41,6 +48,7 @@ def agent(start: Start, master: str, work: Path, *flags: str, port: int | None =
         "--zk_session_timeout=8secs",
         *flags,
         port=port,
+        environ=environ,
     )
 
 
@@ -185,3 +193,38 @@ def test_resources_and_attributes_are_read_in_all_their_forms() -> None:
     }
     assert parse_resources(written) == {"cpus": 4.0}
     assert parse_attributes("rack:r1;level:10;keys:[1-9]") == {"rack": "r1", "level": 10.0, "keys": [[1, 9]]}
+
+
+DOCKER = """#!/bin/sh
+# Double of docker: a registry that lets in whoever has a config; Docker looks for it where these lines do.
+config=${DOCKER_CONFIG:-$HOME/.docker}/config.json
+echo "$HOME $*" >>"$LOG"
+test -e "$config" || { echo "no basic auth credentials" >&2; exit 1; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "status"), [("the home of root", 502), ("DOCKER_CONFIG", 200), ("--docker_config", 200)]
+)
+def test_a_tasks_image_is_pulled_with_the_sandbox_as_home_so_a_login_in_roots_is_not_read(
+    start: Start, tmp_path: Path, way: str, status: int
+) -> None:
+    home, log, docker = tmp_path / "root", tmp_path / "log", tmp_path / "docker"
+    (home / ".docker").mkdir(parents=True)
+    (home / ".docker/config.json").write_text("{}")
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    flags = ['--docker_config={"auths": {}}'] if way == "--docker_config" else []
+    environ = {"HOME": str(home), "LOG": str(log)}
+    if way == "DOCKER_CONFIG":
+        environ["DOCKER_CONFIG"] = str(home / ".docker")
+    double = agent(start, "127.0.0.1:1", tmp_path / "work", f"--docker={docker}", *flags, environ=environ)
+    wait_for("its word", lambda: double.get("/version"), double)
+
+    done, said = double.ask("/double/pull", "POST", {"image": "registry.example.org/box:1"})
+
+    assert done == status, said
+    assert status == 200 or "exited with status 1; stderr='no basic auth credentials" in said
+    used, _, words = log.read_text().partition(" ")
+    assert words == "-H unix:///var/run/docker.sock pull registry.example.org/box:1\n"
+    assert used.startswith(f"{tmp_path}/work/sandbox-")
