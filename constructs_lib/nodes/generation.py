@@ -124,7 +124,7 @@ def _packages(packages: NodePackages) -> dict[str, object]:
     repository = packages.repository
     version = {"version": packages.version} if packages.version else {}
     where = {"repository": dataclasses.asdict(repository)} if repository else {}
-    return {"component": packages.component, "names": list(packages.names), **version, **where}
+    return {"component": packages.source, "names": list(packages.names), **version, **where}
 
 
 def _pretty(data: Mapping[str, object]) -> str:

@@ -51,6 +51,10 @@ class NodePackages:
     names: tuple[str, ...]
     version: str | None
     repository: AptRepository | None
+    source: str
+    """The name of the repository's files on the node: the first component's that has it. apt refuses to read
+    anything where two files name one repository with keys at two places.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
         base_packages=_unique(
             render_expression(name, context) for component in components for name in component.packages
         ),
-        packages=tuple(packages for component in components for packages in _packages(plan, component)),
+        packages=_packages(plan, components),
         stages=tuple(
             Stage(
                 component=component.name,
@@ -236,22 +236,38 @@ def _backup_secrets(plan: SitePlan, role: Role) -> Iterator[NodeSecret]:
                 yield _node_secret(secret, declared)
 
 
-def _packages(plan: SitePlan, component: Component) -> Iterator[NodePackages]:
-    software = plan.software.get(component.name)
-    if software is None or software.source != "apt":
-        return
+def _packages(plan: SitePlan, components: Iterable[Component]) -> tuple[NodePackages, ...]:
+    found: list[NodePackages] = []
+    for component in components:
+        software = plan.software.get(component.name)
+        if software is None or software.source != "apt":
+            continue
+        repository = _repository(plan, component, software)
+        found.append(
+            NodePackages(
+                component=component.name,
+                names=software.packages,
+                version=software.version,
+                repository=repository,
+                source=next(
+                    (one.source for one in found if _same(one.repository, repository)), component.name
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def _repository(plan: SitePlan, component: Component, software: ResolvedSoftware) -> AptRepository | None:
     declared = component.software
-    repository = None
-    if isinstance(declared, AptPackages) and software.packages == declared.names:
-        # The global apt mirror carries the distribution; another owner's repository has a mirror of its own.
-        own_mirror = software.mirror if software.mirror != plan.software_mirrors.apt_mirror else None
-        repository = _mirrored(declared.repository, own_mirror)
-    yield NodePackages(
-        component=component.name,
-        names=software.packages,
-        version=software.version,
-        repository=repository,
-    )
+    if not isinstance(declared, AptPackages) or software.packages != declared.names:
+        return None
+    # The global apt mirror carries the distribution; another owner's repository has a mirror of its own.
+    own_mirror = software.mirror if software.mirror != plan.software_mirrors.apt_mirror else None
+    return _mirrored(declared.repository, own_mirror)
+
+
+def _same(one: AptRepository | None, other: AptRepository | None) -> bool:
+    return one is not None and other is not None and (one.uri, one.suite) == (other.uri, other.suite)
 
 
 def _mirrored(repository: AptRepository | None, mirror: str | None) -> AptRepository | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from constructs_lib.components import components_of
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RenderError
 from constructs_lib.nodes.bare_python import bare, shipped
+from constructs_lib.nodes.generation import manifest
 from constructs_lib.nodes.render import render
 from constructs_lib.nodes.templates import TEMPLATE_FOLDER, environment, render_template
-from tests.nodes.clusters import CASES, nodes, site
+from tests.nodes.clusters import CASES, SOURCE, nodes, site
 
 
 def test_the_same_plan_gives_the_same_files() -> None:
@@ -134,3 +136,20 @@ TEXT
 echo "# neither" # nor this
 """
     )
+
+
+@pytest.mark.parametrize("role", [Role.CONSUL, Role.EDGE])
+def test_components_that_share_a_repository_share_the_name_of_its_files(role: Role) -> None:
+    """apt reads no source at all where two files name one repository with keys at two places."""
+    planned = site("whole")
+    node = planned.nodes_of(role)[0]
+    packages = json.loads(json.dumps(manifest(render(planned, node), SOURCE)))["packages"]
+
+    names: dict[str, set[str]] = {}
+    for entry in packages:
+        if "repository" in entry:
+            place = f"{entry['repository']['uri']} {entry['repository']['suite']}"
+            names.setdefault(place, set()).add(entry["component"])
+
+    assert names["https://apt.releases.hashicorp.com {codename}"] == {"consul"}
+    assert all(len(found) == 1 for found in names.values())
