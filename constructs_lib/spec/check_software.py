@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pydantic_core import PydanticCustomError
+
 from constructs_lib.components import COMPONENTS
 from constructs_lib.components.model import Component, ContainerImage
+from constructs_lib.spec.field_rules import Url
 from constructs_lib.spec.fields import own_registry
 from constructs_lib.spec.findings import Check, Finding, Path, Settings
 from constructs_lib.spec.wording import one_of, show
@@ -19,6 +22,20 @@ if TYPE_CHECKING:
 def default_source(component: Component) -> str:
     """image or apt: what the component runs from when nothing is said."""
     return "image" if isinstance(component.software, ContainerImage) else "apt"
+
+
+_PLACEHOLDERS = ("{distribution}", "{codename}")
+
+
+def _address(mirror: str) -> bool:
+    """Whether a node can take it for a repository's: it fills the placeholders in."""
+    for placeholder in _PLACEHOLDERS:
+        mirror = mirror.replace(placeholder, "")
+    try:
+        Url().check(mirror)
+    except PydanticCustomError:
+        return False
+    return True
 
 
 def _preinstalled(path: Path, override: ComponentSoftware) -> Iterator[Finding]:
@@ -56,7 +73,7 @@ def _software(settings: Settings) -> Iterator[Finding]:
                 (*path, "version"),
                 f"got {show(override.version)}, expected an image's tag: letters, digits, . _ -",
             )
-        if source == "image" and override.mirror and ("://" in override.mirror or " " in override.mirror):
+        if source == "image" and override.mirror and "://" in override.mirror:
             yield Finding(
                 (*path, "mirror"),
                 f"got {show(override.mirror)}, expected a registry such as registry.example.org/mirror, "
@@ -64,15 +81,12 @@ def _software(settings: Settings) -> Iterator[Finding]:
             )
         elif source == "image" and override.mirror and (problem := own_registry(override.mirror)):
             yield Finding((*path, "mirror"), f"got {show(override.mirror)}, expected {problem}")
-        if (
-            source == "apt"
-            and override.mirror
-            and not re.match(r"(deb )?(\[[^]]*\] )?https?://", override.mirror.strip())
-        ):
+        if source == "apt" and override.mirror and not _address(override.mirror):
             yield Finding(
                 (*path, "mirror"),
-                f"got {show(override.mirror)}, expected an apt line such as "
-                f"`deb https://mirror.example.org stable main`: {name} runs from packages",
+                f"got {show(override.mirror)}, expected an address such as "
+                f"https://mirror.example.org/{name}, with no placeholder but "
+                f"{one_of(_PLACEHOLDERS)}: {name} runs from packages",
             )
         if override.sha256 and source == "apt":
             yield Finding(

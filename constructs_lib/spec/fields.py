@@ -230,7 +230,7 @@ def _no_password(value: str) -> None:
 
 
 Mirror = Annotated[
-    str, Text(r"[!-~]+( [!-~]+)*", "an apt line or a registry prefix, on one line", 300, also=_no_password)
+    str, Text(r"[!-~]+", "an address or a registry prefix, not an apt line", 300, also=_no_password)
 ]
 
 

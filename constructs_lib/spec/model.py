@@ -289,7 +289,9 @@ class ComponentSoftware(Group):
     of the default source.
     """
     mirror: f.Mirror | None = None
-    """An apt line or an image registry prefix, instead of the global one."""
+    """Images: a registry prefix, instead of the global one. Packages: the address of a mirror of the owner's
+    repository, with the owner's key below it; `{distribution}` and `{codename}` are the node's.
+    """
     sha256: f.Sha256 | None = None
     """The image's digest for `version`: nothing else is run."""
 

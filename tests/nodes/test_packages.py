@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,16 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.components import COMPONENTS
+from constructs_lib.components.model import AptPackages, Component
+from constructs_lib.nodes.generation import manifest
+from constructs_lib.nodes.render import render
+from constructs_lib.plan.model import NodePlan, PoolPlan, SitePlan
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import from_dict
 from tests.conftest import need
+from tests.nodes.clusters import SOURCE, WHOLE
+from tests.nodes.clusters import nodes as nodes_of
 from tests.nodes.node import Node
 
 DOUBLE = """#!/bin/sh
@@ -331,6 +341,42 @@ def test_a_repository_is_used_with_the_trusted_key(machine: Machine, url: str, t
     assert source.read_text() == (
         f"deb [signed-by={keyring}] {url}/{release['ID']} {release['VERSION_CODENAME']} stable\n"
     )
+
+
+FOREIGN = [one for one in COMPONENTS if isinstance(one.software, AptPackages) and one.software.repository]
+
+
+def installed_with(component: Component, **override: str) -> dict[str, Any]:
+    """What a node is told of the component's packages, by a cluster.yaml that has this of it."""
+    planned = plan(from_dict(WHOLE | {"software": {component.name: override}})).site("eu")
+    node = next(one for one in nodes_of(planned) if _has(planned, one, component))
+    told = json.loads(json.dumps(manifest(render(planned, node), SOURCE)))["packages"]
+    assert isinstance(component.software, AptPackages)
+    return next(dict(entry) for entry in told if entry["names"] == list(component.software.names))
+
+
+def _has(planned: SitePlan, node: NodePlan | PoolPlan, component: Component) -> bool:
+    return any(one.component == component.name for one in render(planned, node).packages)
+
+
+@pytest.mark.parametrize("component", FOREIGN, ids=lambda one: one.name)
+def test_every_foreign_component_is_installed_from_a_mirror_of_its_repository(
+    machine: Machine, url: str, tmp_path: Path, component: Component
+) -> None:
+    mirror = f"{url}/{{distribution}}/{{codename}}/"
+    entry = installed_with(component, mirror=mirror)
+    armoured, fingerprint = key(tmp_path, "owner")
+    release = distribution()
+    place = f"{release['ID']}/{release['VERSION_CODENAME']}"
+    (machine.web / place).mkdir(parents=True)
+    (machine.web / place / entry["repository"]["key"]).write_bytes(armoured)
+    machine.known(entry["names"][0], f"{entry['version']}-1")
+
+    done = machine.run(**entry | {"repository": entry["repository"] | {"fingerprint": fingerprint}})
+
+    assert done.returncode == 0, done.stderr
+    [source] = (machine.node.root / "etc/apt/sources.list.d").iterdir()
+    assert source.read_text().split()[2:4] == [f"{url}/{place}", release["VERSION_CODENAME"]]
 
 
 def test_a_key_of_somebody_else_is_refused_and_nothing_is_installed(
