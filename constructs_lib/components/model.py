@@ -318,6 +318,14 @@ class Component:
         others = [d for d in self.directories if d.path == self.state and d.on and role not in d.on]
         return self.state is not None and not others
 
+    def apt_packages(self, *, asked: bool) -> AptPackages:
+        """What it is installed from: the distribution's own packages where it has no others, or where they
+        are `asked` for by `source: apt` and there are any.
+        """
+        if isinstance(self.software, AptPackages) and not (asked and self.apt_names):
+            return self.software
+        return AptPackages(names=self.apt_names)
+
     def port(self, name: str) -> Port:
         """The declared port called `name`; SpecError when there is none."""
         for port in self.ports:

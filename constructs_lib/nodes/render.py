@@ -242,7 +242,7 @@ def _packages(plan: SitePlan, components: Iterable[Component]) -> tuple[NodePack
         software = plan.software.get(component.name)
         if software is None or software.source != "apt":
             continue
-        repository = _repository(plan, component, software)
+        repository = _repository(component, software)
         found.append(
             NodePackages(
                 component=component.name,
@@ -257,13 +257,11 @@ def _packages(plan: SitePlan, components: Iterable[Component]) -> tuple[NodePack
     return tuple(found)
 
 
-def _repository(plan: SitePlan, component: Component, software: ResolvedSoftware) -> AptRepository | None:
+def _repository(component: Component, software: ResolvedSoftware) -> AptRepository | None:
     declared = component.software
     if not isinstance(declared, AptPackages) or software.packages != declared.names:
         return None
-    # The global apt mirror carries the distribution; another owner's repository has a mirror of its own.
-    own_mirror = software.mirror if software.mirror != plan.software_mirrors.apt_mirror else None
-    return _mirrored(declared.repository, own_mirror)
+    return _mirrored(declared.repository, software.mirror)
 
 
 def _same(one: AptRepository | None, other: AptRepository | None) -> bool:

@@ -45,17 +45,13 @@ def _resolve(component: Component, spec: SoftwareSpec, override: ComponentSoftwa
             mirror=override.mirror,
             sha256=override.sha256,
         )
-    # Who asks for apt gets the distribution's own package, also where the default is a foreign repository;
-    # and a default version belongs to the default source.
-    if isinstance(default, ContainerImage) or (override.source == "apt" and component.apt_names):
-        names, default_version = component.apt_names, None
-    else:
-        names, default_version = default.names, default.version
+    # A default version belongs to the default source.
+    packages = component.apt_packages(asked=override.source == "apt")
     return ResolvedSoftware(
         source="apt",
-        version=override.version or default_version,
-        packages=names,
-        mirror=override.mirror or spec.apt_mirror,
+        version=override.version or packages.version,
+        packages=packages.names,
+        mirror=override.mirror,
         sha256=override.sha256,
     )
 

@@ -68,34 +68,44 @@ def _software(settings: Settings) -> Iterator[Finding]:
         if source == "preinstalled":
             yield from _preinstalled(path, override)
             continue
-        if source == "image" and override.version and not re.fullmatch(r"\w[\w.-]{0,127}", override.version):
-            yield Finding(
-                (*path, "version"),
-                f"got {show(override.version)}, expected an image's tag: letters, digits, . _ -",
-            )
-        if source == "image" and override.mirror and "://" in override.mirror:
-            yield Finding(
-                (*path, "mirror"),
-                f"got {show(override.mirror)}, expected a registry such as registry.example.org/mirror, "
-                f"without https://: {name} runs from an image",
-            )
-        elif source == "image" and override.mirror and (problem := own_registry(override.mirror)):
-            yield Finding((*path, "mirror"), f"got {show(override.mirror)}, expected {problem}")
-        if source == "apt" and override.mirror and not _address(override.mirror):
-            yield Finding(
-                (*path, "mirror"),
-                f"got {show(override.mirror)}, expected an address such as "
-                f"https://mirror.example.org/{name}, with no placeholder but "
-                f"{one_of(_PLACEHOLDERS)}: {name} runs from packages",
-            )
-        if override.sha256 and source == "apt":
-            yield Finding(
-                (*path, "sha256"), "is for images, expected none: apt checks its packages' signatures"
-            )
-        elif override.sha256 and not override.version:
-            yield Finding(
-                (*path, "sha256"), "got a digest without version, expected both: a digest is of one version"
-            )
+        yield from (_from_image if source == "image" else _from_apt)(path, component, override)
+
+
+def _from_image(path: Path, component: Component, override: ComponentSoftware) -> Iterator[Finding]:
+    if override.version and not re.fullmatch(r"\w[\w.-]{0,127}", override.version):
+        yield Finding(
+            (*path, "version"),
+            f"got {show(override.version)}, expected an image's tag: letters, digits, . _ -",
+        )
+    if override.mirror and "://" in override.mirror:
+        yield Finding(
+            (*path, "mirror"),
+            f"got {show(override.mirror)}, expected a registry such as registry.example.org/mirror, "
+            f"without https://: {component.name} runs from an image",
+        )
+    elif override.mirror and (problem := own_registry(override.mirror)):
+        yield Finding((*path, "mirror"), f"got {show(override.mirror)}, expected {problem}")
+    if override.sha256 and not override.version:
+        yield Finding(
+            (*path, "sha256"), "got a digest without version, expected both: a digest is of one version"
+        )
+
+
+def _from_apt(path: Path, component: Component, override: ComponentSoftware) -> Iterator[Finding]:
+    name, packages = component.name, component.apt_packages(asked=override.source == "apt")
+    if override.mirror and packages.repository is None:
+        yield Finding(
+            (*path, "mirror"),
+            f"expected none: {name} comes from the distribution, whose mirror is software.apt_mirror",
+        )
+    elif override.mirror and not _address(override.mirror):
+        yield Finding(
+            (*path, "mirror"),
+            f"got {show(override.mirror)}, expected an address such as https://mirror.example.org/{name}, "
+            f"with no placeholder but {one_of(_PLACEHOLDERS)}: {name} runs from packages",
+        )
+    if override.sha256:
+        yield Finding((*path, "sha256"), "is for images, expected none: apt checks its packages' signatures")
 
 
 CHECKS: tuple[Check, ...] = (_software,)

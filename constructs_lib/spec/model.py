@@ -290,7 +290,8 @@ class ComponentSoftware(Group):
     """
     mirror: f.Mirror | None = None
     """Images: a registry prefix, instead of the global one. Packages: the address of a mirror of the owner's
-    repository, with the owner's key below it; `{distribution}` and `{codename}` are the node's.
+    repository, with the owner's key below it; `{distribution}` and `{codename}` are the node's. What
+    comes from the distribution has none but `apt_mirror`.
     """
     sha256: f.Sha256 | None = None
     """The image's digest for `version`: nothing else is run."""

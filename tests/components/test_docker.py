@@ -133,7 +133,7 @@ def test_a_mirror_of_its_repository_replaces_the_address_and_keeps_the_key() -> 
 
 def test_the_distributions_mirror_is_not_taken_for_dockers() -> None:
     planned = site("whole")
-    assert planned.software["docker"].mirror == "http://mirror.example.org/ubuntu"
+    assert planned.software_mirrors.apt_mirror == "http://mirror.example.org/ubuntu"
     [packages] = [p for p in render(planned, planned.pools[0]).packages if p.component == "docker"]
 
     assert packages.repository is not None
