@@ -53,6 +53,7 @@ def cluster(platform: str, kind: str) -> dict[str, Any]:
 def _with_every_option(loaded: dict[str, Any]) -> dict[str, Any]:
     loaded["software"] = {
         "apt_mirror": "http://mirror.example.org/debian",
+        "apt_security_mirror": "http://mirror.example.org/debian-security",
         "proxy": "http://proxy.example.org:3128",
     }
     loaded["nodes"] = {

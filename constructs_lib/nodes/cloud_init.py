@@ -132,8 +132,10 @@ def _names(files: NodeFiles) -> dict[str, object]:
 
 def _apt(files: NodeFiles) -> dict[str, object]:
     settings: dict[str, object] = {}
-    if files.apt_mirror:
-        settings["primary"] = [{"arches": ["default"], "uri": files.apt_mirror}]
+    # Without a mirror for security cloud-init takes the other one for it.
+    for kind, mirror in (("primary", files.apt_mirror), ("security", files.apt_security_mirror)):
+        if mirror:
+            settings[kind] = [{"arches": ["default"], "uri": mirror}]
     if files.proxy:
         settings |= {"http_proxy": files.proxy, "https_proxy": files.proxy}
     return {"apt": settings} if settings else {}

@@ -95,6 +95,7 @@ class NodeFiles:
     late_values: tuple[LateValue, ...]
     """Those that the texts mention, in the plan's order."""
     apt_mirror: str | None
+    apt_security_mirror: str | None
     proxy: str | None
     cloud_config: Mapping[str, object]
     """The operator's extra cloud-config for this role."""

@@ -93,6 +93,7 @@ def render(plan: SitePlan, node: NodePlan | PoolPlan, *, without: Container[str]
         data_volume=volume,
         late_values=tuple(late for late in plan.late_values if late.marker in texts),
         apt_mirror=plan.software_mirrors.apt_mirror,
+        apt_security_mirror=plan.software_mirrors.apt_security_mirror,
         proxy=plan.software_mirrors.proxy,
         cloud_config=plan.cloud_config.get(role, {}),
     )

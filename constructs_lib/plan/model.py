@@ -379,6 +379,7 @@ class SoftwareMirrors:
 
     image_prefix: str
     apt_mirror: str | None
+    apt_security_mirror: str | None
     proxy: str | None
 
 

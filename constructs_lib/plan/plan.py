@@ -196,6 +196,7 @@ def _site(
         software_mirrors=SoftwareMirrors(
             image_prefix=spec.software.image_prefix,
             apt_mirror=spec.software.apt_mirror,
+            apt_security_mirror=spec.software.apt_security_mirror,
             proxy=spec.software.proxy,
         ),
         nodes_spec=spec.nodes,

@@ -51,7 +51,7 @@ def egress(
     software: SoftwareSpec, logs: str | None = None, alertmanagers: Sequence[str] = ()
 ) -> tuple[EgressRule, ...]:
     """EGRESS, and the ports of the proxy, the mirrors and the targets of logs and alerts in cluster.yaml."""
-    places = (software.proxy, software.apt_mirror, software.image_prefix)
+    places = (software.proxy, software.apt_mirror, software.apt_security_mirror, software.image_prefix)
     mirrors = (override.mirror for override in software.components.values())
     named = {int(port) for place in (*places, *mirrors) for port in PORT.findall(place or "")}
     known = {rule.port for rule in EGRESS + _logs(logs) if rule.protocol == "tcp"}

@@ -57,6 +57,7 @@ OURS = {
 
 _APT = {
     "software.apt_mirror": ("primary",),
+    "software.apt_security_mirror": ("security",),
     "software.proxy": ("http_proxy", "https_proxy", "proxy"),
 }
 """Setting → keys of cloud-init's `apt` that it becomes, and their other names."""
@@ -127,7 +128,11 @@ def _own(settings: Settings) -> set[str]:
 def _apt(path: Path, value: object, settings: Settings) -> Iterator[Finding]:
     """What `software:` already sets there and this would replace."""
     software = settings.cluster.software
-    ours = {"software.apt_mirror": software.apt_mirror, "software.proxy": software.proxy}
+    ours = {
+        "software.apt_mirror": software.apt_mirror,
+        "software.apt_security_mirror": software.apt_security_mirror,
+        "software.proxy": software.proxy,
+    }
     where = [name for name, given in ours.items() if given and settings.intact(*name.split("."))]
     if not isinstance(value, dict):
         if where:

@@ -108,4 +108,25 @@ def _from_apt(path: Path, component: Component, override: ComponentSoftware) -> 
         yield Finding((*path, "sha256"), "is for images, expected none: apt checks its packages' signatures")
 
 
-CHECKS: tuple[Check, ...] = (_software,)
+def _archives(settings: Settings) -> Iterator[Finding]:
+    """What cloud-init makes of the mirrors, since nobody knows here which distribution a node's image has."""
+    software = settings.cluster.software
+    mirror, security = software.apt_mirror, software.apt_security_mirror
+    if not settings.intact("software", "apt_mirror") or not settings.intact(
+        "software", "apt_security_mirror"
+    ):
+        return
+    if mirror and not security and mirror.rstrip("/").endswith("/debian"):
+        yield Finding(
+            ("software", "apt_mirror"),
+            f"got {show(mirror)} alone, expected apt_security_mirror too: Debian's security updates are in "
+            f"an archive of their own, such as {mirror.rstrip('/')}-security",
+        )
+    if security and not mirror:
+        yield Finding(
+            ("software", "apt_security_mirror"),
+            f"got {show(security)} alone, expected apt_mirror too: cloud-init passes over it otherwise",
+        )
+
+
+CHECKS: tuple[Check, ...] = (_software, _archives)

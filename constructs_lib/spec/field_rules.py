@@ -205,7 +205,7 @@ class ComponentName(Rule):
         if value in {component.name for component in COMPONENTS}:
             words = f"has no software of its own, expected {one_of(names)}"
             raise PydanticCustomError("words", "{words}", {"words": words})
-        settings = ("image_prefix", "apt_mirror", "proxy")
+        settings = ("image_prefix", "apt_mirror", "apt_security_mirror", "proxy")
         near = did_you_mean(str(value), (*names, *settings))
         if near:
             raise PydanticCustomError(

@@ -323,6 +323,10 @@ class SoftwareSpec(Group):
     """Put before every image's name, such as registry.example.org/mirror."""
     apt_mirror: f.HttpUrl | None = None
     """Instead of the distribution's own archive."""
+    apt_security_mirror: f.HttpUrl | None = None
+    """The archive of its security updates beside `apt_mirror`, such as http://mirror.example.org/debian-security:
+    Debian's are in one of their own, Ubuntu's in the same, where nothing is said.
+    """
     proxy: f.ProxyUrl | None = None
     """The HTTP proxy that nodes use to fetch software."""
     components: dict[f.Component, ComponentSoftware] = {}

@@ -28,6 +28,7 @@ LEADS_OUT = cluster(
     software={
         "proxy": "http://proxy.example.org:3128",
         "apt_mirror": "http://mirror.example.org/debian",
+        "apt_security_mirror": "http://mirror.example.org/debian-security",
         "chronos": {"enabled": False, "version": "v3.0.1", "mirror": "registry.example.org"},
         "zookeeper": {"version": "3.9.5", "sha256": "0" * 64},
         "node_exporter": {"source": "preinstalled"},
@@ -69,6 +70,7 @@ def test_what_leads_out_of_a_lab_is_left_out_and_named_with_what_holds_instead()
         "sites.eu.registry.bucket: left out, images lie on the data volume",
         "sites.eu.registry.region: left out, images lie on the data volume",
         "software.apt_mirror: left out, packages come from the lab itself",
+        "software.apt_security_mirror: left out, packages come from the lab itself",
         "software.chronos.mirror: left out, packages come from the lab itself, images from nowhere",
         "software.chronos.version: left out, every component has the version that the lab has",
         "software.node_exporter.source: left out, every component runs from what the lab has",

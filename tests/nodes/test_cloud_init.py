@@ -23,10 +23,11 @@ from constructs_lib.nodes.render import render
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.rollout.wanted import secret_source
+from constructs_lib.spec.load import from_dict
 from constructs_lib.spec.model import ClusterSpec
 from constructs_lib.spec.platforms import PLATFORMS
 from tests.conftest import need
-from tests.nodes.clusters import CASES, HYBRID, KEY, RELAYED, SOURCE, nodes, on, site
+from tests.nodes.clusters import CASES, HYBRID, KEY, RELAYED, SMALL, SOURCE, nodes, on, site
 from tests.nodes.test_readers import featured
 
 LIMIT = 16_384
@@ -95,6 +96,54 @@ def test_mirror_and_proxy_are_honoured() -> None:
         "https_proxy": "http://proxy.example.org:3128",
     }
     assert "apt" not in config(files_of("small", "master-1"))
+
+
+SOURCES = """
+import sys
+from types import SimpleNamespace
+import yaml
+from cloudinit import templater
+from cloudinit.config import cc_apt_configure
+text, template, codename = sys.argv[1:]
+nothing = SimpleNamespace(get_package_mirror_info=dict)
+cloud = SimpleNamespace(datasource=nothing)
+mirrors = cc_apt_configure.find_apt_mirror_info(yaml.safe_load(text)["apt"], cloud, arch="amd64")
+names = {name.lower(): mirror for name, mirror in mirrors.items()} | {"codename": codename}
+print(templater.render_string(open(template).read(), names))
+"""
+"""The sources.list that cloud-init's own module makes of a node's text, by its template of a distribution."""
+
+
+@pytest.mark.parametrize(
+    ("distribution", "codename", "mirrors", "security"),
+    [
+        ("debian", "bookworm", ("debian", "debian-security"), "debian-security"),
+        ("ubuntu", "noble", ("ubuntu",), "ubuntu"),
+        ("ubuntu", "noble", ("ubuntu", "ubuntu-security"), "ubuntu-security"),
+    ],
+)
+def test_cloud_init_takes_security_updates_from_where_the_mirror_has_them(
+    distribution: str, codename: str, mirrors: tuple[str, ...], security: str
+) -> None:
+    need("cloud-init")
+    settings = ("apt_mirror", "apt_security_mirror")
+    software = {s: f"http://mirror.example.org/{name}" for s, name in zip(settings, mirrors, strict=False)}
+    planned = plan(from_dict(SMALL | {"software": software})).site("eu")
+    text = pack(render(planned, planned.nodes[0]), SOURCE)
+    template = f"/etc/cloud/templates/sources.list.{distribution}.tmpl"
+
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", SOURCES, text, template, codename],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("deb ")]
+    found = {suite: uri for _, uri, suite, *_ in lines}
+    assert found[codename] == f"http://mirror.example.org/{distribution}"
+    assert found[f"{codename}-security"] == f"http://mirror.example.org/{security}"
 
 
 def test_what_is_not_text_is_refused_by_name() -> None:

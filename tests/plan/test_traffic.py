@@ -61,7 +61,8 @@ def test_a_role_source_is_its_range_in_every_zone() -> None:
 def test_the_ports_of_a_proxy_and_of_mirrors_are_let_out_and_each_once() -> None:
     software = {
         "proxy": "http://proxy.example.org:3128",
-        "apt_mirror": "http://mirror.example.org:8080/ubuntu",
+        "apt_mirror": "http://mirror.example.org:8080/debian",
+        "apt_security_mirror": "http://mirror.example.org:8081/debian-security",
         "image_prefix": "registry.example.org:5000/mirror",
         "components": {
             "docker": {"mirror": "http://mirror.example.org:8080/docker"},
@@ -69,7 +70,12 @@ def test_the_ports_of_a_proxy_and_of_mirrors_are_let_out_and_each_once() -> None
         },
     }
     ports = [(rule.port, rule.protocol) for rule in plan(cluster(software=software)).site("eu").egress]
-    assert ports == [(443, "tcp"), (80, "tcp"), (123, "udp"), *((n, "tcp") for n in (3128, 5000, 5001, 8080))]
+    assert ports == [
+        (443, "tcp"),
+        (80, "tcp"),
+        (123, "udp"),
+        *((n, "tcp") for n in (3128, 5000, 5001, 8080, 8081)),
+    ]
 
 
 def test_mirrors_on_usual_ports_let_nothing_more_out() -> None:
