@@ -345,6 +345,8 @@ class ResolvedSoftware:
     packages: tuple[str, ...] = ()
     """Package names for `source: apt`; `version` pins them."""
     mirror: str | None = None
+    fingerprint: str | None = None
+    """Of the key that signs the repository or its mirror, where it is not the owner's known one."""
     sha256: str | None = None
     enabled: bool = True
     """False for an optional component that cluster.yaml leaves out."""

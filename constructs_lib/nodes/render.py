@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from constructs_lib.components import COMPONENTS, components_of, platform_backup
 from constructs_lib.components.model import (
@@ -262,24 +263,22 @@ def _repository(component: Component, software: ResolvedSoftware) -> AptReposito
     declared = component.software
     if not isinstance(declared, AptPackages) or software.packages != declared.names:
         return None
-    return _mirrored(declared.repository, software.mirror)
+    return _mirrored(declared.repository, software)
 
 
 def _same(one: AptRepository | None, other: AptRepository | None) -> bool:
     return one is not None and other is not None and (one.uri, one.suite) == (other.uri, other.suite)
 
 
-def _mirrored(repository: AptRepository | None, mirror: str | None) -> AptRepository | None:
-    """The repository at the mirror's address; the key stays, since a mirror signs nothing itself."""
-    if repository is None or mirror is None:
-        return repository
-    return AptRepository(
-        uri=mirror.rstrip("/"),
-        suite=repository.suite,
-        section=repository.section,
-        key=repository.key.rsplit("/", 1)[-1],
-        fingerprint=repository.fingerprint,
-    )
+def _mirrored(repository: AptRepository | None, software: ResolvedSoftware) -> AptRepository | None:
+    """The repository at the mirror's address, with the owner's key: most mirrors sign nothing themselves."""
+    if repository is None:
+        return None
+    fingerprint = software.fingerprint or repository.fingerprint
+    if software.mirror is None:
+        return replace(repository, fingerprint=fingerprint)
+    key = repository.key.rsplit("/", 1)[-1]
+    return replace(repository, uri=software.mirror.rstrip("/"), key=key, fingerprint=fingerprint)
 
 
 def _refuse_twice(files: Iterable[NodeFile]) -> None:

@@ -52,6 +52,7 @@ def _resolve(component: Component, spec: SoftwareSpec, override: ComponentSoftwa
         version=override.version or packages.version,
         packages=packages.names,
         mirror=override.mirror,
+        fingerprint=override.fingerprint,
         sha256=override.sha256,
     )
 

@@ -39,7 +39,7 @@ def _address(mirror: str) -> bool:
 
 
 def _preinstalled(path: Path, override: ComponentSoftware) -> Iterator[Finding]:
-    for key in ("version", "mirror", "sha256"):
+    for key in ("version", "mirror", "fingerprint", "sha256"):
         if getattr(override, key) is not None:
             yield Finding((*path, key), "expected none: preinstalled software is taken as the machine has it")
 
@@ -85,6 +85,11 @@ def _from_image(path: Path, component: Component, override: ComponentSoftware) -
         )
     elif override.mirror and (problem := own_registry(override.mirror)):
         yield Finding((*path, "mirror"), f"got {show(override.mirror)}, expected {problem}")
+    if override.fingerprint:
+        yield Finding(
+            (*path, "fingerprint"),
+            f"is of a repository's key, expected none: {component.name} runs from an image",
+        )
     if override.sha256 and not override.version:
         yield Finding(
             (*path, "sha256"), "got a digest without version, expected both: a digest is of one version"
@@ -103,6 +108,11 @@ def _from_apt(path: Path, component: Component, override: ComponentSoftware) -> 
             (*path, "mirror"),
             f"got {show(override.mirror)}, expected an address such as https://mirror.example.org/{name}, "
             f"with no placeholder but {one_of(_PLACEHOLDERS)}: {name} runs from packages",
+        )
+    if override.fingerprint and packages.repository is None:
+        yield Finding(
+            (*path, "fingerprint"),
+            f"expected none: {name} comes from the distribution, whose keys the image has",
         )
     if override.sha256:
         yield Finding((*path, "sha256"), "is for images, expected none: apt checks its packages' signatures")

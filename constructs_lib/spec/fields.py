@@ -245,6 +245,14 @@ Version = Annotated[
     str, Text(r"[0-9A-Za-z][0-9A-Za-z.+~:_-]*", "a version such as 3.9.6", 100, also=_no_latest)
 ]
 Sha256 = Annotated[str, Text(r"[0-9a-f]{64}", "64 lower-case hexadecimal digits", 80)]
+Fingerprint = Annotated[
+    str,
+    Text(
+        r"[0-9A-F]{40}",
+        "40 hexadecimal digits in capitals, without spaces, of the whole fingerprint",
+        80,
+    ),
+]
 HttpUrl = Annotated[str, Url(example="http://mirror.example.org/ubuntu")]
 ProxyUrl = Annotated[str, Url(example="http://proxy.example.org:3128")]
 ApiUrl = Annotated[str, Url(secure=True, example="http://127.0.0.1:5000")]

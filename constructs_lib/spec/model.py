@@ -293,6 +293,8 @@ class ComponentSoftware(Group):
     repository, with the owner's key below it; `{distribution}` and `{codename}` are the node's. What
     comes from the distribution has none but `apt_mirror`.
     """
+    fingerprint: f.Fingerprint | None = None
+    """Packages: of the one key that may sign the owner's repository or `mirror`, instead of the known one."""
     sha256: f.Sha256 | None = None
     """The image's digest for `version`: nothing else is run."""
 

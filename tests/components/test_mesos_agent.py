@@ -84,6 +84,16 @@ def test_a_mirror_of_its_repository_holds_the_key_too_and_the_fingerprint_stays(
     assert (other.names, other.version) == (("aventer-mesos",), "1.11.0-0.9.0")
 
 
+def test_an_owners_new_key_is_trusted_at_the_owners_own_address() -> None:
+    software = {"components": {"mesos_agent": {"fingerprint": "AB" * 20}}}
+    planned = plan(ClusterSpec.model_validate(WHOLE | {"software": software})).site("eu")
+    [own] = [one for one in render(planned, planned.pools[0]).packages if one.component == "mesos_agent"]
+
+    assert own.repository is not None
+    assert own.repository.fingerprint == "AB" * 20
+    assert own.repository.key == "https://www.aventer.biz/assets/support_aventer.asc"
+
+
 def test_logrotate_itself_bounds_what_tasks_write_and_keeps_their_files_open(tmp_path: Path) -> None:
     logrotate = need("logrotate")
     run = tmp_path / "slaves/S1/frameworks/F1/executors/E1/runs/0a1b-2c"

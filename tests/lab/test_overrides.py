@@ -32,6 +32,7 @@ LEADS_OUT = cluster(
         "chronos": {"enabled": False, "version": "v3.0.1", "mirror": "registry.example.org"},
         "zookeeper": {"version": "3.9.5", "sha256": "0" * 64},
         "node_exporter": {"source": "preinstalled"},
+        "consul": {"fingerprint": "AB" * 20},
     },
     site={
         "agents": {"general": {"count": 1, "shared": {"source": "10.66.0.5:/export"}}},
@@ -73,6 +74,7 @@ def test_what_leads_out_of_a_lab_is_left_out_and_named_with_what_holds_instead()
         "software.apt_security_mirror: left out, packages come from the lab itself",
         "software.chronos.mirror: left out, packages come from the lab itself, images from nowhere",
         "software.chronos.version: left out, every component has the version that the lab has",
+        "software.consul.fingerprint: left out, packages come from the lab itself",
         "software.node_exporter.source: left out, every component runs from what the lab has",
         "software.proxy: left out, no proxy is needed, packages come from the lab itself",
         "software.zookeeper.sha256: left out, no image is fetched",

@@ -360,19 +360,19 @@ def _has(planned: SitePlan, node: NodePlan | PoolPlan, component: Component) -> 
 
 
 @pytest.mark.parametrize("component", FOREIGN, ids=lambda one: one.name)
-def test_every_foreign_component_is_installed_from_a_mirror_of_its_repository(
+def test_every_foreign_component_is_installed_from_a_mirror_with_a_key_of_its_own(
     machine: Machine, url: str, tmp_path: Path, component: Component
 ) -> None:
     mirror = f"{url}/{{distribution}}/{{codename}}/"
-    entry = installed_with(component, mirror=mirror)
-    armoured, fingerprint = key(tmp_path, "owner")
+    armoured, fingerprint = key(tmp_path, "mirror")
+    entry = installed_with(component, mirror=mirror, fingerprint=fingerprint)
     release = distribution()
     place = f"{release['ID']}/{release['VERSION_CODENAME']}"
     (machine.web / place).mkdir(parents=True)
     (machine.web / place / entry["repository"]["key"]).write_bytes(armoured)
     machine.known(entry["names"][0], f"{entry['version']}-1")
 
-    done = machine.run(**entry | {"repository": entry["repository"] | {"fingerprint": fingerprint}})
+    done = machine.run(**entry)
 
     assert done.returncode == 0, done.stderr
     [source] = (machine.node.root / "etc/apt/sources.list.d").iterdir()
