@@ -37,7 +37,11 @@ CLUSTERD = AptPackages(
 )
 """One package holds master and agent; masters are upgraded first, so each has a version of its own."""
 LIBRARIES = ("ca-certificates", "curl", "gpg", "libsasl2-modules", "libsvn1", "libunwind8")
-"""What the package needs without saying so: CRAM-MD5 of libsasl2-modules, libcurl that curl brings."""
+"""What the package needs without saying so: CRAM-MD5 of libsasl2-modules, libcurl that curl brings.
+
+Libevent (of another name on Ubuntu 24.04) and APR it asks for itself: CPACK_DEBIAN_PACKAGE_DEPENDS in its
+CMakeLists.txt.
+"""
 
 MESOS_MASTER = Component(
     name="mesos_master",

@@ -303,9 +303,10 @@ MountOptions = Annotated[
     str, Text(r"([a-z0-9_.=/-]+(,[a-z0-9_.=/-]+)*)?", "options such as vers=4.2,noatime, without spaces", 250)
 ]
 SharedType = Annotated[Literal["nfs", "ceph"], OneOf(("nfs", "ceph"))]
-_PREFLIGHT = ("cgroup", "root-disk", "data-disk", "address", "dns", "clock", "docker-api")
+_PREFLIGHT = ("cgroup", "root-disk", "data-disk", "address", "dns", "clock", "mesos", "docker-api")
 PreflightCheck = Annotated[
-    Literal["cgroup", "root-disk", "data-disk", "address", "dns", "clock", "docker-api"], OneOf(_PREFLIGHT)
+    Literal["cgroup", "root-disk", "data-disk", "address", "dns", "clock", "mesos", "docker-api"],
+    OneOf(_PREFLIGHT),
 ]
 
 Placement = Annotated[Literal["private", "public", "any"], OneOf(("private", "public", "any"))]

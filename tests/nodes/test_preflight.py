@@ -22,6 +22,8 @@ FINE = {
     "getent": "echo 192.0.2.1",
     "chronyc": "echo 'Leap status     : Normal'",
     "docker": "echo 1.24 1.51",
+    "mesos-master": "test $1 = --version",
+    "mesos-agent": "test $1 = --version",
 }
 """Program → what its double says on a node that lacks nothing."""
 
@@ -69,6 +71,8 @@ LACKING = [
     ("data-disk", "base", {"df": "echo Avail; echo 1023"}),
     ("clock", "base", {"chronyc": "echo 'Leap status     : Not synchronised'"}),
     ("clock", "base", {"chronyc": "echo '506 Cannot talk to daemon'; exit 1"}),
+    ("mesos", "base", {"mesos-master": "exit 127"}),
+    ("mesos", "base", {"mesos-agent": "exit 127", "role": "agent"}),
     ("docker-api", "docker", {"docker": "echo 1.45 1.52"}),
     ("docker-api", "docker", {"docker": "echo 1.12 1.23"}),
     ("docker-api", "docker", {"docker": "echo 1.40 2.0"}),
