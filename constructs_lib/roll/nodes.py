@@ -51,13 +51,17 @@ class NodeRoll:
     dry_run: bool = False
     _addresses: dict[str, str] = field(default_factory=dict, init=False)
     """Node name → Terraform address of its machine."""
+    _members: tuple[NodePlan, ...] = field(default=(), init=False)
+    """Everyone of the role or the pool: what is asked for may be one of them, the gate asks all."""
 
     def run(self) -> tuple[str, ...]:
         """Roll, and return the names of the replaced nodes; RollError when refused, stopped or declined."""
-        nodes = self._nodes()
         self.site.terraform.init()
+        plan = self._plain_plan()
+        self._members = self._members_by(plan)
+        nodes = self._chosen()
         done: list[str] = []
-        incomplete = self._incomplete(nodes)
+        incomplete = self._incomplete(plan, nodes)
         if incomplete is not None:
             self.say(
                 f"{incomplete.name} is incomplete: an earlier roll was interrupted, or its machine is gone"
@@ -78,33 +82,41 @@ class NodeRoll:
     def _kinds(self) -> Kinds:
         return rolling(self.site.plan.platform).KINDS
 
-    @property
-    def _members(self) -> tuple[NodePlan, ...]:
-        plan = self.site.plan
+    def _members_by(self, plan: ReadPlan) -> tuple[NodePlan, ...]:
+        """The nodes of the role, or the agents of the pool; of one between `min` and `max` those that the
+        plan has a machine of, since nothing else knows how many there are.
+        """
+        site = self.site.plan
         if self.pool is None:
-            return plan.nodes_of(self.role)
-        return planned_agents(plan.pool(self.pool), plan.zones)
+            return site.nodes_of(self.role)
+        pool = site.pool(self.pool)
+        agents = planned_agents(pool, site.zones)
+        made = plan.machines(self._kinds)
+        return tuple(agent for agent in agents if not pool.elastic or agent.name in made)
 
     @property
     def _machines(self) -> tuple[Machine, ...]:
         return self.site.machines_of(self._members)
 
-    def _nodes(self) -> tuple[NodePlan, ...]:
-        nodes = self._members
-        chosen = tuple(node for node in nodes if self.only in (None, node.name))
+    def _chosen(self) -> tuple[NodePlan, ...]:
+        """What is asked for, of the members; RollError where that is nobody."""
+        chosen = tuple(node for node in self._members if self.only in (None, node.name))
         if not chosen:
+            what = f"agent of {self.pool}" if self.pool else self.role.value
             names = (
-                ", ".join(node.name for node in nodes)
-                or f"nothing: {self.site.plan.name} has no {self.pool or self.role.value}"
+                ", ".join(node.name for node in self._members)
+                or f"nothing: {self.site.plan.name} has no {what}"
             )
             raise RollError(f"--only: got {self.only!r}, expected one of {names}")
         return chosen
 
-    def _incomplete(self, nodes: Sequence[NodePlan]) -> NodePlan | None:
+    def _plain_plan(self) -> ReadPlan:
+        with self.site.plan_file() as file:
+            return ReadPlan.of(self.site.terraform.plan(file))
+
+    def _incomplete(self, plan: ReadPlan, nodes: Sequence[NodePlan]) -> NodePlan | None:
         """The node that a plain deploy would complete; RollError when anything else waits for a deploy."""
         names = [node.name for node in self._members]
-        with self.site.plan_file() as file:
-            plan = ReadPlan.of(self.site.terraform.plan(file))
         self._addresses = {name: plan.machine(self._kinds, name).address for name in names}
         found = half_done(plan, names, self._kinds)
         if found is None:

@@ -107,6 +107,10 @@ class ReadPlan:
             )
         )
 
+    def machines(self, kinds: Kinds) -> frozenset[object]:
+        """The `for_each` keys of all machines, which are nodes' names; of those that are to be made, too."""
+        return frozenset(change.index for change in self.changes if change.is_machine(kinds))
+
     def machine(self, kinds: Kinds, node: str) -> Change:
         """The machine of a node; RollError unless there is exactly one."""
         found = [change for change in self.changes if change.is_machine(kinds) and change.index == node]

@@ -6,10 +6,18 @@ import dataclasses
 import json
 import subprocess
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from constructs_lib.plan.model import SitePlan
+from constructs_lib.access.deployed import Deployed
+from constructs_lib.components.model import Role
+from constructs_lib.plan.model import ClusterPlan, SitePlan
+from constructs_lib.roll.gate import Machine
+from constructs_lib.roll.nodes import NodeRoll
 from constructs_lib.roll.reading import ReadPlan
+from constructs_lib.roll.site import Site
+from constructs_lib.spec.workspace import Workspace
 from tests.openstack.clusters import Json, cluster_stack
 from tests.openstack.conftest import Terraform
 from tests.openstack.double import OpenstackDouble
@@ -72,6 +80,55 @@ class Deployment:
         self.terraform("plan", "-input=false", "-out=plan", *self.given, *arguments)
         shown = json.loads(self.terraform("show", "-json", "plan"))
         return {change.address: change.verb for change in ReadPlan.of(shown).loud()}
+
+
+class SiteWithoutSsh(Site):
+    """The site as a roll sees it, of machines that nobody can log in to."""
+
+    def refresh(self, agents: Mapping[str, str] | None = None) -> Deployed:
+        """Nothing to read: no SSH file is wanted."""
+        return cast(Deployed, None)
+
+
+class AllHealthy:
+    """A gate that finds everyone healthy, and keeps whom it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
+        """Nothing is wrong with any."""
+        self.asked.append([machine.name for machine in machines])
+        return dict.fromkeys(self.asked[-1])
+
+
+def roll_of(
+    cluster: ClusterPlan,
+    terraform: Terraform,
+    gate: AllHealthy,
+    *,
+    pool: str | None = None,
+    only: str | None = None,
+) -> NodeRoll:
+    """`clustermesos roll` of masters, or of a pool, of the stack in Terraform's folder."""
+    (site,) = cluster.sites.values()
+    return NodeRoll(
+        site=SiteWithoutSsh(
+            cluster=cluster,
+            plan=site,
+            workspace=Workspace(terraform.folder / "cluster.yaml"),
+            stacks={site.name: terraform.folder},
+            say=print,
+            environ={**terraform.environ, "TERRAFORM_BINARY_NAME": str(terraform.binary)},
+        ),
+        role=Role.AGENT if pool else Role.MASTER,
+        gate=gate,
+        gate_timeout=1,
+        say=print,
+        confirm=lambda question: True,
+        pool=pool,
+        only=only,
+    )
 
 
 def doubled(double: OpenstackDouble) -> dict[str, int]:

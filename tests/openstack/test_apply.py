@@ -6,28 +6,23 @@ import base64
 import dataclasses
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from constructs_lib.access.deployed import Deployed
-from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError
 from constructs_lib.openstack.rolling import KINDS
 from constructs_lib.openstack.secrets import PROGRAM_PATHS, SECRETS_PATH
 from constructs_lib.plan.plan import plan
-from constructs_lib.roll.gate import Machine
-from constructs_lib.roll.nodes import NodeRoll
 from constructs_lib.roll.reading import ReadPlan, half_done, judge
-from constructs_lib.roll.site import Site as RollSite
-from constructs_lib.roll.terraform_cli import Terraform as RollTerraform
 from constructs_lib.secrets.ensure import ensure
 from constructs_lib.spec.load import from_dict
 from constructs_lib.spec.workspace import Workspace
 from tests.another_version import of_another_version
 from tests.openstack.clusters import Json, cluster_stack, plan_of, settings
 from tests.openstack.conftest import Terraform
+from tests.openstack.deployed import AllHealthy, roll_of
 from tests.openstack.double import OpenstackDouble
 from tests.openstack.double_catalog import IMAGE
 from tests.openstack.double_server import running
@@ -235,61 +230,23 @@ def test_a_whole_cluster_is_not_taken_for_a_half_replaced_one(site: Site) -> Non
     assert half_done(site.planned(given()), ["master-1", "master-2", "master-3"], KINDS) is None
 
 
-class DeployedSite(RollSite):
-    """The site as a roll sees it, without SSH."""
-
-    deployed_by: ClassVar[Terraform]
-
-    @property
-    def terraform(self) -> RollTerraform:
-        own = self.deployed_by
-        environ = {**own.environ, "TERRAFORM_BINARY_NAME": str(own.binary)}
-        return RollTerraform(folder=own.folder, say=self.say, environ=environ)
-
-    def refresh(self, agents: Mapping[str, str] | None = None) -> Deployed:
-        return cast(Deployed, None)
-
-
-class Healthy:
-    """A gate that finds everyone healthy."""
-
-    def look(self, machines: Sequence[Machine]) -> dict[str, str | None]:
-        return {machine.name: None for machine in machines}
-
-
 @pytest.mark.parametrize(
-    ("role", "pool", "names"),
-    [(Role.MASTER, None, ("master-2",)), (Role.AGENT, "general", ("general-1", "general-2", "general-3"))],
+    ("pool", "names"),
+    [(None, ("master-2",)), ("general", ("general-1", "general-2", "general-3"))],
     ids=["master", "pool"],
 )
 def test_a_roll_gives_one_after_the_other_its_new_size_and_keeps_address_and_data(
-    site: Site, role: Role, pool: str | None, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    site: Site, pool: str | None, names: tuple[str, ...]
 ) -> None:
     changed = given()
     changed["sites"]["dc1"]["masters"] = {"count": 3, "cpus": 4, "memory_gib": 16}
     changed["sites"]["dc1"]["agents"]["general"] |= {"cpus": 8, "memory_gib": 32}
     planned = plan(from_dict(changed))
     site.terraform.write(cluster_stack(planned.site("dc1")))
-    folder = site.terraform.folder
-    monkeypatch.setattr(DeployedSite, "deployed_by", site.terraform, raising=False)
     before = {name: dict(site.double.named("servers", f"demo-dc1-{name}")) for name in names}
 
-    done = NodeRoll(
-        site=DeployedSite(
-            cluster=planned,
-            plan=planned.site("dc1"),
-            workspace=Workspace(folder / "cluster.yaml"),
-            stacks={"dc1": folder},
-            say=print,
-        ),
-        role=role,
-        gate=Healthy(),
-        gate_timeout=1,
-        say=print,
-        confirm=lambda question: True,
-        pool=pool,
-        only=names[0] if pool is None else None,
-    ).run()
+    only = names[0] if pool is None else None
+    done = roll_of(planned, site.terraform, AllHealthy(), pool=pool, only=only).run()
 
     assert done == names
     for name, was in before.items():

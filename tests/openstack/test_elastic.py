@@ -9,6 +9,8 @@ import pytest
 from constructs_lib.openstack import AgentPool, Network, site_provider
 from constructs_lib.openstack.elastic import AS_MANY_AS_THERE_ARE, pool_tags, variable_name
 from constructs_lib.plan.model import SitePlan
+from constructs_lib.plan.plan import plan
+from constructs_lib.spec.load import from_dict
 from constructs_lib.terraform import TerraformStack
 from tests.openstack.clusters import (
     CASES,
@@ -21,6 +23,7 @@ from tests.openstack.clusters import (
     synthesize,
 )
 from tests.openstack.conftest import Terraform
+from tests.openstack.deployed import AllHealthy, Deployment, roll_of
 from tests.openstack.double import OpenstackDouble
 from tests.openstack.double_server import running
 
@@ -28,12 +31,16 @@ VARIABLE = "agents_demo_dc1_batch"
 
 
 def elastic(least: int = 1, most: int = 5) -> SitePlan:
+    return plan_of(elastic_settings(least, most))
+
+
+def elastic_settings(least: int, most: int) -> Json:
     given = settings("private")
     del given["sites"]["dc1"]["openstack"]["cloud"]
     batch = given["sites"]["dc1"]["agents"]["batch"]
     del batch["count"]
     batch |= {"min": least, "max": most}
-    return plan_of(given)
+    return given
 
 
 def test_its_number_is_a_variable_and_else_what_is_there() -> None:
@@ -121,3 +128,32 @@ def test_a_deploy_that_says_a_number_changes_those_alone_and_one_that_says_none_
         assert wider == fewer
         terraform("destroy", "-auto-approve", "-input=false", *given)
         assert agents(double) == {}
+
+
+@pytest.mark.terraform
+def test_a_roll_is_of_the_agents_that_the_last_deploy_made_and_asks_nobody_else(
+    openstack_terraform: Terraform,
+) -> None:
+    other = elastic_settings(1, 5)
+    other["sites"]["dc1"]["agents"]["batch"] |= {"cpus": 4, "memory_gib": 16}
+    names, gate = ["batch-1", "batch-2"], AllHealthy()
+    with running() as double:
+        deployment = Deployment.on(double, openstack_terraform, pool_alone(elastic()))
+        deployment.terraform(
+            "apply", "-auto-approve", "-input=false", *deployment.given, f"-var={VARIABLE}=2"
+        )
+        before = agents(double)
+        cluster = plan(from_dict(other))
+        deployment.write(pool_alone(cluster.site("dc1")))
+        secrets = {f"TF_VAR_{value.removeprefix('-var=')[:-2]}": "x" for value in deployment.given}
+        there = deployment.terraform
+        knowing = dataclasses.replace(there, environ=there.environ | secrets)
+
+        done = roll_of(cluster, knowing, gate, pool="batch").run()
+
+        assert list(done) == names
+        assert gate.asked == [names] * 4
+        after = agents(double)
+        assert after.keys() == before.keys() == {f"demo-dc1-{name}" for name in names}
+        assert not set(after.values()) & set(before.values())
+        assert deployment.changes() == {}

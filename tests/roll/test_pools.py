@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.roll.test_nodes import KEY, Gate
 
 AGENTS = ("general-1", "general-2", "general-3")
 ADDRESSES = ("10.20.32.4", "10.20.32.5", "10.20.32.6")
+FIXED, ELASTIC = {"count": 3}, {"min": 0, "max": 6}
 
 
 @pytest.fixture
@@ -28,7 +30,11 @@ def terraform() -> FakeTerraform:
 
 
 def roll(
-    terraform: FakeTerraform, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: object
+    terraform: FakeTerraform,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: Mapping[str, int] = FIXED,
+    **options: object,
 ) -> tuple[NodeRoll, list[str]]:
     monkeypatch.setattr(nodes_module, "PATIENCE_BEFORE", 0.0)
     # The double of Terraform has AWS' machines.
@@ -37,7 +43,7 @@ def roll(
     site = {"platform": "openstack", "openstack": openstack, "network": "10.20.0.0/16"}
     given = {
         "name": "demo",
-        "sites": {"dc1": site | {"agents": {"general": {"count": 3}, "batch": {"count": 2}}}},
+        "sites": {"dc1": site | {"agents": {"general": {**size}, "batch": {"count": 2}}}},
         "admin": {"networks": ["203.0.113.0/24"], "ssh_keys": [KEY]},
     }
     cluster = plan(from_dict(given))
@@ -92,3 +98,35 @@ def test_an_agent_that_is_not_in_the_pool_is_named(
 ) -> None:
     with pytest.raises(RollError, match="got 'batch-1', expected one of general-1, general-2, general-3"):
         roll(terraform, tmp_path, monkeypatch, only="batch-1")[0].run()
+
+
+def test_of_a_pool_between_min_and_max_those_that_there_are_go_and_nobody_else_is_asked(
+    terraform: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, said = roll(terraform, tmp_path, monkeypatch, ELASTIC)
+
+    assert made.run() == AGENTS
+    assert "general-1: asking all 3 before anything changes" in said
+    assert terraform.log == ["init", *(w for name in AGENTS for w in ("gate", f"apply {name}", "gate"))]
+
+
+@pytest.mark.parametrize("name", ["general-4", "general-7"], ids=["not made", "beyond max"])
+def test_an_agent_that_an_elastic_pool_has_not_now_is_no_one_to_roll(
+    name: str, terraform: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RollError, match=rf"got '{name}', expected one of general-1, general-2, general-3$"):
+        roll(terraform, tmp_path, monkeypatch, ELASTIC, only=name)[0].run()
+
+
+def test_an_elastic_pool_without_an_agent_has_nothing_to_roll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RollError, match=r"dc1 has no agent of general$"):
+        roll(FakeTerraform({}), tmp_path, monkeypatch, ELASTIC)[0].run()
+
+
+def test_an_agent_that_a_pool_with_a_count_lacks_is_for_a_deploy(
+    terraform: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RollError, match="general-4: the plan holds 0 machines of that name"):
+        roll(terraform, tmp_path, monkeypatch, {"count": 4})[0].run()
