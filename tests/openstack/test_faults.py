@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from constructs_lib.plan.model import SitePlan
+from tests.openstack.clusters import cluster_stack, settings, with_site
 from tests.openstack.clusters import plan_of as planned
-from tests.openstack.clusters import settings, with_site
 from tests.openstack.conftest import Terraform
 from tests.openstack.deployed import Deployment, counted, doubled, errors, said
 from tests.openstack.double import OpenstackDouble
@@ -120,3 +120,35 @@ def test_a_cloud_that_fails_while_it_is_asked_changes_nothing_and_loses_nothing(
     assert {each for each in double.asked[asked:] if "auth" not in each} == set()
     assert counted(double) == there
     assert deployment.changes() == {}
+
+
+def sized(**sizes: Mapping[str, object]) -> SitePlan:
+    """Every other machine has the smallest flavor that is enough for its role."""
+    given = settings("small")
+    given["sites"]["dc1"] |= {
+        "masters": {"count": 1, **sizes.get("masters", {"flavor": "SCS-2V-8"})},
+        "consul": {"count": 1, **sizes.get("consul", {"flavor": "SCS-2V-4"})},
+        "gateway": sizes.get("gateway", {"flavor": "SCS-1V-2"}),
+        "agents": {"general": {"count": 1, "flavor": "SCS-1V-2"}},
+    }
+    return planned(given)
+
+
+def test_flavors_that_do_not_fit_stop_the_plan_each_by_name_and_the_smallest_that_do_pass_it(
+    double: OpenstackDouble, openstack_terraform: Terraform
+) -> None:
+    deployment = Deployment.of(sized(), double, openstack_terraform)
+    fits = deployment.changes()
+    too_small, unknown, of_no_flavor = {"flavor": "SCS-2V-4"}, {"flavor": "SCS-64V-8"}, {"cpus": 3}
+    wrong = sized(masters=too_small, consul=unknown, gateway=of_no_flavor)
+    deployment.write(cluster_stack(wrong))
+
+    stopped = deployment.try_to_apply()
+
+    assert 'openstack_compute_instance_v2.small_masters["master-1"]' in fits
+    assert stopped.returncode == 1
+    needed = "sites.dc1.masters.flavor: SCS-2V-4 has 2 vCPUs and 4096 MiB, expected at least 2 and 8192"
+    assert needed in said(stopped)
+    assert said(stopped).count("Error: Your query returned no results") == 2
+    assert said(stopped).count("Error: ") == 3, "the agent's fits"
+    assert counted(double) == {"networks": 1}
