@@ -134,6 +134,17 @@ def test_two_more_agents_are_two_ports_and_two_machines(site: Site) -> None:
     }
 
 
+def test_two_agents_less_are_their_ports_and_machines_and_no_volume(site: Site) -> None:
+    assert site.changes(given(general=1)) == {
+        f'openstack_{kind}["general-{number}"]': "destroyed"
+        for kind in (
+            "networking_port_v2.demo_agents-general_port",
+            "compute_instance_v2.demo_agents-general",
+        )
+        for number in (2, 3)
+    }
+
+
 def test_a_pool_less_takes_nothing_but_its_own(site: Site) -> None:
     less = given()
     del less["sites"]["dc1"]["agents"]["general"]
@@ -256,6 +267,21 @@ def test_a_roll_gives_one_after_the_other_its_new_size_and_keeps_address_and_dat
         assert now["flavor"]["id"] == ("f-8-32" if pool else "f-4-16")
     volume = site.double.named("volumes", "demo-dc1-master-2-data")
     assert volume["attachments"][0]["server_id"] == site.double.named("servers", "demo-dc1-master-2")["id"]
+    assert site.changes(changed) == {}
+
+
+def test_a_data_volume_grows_while_its_machine_runs(site: Site) -> None:
+    changed = given()
+    changed["sites"]["dc1"]["consul"]["disk_gib"] = 80
+    machines = dict(site.double.kept["servers"])
+
+    found = site.changes(changed)
+    site.terraform("apply", "-input=false", "plan")
+
+    assert found == {'openstack_blockstorage_volume_v3.demo_consul_data["consul-1"]': "changed in place"}
+    volume = site.double.named("volumes", "demo-dc1-consul-1-data")
+    assert (volume["size"], volume["status"]) == (80, "in-use")
+    assert site.double.kept["servers"] == machines
     assert site.changes(changed) == {}
 
 

@@ -110,10 +110,23 @@ def test_a_device_name_which_nova_does_not_keep(stack: Json) -> None:
 
 
 def test_a_data_volume_that_comes_after_the_first_boot(stack: Json) -> None:
-    for name, volume in of_kind(stack, VOLUME).items():
+    for name in of_kind(stack, VOLUME):
         disks = of_kind(stack, MACHINE)[name.removesuffix("_data")]["block_device"]
         assert f"{VOLUME}{name}[each.key].id" in disks[1]["uuid"]
+
+
+def test_a_data_volume_in_use_which_the_plugin_does_not_let_grow_by_itself(stack: Json) -> None:
+    for volume in of_kind(stack, VOLUME).values():
         assert volume["enable_online_resize"] is True
+
+
+def test_a_data_volume_that_goes_with_a_smaller_count(stack: Json) -> None:
+    """An agent has its root disk alone; fewer masters or Consul nodes are refused by the lock."""
+    for name, body in of_kind(stack, MACHINE).items():
+        if body["metadata"]["clustermesos:role"] == "agent":
+            (root,) = body["block_device"]
+            assert root["delete_on_termination"] is True
+            assert f"{VOLUME}{name}_data" not in resources(stack)
 
 
 def test_a_data_volume_that_another_zone_or_type_would_make_anew(stack: Json) -> None:

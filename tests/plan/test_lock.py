@@ -215,6 +215,16 @@ def test_a_smaller_disk_of_agents_is_for_those_that_are_made_from_then_on() -> N
     assert complete(cluster(agents={"general": {"count": 3, "disk_gib": 50}}), lock) == lock
 
 
+@pytest.mark.parametrize("platform", [{}, ON_OPENSTACK], ids=["aws", "openstack"])
+@pytest.mark.parametrize("setting", ["masters", "consul"])
+def test_a_smaller_count_of_nodes_with_data_is_refused_so_that_no_data_volume_goes(
+    setting: str, platform: dict[str, Any]
+) -> None:
+    lock = complete(cluster(**platform, **{setting: {"count": 3}}), None)
+    with pytest.raises(LockError, match=rf"eu\.{setting}\.count: locked 3, cluster\.yaml says 1"):
+        complete(cluster(**platform, **{setting: {"count": 1}}), lock)
+
+
 def test_one_master_cannot_become_three_in_place() -> None:
     lock = complete(cluster(masters={"count": 1}), None)
     with pytest.raises(LockError, match="one master can't become several in place"):
