@@ -16,12 +16,15 @@ from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.ours import by_contract, happy
 from constructs_lib.hooks.steps import End
 from constructs_lib.hooks.stuck import Ended
+from constructs_lib.hooks.wanted import Number, within
 
 Say = Callable[[str], None]
 Deploy = Callable[[CompiledContract, Deadline, Say], End]
 """Brings a contract's version up by its strategy, and says how that ended."""
 Pending = Callable[[CompiledContract], Sequence[str]]
 """What is to do for a contract whose version and number are right: its route, an unfinished deployment."""
+Numbered = Callable[[CompiledContract, Mapping[str, int]], Number]
+"""How many instances it gets where Marathon was told to run so many of each version."""
 Refused = Callable[[CompiledContract], str | None]
 """Why the contract's version is not deployed again by itself; None where it would be."""
 Empty = Callable[[str, Deadline, Say], int]
@@ -47,6 +50,7 @@ class Applications:
         deploy: Deploy,
         *,
         pending: Pending = lambda _contract: (),
+        number: Numbered = within,
         refused: Refused = lambda _contract: None,
         empty: Empty = lambda _name, _deadline, _say: 0,
         forget: Forget = lambda _name, _deadline, _say: None,
@@ -58,6 +62,7 @@ class Applications:
         self._compiled = compiled
         self._deploy = deploy
         self._pending = pending
+        self._number = number
         self._refused = refused
         self._empty = empty
         self._forget = forget
@@ -75,10 +80,12 @@ class Applications:
 
     def changes(self, contract: CompiledContract) -> Sequence[Change]:
         """At most one: the deployment of the wanted version, or another number of instances."""
-        found = _change(contract, self.there.get(contract.name, {}))
+        versions = self.there.get(contract.name, {})
+        number = self._number(contract, {name: _asked(app) for name, app in versions.items()})
+        found = _change(contract, versions, number)
         if found is not None and (why := self._refused(contract)):
             return (_left_alone(contract, why),)
-        if found is None and (pending := tuple(self._pending(contract))):
+        if found is None and (pending := (*self._pending(contract), *_adopted(number))):
             name = contract.name
             found = Change(kind="app", name=name, action="update", contract=name, details=pending)
         return (found,) if found else ()
@@ -150,15 +157,22 @@ class Applications:
         say(f"app {change.name}: deleted{cut_short(cut)}")
 
 
-def _change(contract: CompiledContract, versions: Versions) -> Change | None:
+def _asked(app: Mapping[str, Any]) -> int:
+    return int(app.get("instances") or 0)
+
+
+def _adopted(number: Number) -> tuple[str, ...]:
+    return (f"instances: {number.count}, {number.why}",) if number.adopted else ()
+
+
+def _change(contract: CompiledContract, versions: Versions, number: Number) -> Change | None:
     wanted = versions.get(contract.app.version)
     others = {name: app for name, app in versions.items() if name != contract.app.version}
-    running = {name: app for name, app in others.items() if int(app.get("instances", 0)) > 0}
+    running = {name: app for name, app in others.items() if _asked(app) > 0}
     if wanted is None:
-        return _new_version(contract, running or others)
-    asked = int(wanted.get("instances", 0))
-    bounded = min(max(asked, contract.instances.min), contract.instances.max)
-    details = [f"instances: {asked} → {bounded}"] if asked != bounded else []
+        return _new_version(contract, running or others, number)
+    asked, bounds = _asked(wanted), contract.instances
+    details = [] if bounds.min <= asked <= bounds.max else list(_resized(asked, number))
     details += [f"version {name} still has {app['instances']} instances" for name, app in running.items()]
     if not details:
         return None
@@ -172,11 +186,15 @@ def _left_alone(contract: CompiledContract, why: str) -> Change:
     return Change(kind="app", name=contract.name, action="keep", contract=contract.name, details=details)
 
 
-def _new_version(contract: CompiledContract, others: Versions) -> Change:
+def _resized(asked: int, number: Number) -> Iterator[str]:
+    if asked != number.count:
+        yield f"instances: {asked} → {number.count}" + (f", {number.why}" if number.why else "")
+
+
+def _new_version(contract: CompiledContract, others: Versions, number: Number) -> Change:
     version, strategy = contract.app.version, contract.deployment.strategy
     if not others:
-        number = contract.instances.min
-        shown = f"version {version}, {number} instance{'' if number == 1 else 's'}"
+        shown = f"version {version}, {number.count} instance{'' if number.count == 1 else 's'}"
         return Change(
             kind="app", name=contract.name, action="create", contract=contract.name, details=(shown,)
         )
@@ -186,7 +204,11 @@ def _new_version(contract: CompiledContract, others: Versions) -> Change:
         name=contract.name,
         action="update",
         contract=contract.name,
-        details=(f"version {former} → {version}, {strategy}", *differences(app, contract.app.body)),
+        details=(
+            f"version {former} → {version}, {strategy}",
+            *_resized(sum(map(_asked, others.values())), number),
+            *differences(app, contract.app.body),
+        ),
     )
 
 

@@ -22,7 +22,7 @@ from constructs_lib.hooks.progress import forgiven
 from constructs_lib.hooks.steps import End
 from constructs_lib.hooks.stuck import Explainer, LateError, Stuck
 from constructs_lib.hooks.versions import remember
-from constructs_lib.hooks.wanted import wanted
+from constructs_lib.hooks.wanted import Number, number, running, wanted, within
 from constructs_lib.hooks.watching import Picture, Watch
 from constructs_lib.hooks.words import Words
 
@@ -90,6 +90,12 @@ class Rollout:
                 found.append(f"route {where} sends nobody anything")
         return (*found, *(f"route is missing in {site}" for site in kept.behind))
 
+    def number(self, contract: CompiledContract, asked: Mapping[str, int]) -> Number:
+        """How many instances it gets where Marathon was asked for so many of each version; same request."""
+        if not self.sites:
+            return within(contract, asked)
+        return number(contract, self._read().get(contract.name, Kept()), asked)
+
     def refused(self, contract: CompiledContract) -> str | None:
         """Why the contract's version is not tried again, by the same request; None where it would be."""
         if self.forgive:
@@ -155,9 +161,8 @@ class Rollout:
     def _prepared(self, picture: Picture, contract: CompiledContract) -> Picture:
         """With copies and the place of the route made right, and with what the analysis says."""
         kept = picture.kept
-        if contract.instances.scaling and kept.count is None and not picture.observed.versions:
-            # Once something runs, a number that is not there is one that was lost.
-            self.documents.store_count(contract.name, contract.instances.min)
+        if contract.instances.scaling and kept.count is None:
+            kept = self._counted(contract, kept, picture)
         if kept.route and kept.behind:
             self.documents.copy_route(kept.route, kept.behind)
         if kept.route and contract.route and not kept.route.leads_to(contract.route):
@@ -173,7 +178,18 @@ class Rollout:
         new = observed.versions.get(contract.app.version)
         if self.placing is not None and new is not None and len(new.instances) < new.asked:
             observed = replace(observed, hopeless=self.placing.hopeless(contract.app.body))
-        return replace(picture, observed=observed)
+        return replace(picture, observed=observed, kept=kept)
+
+    def _counted(self, contract: CompiledContract, kept: Kept, picture: Picture) -> Kept:
+        """With the number that it begins with, which is kept: later looks see a deployment in its middle."""
+        asked = {name: version.asked for name, version in picture.observed.versions.items()}
+        found = number(contract, kept, asked)
+        if asked and self.sites and not found.adopted:
+            return kept
+        # Without a Consul nothing is kept from run to run, and so nothing was lost.
+        count = found.count if found.adopted or not asked else running(kept, asked)
+        self.documents.store_count(contract.name, count)
+        return replace(kept, count=count)
 
     @property
     def emptying(self) -> Emptying:

@@ -9,7 +9,16 @@ from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
-from constructs_lib.hooks.applications import Applications, Deploy, Empty, Forget, Pending, Recorded, Refused
+from constructs_lib.hooks.applications import (
+    Applications,
+    Deploy,
+    Empty,
+    Forget,
+    Numbered,
+    Pending,
+    Recorded,
+    Refused,
+)
 from constructs_lib.hooks.deploying import rollout_of
 from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
@@ -20,6 +29,7 @@ from constructs_lib.hooks.report import Report, diff_lines
 from constructs_lib.hooks.settings import Settings
 from constructs_lib.hooks.smoke import smoke_test
 from constructs_lib.hooks.unchanged import Unchanged
+from constructs_lib.hooks.wanted import within
 from constructs_lib.plan.alerts import platform_rules
 
 GATE_SECONDS = 900.0
@@ -76,6 +86,7 @@ class Run:
             compiled,
             rollout.deploy,
             pending=rollout.pending,
+            number=rollout.number,
             refused=rollout.refused,
             empty=rollout.empty,
             forget=rollout.forget,
@@ -92,6 +103,7 @@ class Run:
         deploy: Deploy,
         *,
         pending: Pending = lambda _contract: (),
+        number: Numbered = within,
         refused: Refused = lambda _contract: None,
         empty: Empty = lambda _name, _deadline, _say: 0,
         forget: Forget = lambda _name, _deadline, _say: None,
@@ -109,6 +121,7 @@ class Run:
             compiled,
             deploy,
             pending=pending,
+            number=number,
             refused=refused,
             empty=empty,
             forget=forget,

@@ -17,6 +17,7 @@ from constructs_lib.hooks.rollout import Rollout
 from constructs_lib.hooks.scaling import Decision, Load, decide
 from constructs_lib.hooks.steps import End
 from constructs_lib.hooks.usage import SIGNALS, Measured, Usage
+from constructs_lib.hooks.wanted import number, running
 from constructs_lib.hooks.watching import owned
 
 _MOST_REASONS: Final = 3
@@ -53,9 +54,10 @@ class Scaler:
         if app is None:
             return Decision(count=None, why=f"version {contract.app.version} does not run"), kept
         asked = int(app.get("instances") or 0)
-        if not self.rollout.sites:
-            # Without a Consul nothing can be kept, and so nothing was lost.
-            kept = replace(kept, count=asked)
+        numbers = {version: int(one.get("instances") or 0) for version, one in apps.items()}
+        if not self.rollout.sites or number(contract, kept, numbers).adopted:
+            # Without a Consul nothing can be kept, and so nothing was lost. Out of bounds it is brought in.
+            kept = replace(kept, count=running(kept, numbers))
         try:
             measured = self._measured(contract, kept, app)
         except ApiError as error:

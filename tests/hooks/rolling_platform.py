@@ -97,6 +97,7 @@ class Platform:
             compiled,
             rollout.deploy,
             pending=rollout.pending,
+            number=rollout.number,
             refused=rollout.refused,
             empty=rollout.empty,
             forget=rollout.forget,

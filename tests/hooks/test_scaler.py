@@ -9,6 +9,7 @@ import pytest
 
 from constructs_lib.contracts.compiled import CompiledContract, Instances, Scaling
 from constructs_lib.hooks.documents import Kept
+from constructs_lib.hooks.observed import Progress, Version
 from constructs_lib.hooks.scaler import Scaler
 from constructs_lib.hooks.wanted import wanted
 from constructs_lib.simulator.cluster import Agent, Fault, Use
@@ -61,7 +62,8 @@ def test_the_number_follows_load_outlives_a_deployment_and_is_the_most_where_it_
     assert platform.deploy(second).good
     assert platform.running() == {"v2": 5}
 
-    platform.consul_client().kv.delete(f"clustermesos/counts/{platform.name}")
+    for folder in ("counts", "deployments"):
+        platform.consul_client().kv.delete(f"clustermesos/{folder}/{platform.name}")
     assert scaler.decide(second).count == 6
     measures.now = ()
     platform.rollout().documents.store_count(platform.name, 5)
@@ -169,15 +171,110 @@ def test_without_a_consul_the_number_is_what_marathon_has(platform: Platform) ->
     assert scaled(scaler, contract, platform) == (3, None)
 
 
+DEPLOYED = Kept(progress=Progress(version="v1", settled="v1"), progress_index=7)
+BEGUN = Kept(progress=Progress(version="v2", floor=5, done=False), progress_index=7)
+
+
 @pytest.mark.parametrize(
     ("kept", "there", "count"),
-    [(None, {}, 2), (None, {"v1": 1}, 6), (4, {"v1": 1}, 4), (99, {}, 6), (0, {}, 2)],
+    [
+        (Kept(), {}, 2),
+        (Kept(), {"v1": 1}, 6),
+        (Kept(count=4), {"v1": 1}, 4),
+        (Kept(count=99), {}, 6),
+        (Kept(count=0), {}, 2),
+        (DEPLOYED, {"v1": 3}, 3),
+        (DEPLOYED, {"v1": 1}, 2),
+        (DEPLOYED, {"v1": 50}, 6),
+        (DEPLOYED, {"v1": 0}, 2),
+        (BEGUN, {"v1": 2, "v2": 3}, 5),
+    ],
 )
-def test_the_number_is_the_scalers_within_bounds_and_the_most_where_it_is_lost(
-    kept: int | None, there: dict[str, object], count: int, platform: Platform
+def test_the_number_is_the_scalers_or_what_runs_within_bounds_and_the_most_where_all_is_lost(
+    kept: Kept, there: dict[str, int], count: int, platform: Platform
 ) -> None:
     scaled = Instances(min=2, max=6, scaling=Scaling(signal="cpu", target=0.7))
     contract = replace(platform.contract("v1"), instances=scaled)
+    versions = {name: Version(version=name, asked=asked) for name, asked in there.items()}
 
-    assert wanted(contract, Kept(count=kept), there).count == count
-    assert wanted(platform.contract("v1"), Kept(count=kept), there).count == 2
+    assert wanted(contract, kept, versions).count == count
+    assert wanted(platform.contract("v1"), kept, versions).count == 2
+
+
+def ready_to_follow(platform: Platform) -> tuple[CompiledContract, CompiledContract]:
+    """Three instances of a fixed number, and two versions whose contract lets them follow load."""
+    fixed = replace(platform.contract("v1"), instances=Instances(min=3, max=3))
+    assert platform.deploy(fixed).good
+    return following(platform, "v1", "load", most=50), following(platform, "v2", "load", most=50)
+
+
+def test_who_follows_load_from_now_on_keeps_what_runs_and_plan_says_so_until_it_is_written_down(
+    platform: Platform,
+) -> None:
+    contract, _ = ready_to_follow(platform)
+    applications = platform.applications(contract)
+
+    [change] = applications.changes(contract)
+    assert change.details == ("instances: 3, as many as run, until load decides another number",)
+    assert applications.deploy(contract, platform.deadline(), platform.told.append).good
+
+    assert platform.running() == {"v1": 3}
+    assert platform.rollout().documents.of(platform.name).count == 3
+    assert platform.applications(contract).changes(contract) == ()
+
+
+def test_a_new_version_of_who_follows_load_from_now_on_gets_as_many_as_the_former_one(
+    platform: Platform,
+) -> None:
+    _, second = ready_to_follow(platform)
+
+    assert "instances" not in "".join(platform.applications(second).changes(second)[0].details)
+    assert platform.deploy(second).good
+    assert platform.running() == {"v2": 3}
+
+
+def test_plan_says_how_many_there_will_be_where_what_was_decided_is_lost(platform: Platform) -> None:
+    _, second = ready_to_follow(platform)
+    platform.consul_client().kv.delete(f"clustermesos/deployments/{platform.name}")
+
+    details = platform.applications(second).changes(second)[0].details
+
+    assert details[:2] == (
+        "version v1 → v2, rolling",
+        "instances: 3 → 50, what was decided is lost, so it is as many as there may be",
+    )
+
+
+@pytest.mark.parametrize(("load", "count"), [((), None), ((0.8,) * 3, 3), ((1.0,) * 3, 4)])
+def test_the_scaler_begins_with_what_runs_where_nothing_was_decided_yet(
+    load: tuple[float, ...], count: int | None, platform: Platform
+) -> None:
+    contract, _ = ready_to_follow(platform)
+    measures: Any = Measures()
+    measures.now = load
+    scaler = replace(scaler_of(platform, contract), sites={"eu": measures})
+
+    assert scaler.scale(contract, platform.deadline(), platform.told.append)[0].count == count
+
+    assert platform.running() == {"v1": count or 3}
+    assert platform.rollout().documents.of(platform.name).count == (count or 3)
+
+
+def test_what_runs_below_the_fewest_is_brought_up_by_the_first_decision(platform: Platform) -> None:
+    contract, _ = ready_to_follow(platform)
+    scaled_up = replace(contract, instances=replace(contract.instances, min=5))
+    measures: Any = Measures()
+    measures.now = (0.8,) * 3
+    scaler = replace(scaler_of(platform, scaled_up), sites={"eu": measures})
+
+    assert scaled(scaler, scaled_up, platform) == (5, True)
+    assert platform.running() == {"v1": 5}
+
+
+def test_without_a_consul_a_deployment_keeps_the_number_that_runs(platform: Platform) -> None:
+    contract, second = ready_to_follow(platform)
+    rollout = replace(platform.rollout(), sites={})
+
+    assert rollout.number(contract, {"v1": 3}).why is None
+    assert rollout.deploy(second, platform.deadline(), platform.told.append).good
+    assert platform.running() == {"v2": 3}
