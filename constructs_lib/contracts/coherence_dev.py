@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from constructs_lib.contracts.dev import HealthSpec, ReadinessSpec
 from constructs_lib.contracts.findings import Settings
 from constructs_lib.contracts.runtimes import VARIABLES
+from constructs_lib.contracts.secret_values import secret_in, secret_in_command, secrets_in_arguments
 from constructs_lib.spec.findings import Finding, Path
 from constructs_lib.spec.wording import did_you_mean, one_of
 
@@ -175,11 +176,45 @@ def _env(settings: Settings) -> Iterator[Finding]:
                 f"expected `secrets: {{{name}: {settings.contract.name}/…}}`, a reference that "
                 f"cluster.yaml's app_secrets names: the application reads the file that {name}_FILE names",
             )
+        elif what := secret_in(value):
+            yield Finding(
+                path,
+                f"got {what} (not shown), and Marathon shows the environment to all; expected it without, "
+                f"and `secrets: {{NAME: {settings.contract.name}/…}}`, a reference that cluster.yaml's "
+                "app_secrets names: the application reads the file that NAME_FILE names",
+            )
     for name in dev.secrets:
         for taken in {name, f"{name}_FILE"} & dev.env.keys():
             yield Finding(("dev", "secrets", name), f"sets {name}_FILE, and dev.env has {taken}: remove one")
         if RESERVED.fullmatch(name):
             yield Finding(("dev", "secrets", name), "is set by the platform, expected another name")
+
+
+def _commands(settings: Settings) -> Iterator[Finding]:
+    dev, backup = settings.dev, settings.ops.backup
+    texts: dict[Path, str | None] = {
+        ("dev", "command"): dev.command,
+        ("dev", "health", "command"): dev.health.command if dev.health else None,
+        ("ops", "backup", "verify"): backup.verify if backup else None,
+    }
+    if backup and backup.before:
+        texts["ops", "backup", "before", "command"] = backup.before.command
+        texts["ops", "backup", "before", "load"] = backup.before.load
+    for path, text in texts.items():
+        if text and settings.intact(".".join(map(str, path))) and (what := secret_in_command(text)):
+            yield _shown(settings, path, what)
+    if settings.intact("dev.args"):
+        for index, what in secrets_in_arguments(dev.args).items():
+            yield _shown(settings, ("dev", "args", index), what)
+
+
+def _shown(settings: Settings, path: Path, what: str) -> Finding:
+    return Finding(
+        path,
+        f"got {what} (not shown), and Marathon and Chronos show commands to all; expected `secrets: "
+        f"{{NAME: {settings.contract.name}/…}}`, a reference that cluster.yaml's app_secrets names, "
+        'and the file that NAME_FILE names: a shell puts it in as `"$(cat "$NAME_FILE")"`',
+    )
 
 
 def _depends_on(settings: Settings) -> Iterator[Finding]:
@@ -217,4 +252,4 @@ def _volumes(settings: Settings) -> Iterator[Finding]:
         taken[name] = volume.path
 
 
-CHECKS = (_what_runs, _tag, _ports, _checks, _metrics, _env, _depends_on, _volumes)
+CHECKS = (_what_runs, _tag, _ports, _checks, _metrics, _env, _commands, _depends_on, _volumes)

@@ -1,7 +1,8 @@
 """What differs between an app as Marathon has it and another version's body: lines as `cpus: 0.5 → 1`.
 
 Marathon fills bodies up with defaults, so only what the new body says is compared. Of an environment the
-names alone are shown: a contract's are no secrets, but a log is no place for configuration.
+names alone are shown, and of a command that it differs: a contract's are no secrets, but a log is no place
+for configuration, and what runs may be from before values with the form of a secret were refused.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 _LONGEST = 60
 _NAMES_ONLY = ("env",)
+_NEVER_WHOLE = ("env", "healthChecks")
 _SKIPPED = ("id", "instances", "labels")
 
 
@@ -20,7 +22,10 @@ def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
 
 
 def _below(path: str, there: Any, wanted: Any) -> Iterator[str]:
-    if isinstance(wanted, Mapping) and isinstance(there, Mapping):
+    if path in ("cmd", "args") or path.endswith(".command"):
+        if not _same(there, wanted):
+            yield f"{path}: {_happened(there)}"
+    elif isinstance(wanted, Mapping) and isinstance(there, Mapping):
         for key, value in wanted.items():
             yield from _below(f"{path}.{key}" if path else str(key), there.get(key), value)
         gone = [key for key in there if key not in wanted] if path in _NAMES_ONLY else []
@@ -29,10 +34,14 @@ def _below(path: str, there: Any, wanted: Any) -> Iterator[str]:
         for number, (old, new) in enumerate(zip(there, wanted, strict=True)):
             yield from _below(f"{path}[{number}]", old, new)
     elif not _same(there, wanted):
-        if path.partition(".")[0] in _NAMES_ONLY:
-            yield f"{path}: {'added' if there is None else 'changed'}"
+        if path.partition(".")[0] in _NEVER_WHOLE:
+            yield f"{path}: {_happened(there)}"
         else:
             yield f"{path}: {_short(there)} → {_short(wanted)}"
+
+
+def _happened(there: Any) -> str:
+    return "added" if there is None else "changed"
 
 
 def _same(there: Any, wanted: Any) -> bool:

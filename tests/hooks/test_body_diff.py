@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -29,8 +30,17 @@ from constructs_lib.hooks.body_diff import differences
             {"constraints": [["pool", "LIKE", "b"]]},
             ["constraints[0][2]: a → b"],
         ),
-        ({"args": ["a"]}, {"args": ["a", "b"]}, ["args: ['a'] → ['a', 'b']"]),
-        ({"cmd": "x" * 100}, {"cmd": "y"}, ["cmd: " + "x" * 60 + "… → y"]),
+        ({"args": ["a"]}, {"args": ["a", "b"]}, ["args: changed"]),
+        ({"args": ["a", "b"]}, {"args": ["a", "c"]}, ["args: changed"]),
+        ({"args": ["a"]}, {"args": ["a"]}, []),
+        ({"cmd": "x"}, {"cmd": "y"}, ["cmd: changed"]),
+        ({}, {"cmd": "y"}, ["cmd: added"]),
+        (
+            {"healthChecks": [{"command": {"value": "x"}, "intervalSeconds": 10}]},
+            {"healthChecks": [{"command": {"value": "y"}, "intervalSeconds": 20}]},
+            ["healthChecks[0].command: changed", "healthChecks[0].intervalSeconds: 10 → 20"],
+        ),
+        ({"role": "x" * 100}, {"role": "y"}, ["role: " + "x" * 60 + "… → y"]),
         ({"id": "/a", "instances": 5, "labels": {"v": "1"}}, {"id": "/b", "instances": 1, "labels": {}}, []),
     ],
 )  # fmt: skip
@@ -40,5 +50,17 @@ def test_each_value_that_differs_is_one_line(
     assert list(differences(there, wanted)) == lines
 
 
-def test_no_value_of_an_environment_is_shown() -> None:
-    assert "hush" not in str(differences({"env": {"A": "hush"}}, {"env": {"A": "hush-hush"}}))
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"env": {"A": "hush"}},
+        {"cmd": "run hush"},
+        {"args": ["run", "hush"]},
+        {"healthChecks": [{"command": {"value": "hush"}}]},
+    ],
+)
+def test_no_value_of_an_environment_and_no_command_is_shown(body: dict[str, Any]) -> None:
+    changed = json.loads(json.dumps(body).replace("hush", "hush-hush"))
+    shown = [*differences(body, changed), *differences({}, {"env": {}, **body})]
+
+    assert shown and "hush" not in str(shown)
