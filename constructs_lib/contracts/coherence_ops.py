@@ -8,6 +8,18 @@ from constructs_lib.contracts.findings import Settings
 from constructs_lib.spec.findings import Finding
 from constructs_lib.spec.wording import did_you_mean, one_of
 
+_BY_METRICS = (
+    "dev.metrics",
+    "expected `dev: {metrics: {}}`: by its metrics alone Prometheus knows an instance",
+)
+_MEASURED_BY = {
+    "down_seconds": _BY_METRICS,
+    "min_percent": _BY_METRICS,
+    "restarts_per_hour": _BY_METRICS,
+    "error_percent": ("a route", "expected `route: {host: …}`: the edges count their own answers"),
+}
+"""Setting of alerts → what its rule stands on, and what to write."""
+
 
 def _instances(settings: Settings) -> Iterator[Finding]:
     instances = settings.ops.instances
@@ -160,6 +172,14 @@ def _alerts(settings: Settings) -> Iterator[Finding]:
             ("ops", "alerts"),
             "got alerts where nothing is measured, expected dev.metrics, a route or a backup beside them",
         )
+        return
+    there = {"dev.metrics": settings.dev.metrics, "a route": settings.ops.route}
+    for word, (needed, expected) in _MEASURED_BY.items():
+        if word in settings.ops.alerts.model_fields_set and there[needed] is None:
+            value = getattr(settings.ops.alerts, word)
+            yield Finding(
+                ("ops", "alerts", word), f"got {value} without {needed}, which no rule comes of, {expected}"
+            )
 
 
 def _placement(settings: Settings) -> Iterator[Finding]:
