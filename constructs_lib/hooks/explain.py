@@ -119,6 +119,14 @@ def held_up(found: Explanation, standing: Standing, seen: Seen) -> Explanation:
     return replace(found, good=False, why=why, try_next=try_next, agents=agents)
 
 
+def unplaceable(found: Explanation, seen: Seen, reason: str) -> Explanation:
+    """Of a version that is not there: no agent could take it, each with its arithmetic, and what helps."""
+    agents = _verdicts(seen)
+    first = _first_of_all(seen, agents)
+    try_next = f"{first}; then {found.try_next}" if first else found.try_next
+    return replace(found, why=f"{found.why}; {reason}", agents=agents, try_next=try_next)
+
+
 def _first_of_all(seen: Seen, agents: Sequence[AgentVerdict]) -> str | None:
     if seen.blocked_by:
         return f"clustermesos explain {seen.blocked_by[-1][0]}"

@@ -15,7 +15,8 @@ from constructs_lib.hooks.analysis import Analysts
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.documents import Documents
 from constructs_lib.hooks.edge import PlannedEdges
-from constructs_lib.hooks.explain import Explanation, Seen, explain, held_up
+from constructs_lib.hooks.explain import Explanation, Seen, explain, held_up, unplaceable
+from constructs_lib.hooks.hopeless import emptied, hopeless
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.ours import by_contract, happy
 from constructs_lib.hooks.platform import Platform, time_of
@@ -153,7 +154,7 @@ class _Reading:
     def _of_wanted(self) -> Explanation:
         app = self.versions.get(self.contract.app.version)
         if app is None:
-            return self._not_there(bool(self.versions))
+            return self._unplaceable(self._not_there(bool(self.versions)))
         seen = replace(
             self._seen(app),
             least=0 if self.stands or self.under_way else self.contract.instances.min,
@@ -174,6 +175,14 @@ class _Reading:
             wanted=int(app.get("instances", 0)),
             lacks=self.picture.lacks if self.picture else {},
         )
+
+    def _unplaceable(self, found: Explanation) -> Explanation:
+        body = self.contract.app.body
+        reason = hopeless(body, self.agents, self.home)
+        if reason is None or self.blocked_by:
+            return found
+        seen = replace(self._seen(body), agents=emptied(self.agents), queue=None)
+        return unplaceable(found, seen, reason)
 
     def _not_there(self, others: bool) -> Explanation:
         stands = self.stands

@@ -25,8 +25,7 @@ def hopeless(app: Json, agents: Sequence[Json], home: str | None) -> str | None:
 
     `agents` are those of the leading master's `/slaves`, `home` is the masters' region.
     """
-    empty = [{**agent, "used_resources": {}} for agent in agents]
-    whole = [replace(one, active=True, seen=True) for one in offers(empty, ())]
+    whole = [replace(one, active=True, seen=True) for one in offers(emptied(agents), ())]
     verdicts = [judge(app, one, (), home) for one in whole]
     if not verdicts or any(not one.reasons for one in verdicts):
         return None
@@ -34,6 +33,11 @@ def hopeless(app: Json, agents: Sequence[Json], home: str | None) -> str | None:
     said = [f"{reasons} ({number} of {len(verdicts)})" for reasons, number in counted.most_common(_SHOWN)]
     more = [f"{len(counted) - _SHOWN} other reasons"] if len(counted) > _SHOWN else []
     return f"no agent can take an instance, even an empty one: {', '.join([*said, *more])}"
+
+
+def emptied(agents: Sequence[Json]) -> tuple[Json, ...]:
+    """The agents as if nothing ran there."""
+    return tuple({**agent, "used_resources": {}} for agent in agents)
 
 
 @dataclass(frozen=True, kw_only=True)

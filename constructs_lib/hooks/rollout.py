@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.hooks import strategies
 from constructs_lib.hooks.acting import Acting, Say, routed
 from constructs_lib.hooks.api_error import NO_TIME, ApiError
+from constructs_lib.hooks.beginning import Beginning, Placing
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import ConflictError, Documents, Kept, LocalStore
@@ -19,7 +20,7 @@ from constructs_lib.hooks.emptying import Emptying
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.observed import Judgement, Progress
 from constructs_lib.hooks.progress import forgiven
-from constructs_lib.hooks.steps import End
+from constructs_lib.hooks.steps import End, Step
 from constructs_lib.hooks.stuck import Explainer, LateError, Stuck
 from constructs_lib.hooks.versions import remember
 from constructs_lib.hooks.wanted import Number, number, running, wanted, within
@@ -30,13 +31,6 @@ PAUSE = 1.0
 """Seconds between two looks."""
 _ROUTE_GONE_SECONDS = 60.0
 _LOST = ("unreachable", "unreadable")
-
-
-class Placing(Protocol):
-    """Knows the agents."""
-
-    def hopeless(self, app: Mapping[str, Any]) -> str | None:
-        """Why no agent can ever take an instance of this app; None while one could."""
 
 
 class Analyst(Protocol):
@@ -56,7 +50,7 @@ class Rollout:
     edges: Edges
     analyst: Analyst | None = None
     placing: Placing | None = None
-    """None asks nobody: what has no agent turns round at its deadline."""
+    """None asks nobody: what has no agent is begun, and turns round at its deadline."""
     explainer: Explainer | None = None
     """None asks nobody why a deployment makes no progress."""
     forgive: bool = False
@@ -66,12 +60,14 @@ class Rollout:
     documents: Documents = field(init=False)
     store: Consul | LocalStore = field(init=False)
     """The home site's: where versions that were good are kept."""
+    _beginning: Beginning = field(init=False)
     _kept: Mapping[str, Kept] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         stores: Mapping[str, Consul | LocalStore] = self.sites or {self.home: LocalStore()}
         self.documents = Documents(stores, self.home)
         self.store = stores[self.home]
+        self._beginning = Beginning(placing=self.placing, explainer=self.explainer, forgive=self.forgive)
 
     def pending(self, contract: CompiledContract) -> tuple[str, ...]:
         """What has to be done although version and number are right: one request, for all contracts."""
@@ -128,7 +124,10 @@ class Rollout:
         stuck = Stuck(contract=contract, explainer=self.explainer, say=say)
         while True:
             try:
-                picture = self._prepared(watch.look(), contract)
+                picture = watch.look()
+                if refusal := self._beginning.refusal(contract, picture, deadline, say):
+                    return refusal
+                picture = self._prepared(picture, contract)
                 there = picture.observed.versions
                 step = strategies.step(wanted(contract, picture.kept, there), picture.observed)
                 stuck.look(step, picture)
@@ -146,14 +145,8 @@ class Rollout:
                     raise
                 words.tell(f"{contract.name}: looks again, {error}")
             else:
-                if step.end is not None:
-                    return stuck.ended(step.end)
-                if step.wait is not None:
-                    why = "".join(f"; {edge}: {problem}" for edge, problem in picture.problems.items())
-                    why += stuck.waiting(step, picture)
-                    words.tell(f"{contract.name}: waits for {step.wait.what}{why}")
-                    if step.wait.person:
-                        return End(good=True, why=f"waits for {step.wait.what}{_helps(contract, picture)}")
+                if end := _ended(contract, step, picture, words, stuck):
+                    return end
             if deadline.over:
                 raise _late(contract, words, stuck)
             deadline.sleep(self.pause)
@@ -223,6 +216,21 @@ class Rollout:
         if self._kept is None:
             self._kept = self.documents.all()
         return self._kept
+
+
+def _ended(
+    contract: CompiledContract, step: Step, picture: Picture, words: Words, stuck: Stuck
+) -> End | None:
+    """How a step that was done ends the deployment; what is waited for where it goes on is told."""
+    if step.end is not None:
+        return stuck.ended(step.end)
+    if step.wait is None:
+        return None
+    why = "".join(f"; {edge}: {problem}" for edge, problem in picture.problems.items())
+    words.tell(f"{contract.name}: waits for {step.wait.what}{why}{stuck.waiting(step, picture)}")
+    if not step.wait.person:
+        return None
+    return End(good=True, why=f"waits for {step.wait.what}{_helps(contract, picture)}")
 
 
 def _watched(contract: CompiledContract, progress: Progress) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.contracts.compiled import CompiledContract
+from constructs_lib.hooks.documents import Kept
 from constructs_lib.hooks.failing import HOPELESS_SECONDS
 from constructs_lib.hooks.hopeless import Placements, hopeless
 from constructs_lib.hooks.http import Client, Target
@@ -74,22 +75,70 @@ def placements(platform: Platform) -> Placements:
     return Placements(mesos=Mesos(Client(target, platform.deadline(), patient=False)), home="eu")
 
 
-def larger(platform: Platform, version: str, cpus: float) -> CompiledContract:
-    contract = platform.contract(version)
+def larger(platform: Platform, version: str, cpus: float, strategy: str = "rolling") -> CompiledContract:
+    contract = platform.contract(version, strategy)
     app = replace(contract.app, body={**contract.app.body, "cpus": cpus})
     return replace(contract, app=app, deployment=replace(contract.deployment, progress_deadline=600.0))
 
 
-def test_a_version_that_is_too_large_for_every_agent_turns_round_at_once(platform: Platform) -> None:
+TOO_LARGE = "no agent can take an instance, even an empty one: cpus: 100 asked"
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green", "recreate"])
+def test_a_version_that_is_too_large_for_every_agent_is_not_begun_and_changes_nothing(
+    strategy: str, platform: Platform
+) -> None:
     assert platform.deploy(platform.contract("v1")).good
+    documents, before = platform.rollout().documents, platform.cluster.now()
+    kept = documents.of(platform.name)
+    second = larger(platform, "v2", 100, strategy)
+
+    end = platform.deploy(second, placing=placements(platform))
+
+    assert not end.good
+    assert end.why.startswith(f"not begun, and nothing was changed: {TOO_LARGE}")
+    assert HOPELESS_SECONDS <= platform.cluster.now() - before < 2 * HOPELESS_SECONDS
+    assert platform.running() == {"v1": 2}
+    assert documents.of(platform.name) == kept
+    assert f"{platform.name}: waits for an agent: {TOO_LARGE}" in "".join(platform.told)
+
+
+def test_a_first_version_that_no_agent_takes_leaves_nothing_behind_and_is_tried_again(
+    platform: Platform,
+) -> None:
+    first, rollout = larger(platform, "v1", 6), platform.rollout(placing=placements(platform))
+
+    assert not rollout.deploy(first, platform.deadline(), platform.told.append).good
+    assert platform.running() == {} and rollout.documents.of(platform.name) == Kept()
+
+    platform.cluster.world.add(Agent(hostname="10.0.0.9", region="eu", cpus=16))
+    assert rollout.deploy(first, platform.deadline(), platform.told.append).good
+
+
+def test_a_run_waits_for_an_agent_once_and_not_for_each_contract_again(platform: Platform) -> None:
+    rollout = platform.rollout(placing=placements(platform))
+    rollout.deploy(larger(platform, "v1", 100), platform.deadline(), platform.told.append)
     before = platform.cluster.now()
 
-    end = platform.deploy(larger(platform, "v2", 100), placing=placements(platform))
+    rollout.deploy(larger(platform, "v2", 100), platform.deadline(), platform.told.append)
 
-    assert "hopeless: no agent can take an instance, even an empty one: cpus: 100 asked" in end.why
+    assert platform.cluster.now() == before
+
+
+def test_a_version_whose_only_agent_is_lost_turns_round_long_before_its_deadline(platform: Platform) -> None:
+    assert platform.deploy(platform.contract("v1")).good
+    large = platform.cluster.world.add(Agent(hostname="10.0.0.9", region="eu", cpus=16))
+    second, before = larger(platform, "v2", 6), platform.cluster.now()
+
+    def say(line: str) -> None:
+        if "started with" in line:
+            platform.cluster.world.lose(large)
+
+    end = platform.rollout(placing=placements(platform)).deploy(second, platform.deadline(), say)
+
+    assert "turned round: hopeless: no agent can take an instance, even an empty one: cpus: 6" in end.why
     assert "version v1 runs again" in end.why
     assert platform.cluster.now() - before < 2 * HOPELESS_SECONDS
-    assert platform.running() == {"v1": 2, "v2": 0}
 
 
 def test_a_version_that_waits_for_room_has_its_whole_deadline(platform: Platform) -> None:
@@ -114,7 +163,7 @@ def test_an_agent_that_comes_in_time_ends_the_waiting(platform: Platform) -> Non
     second = larger(platform, "v2", 6)
 
     def say(line: str) -> None:
-        if "waits for instances" in line and len(platform.cluster.world.agents) == 1:
+        if "waits for an agent" in line and len(platform.cluster.world.agents) == 1:
             platform.cluster.world.add(Agent(hostname="10.0.0.9", region="eu", cpus=16))
 
     end = platform.rollout(placing=placements(platform)).deploy(second, platform.deadline(), say)
