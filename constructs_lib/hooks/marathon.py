@@ -45,13 +45,21 @@ class Marathon:
         return tuple(_object(self.client.get("/v2/apps", _EVERYTHING).body).get("apps") or ())
 
     def below(self, group: str) -> tuple[App, ...]:
-        """The apps of a group as in `apps`, none where there is no such group."""
+        """The apps of a group as in `apps`, none where there is no such group.
+
+        A group that is not there is answered 404, and so may be what did not get to Marathon. Who took that
+        for nothing would begin a deployment anew: none is what a list without them says.
+        """
         try:
             found = _object(self.client.get(f"/v2/apps{_path(group)}/*", _EVERYTHING).body)
         except ApiError as error:
-            if error.kind == "missing":
-                return ()
-            raise
+            if error.kind != "missing":
+                raise
+            inside = f"{_path(group)}/"
+            listed = self.client.get("/v2/apps", [("id", inside), *_EVERYTHING])
+            # Every app whose id has the text anywhere.
+            apps: Sequence[App] = _object(listed.body).get("apps") or ()
+            return tuple(app for app in apps if str(app.get("id")).startswith(inside))
         return tuple(found.get("*") or ())
 
     def app(self, id: str) -> App | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -152,3 +153,17 @@ def test_a_group_shows_its_own_apps_alone(sim: SimulatedCluster, marathon: Marat
 
     assert app["id"] == id and len(tasks_of(app)) == 2
     assert marathon.below("/nowhere") == ()
+
+
+def test_a_stray_404_does_not_make_a_group_empty(sim: SimulatedCluster, marathon: Marathon) -> None:
+    id = up(sim, marathon)
+    marathon.put("/shopping/1", {**SHOP.app.body, "instances": 1})
+    stray = Fault(kind="status", status=404, program="marathon", method="GET", path="/v2/apps/*")
+    sim.inject(stray)
+
+    (app,) = marathon.below("/shop")
+
+    assert app["id"] == id and len(tasks_of(app)) == 2
+    sim.inject(replace(stray, path="/v2/apps*", calls=2))
+    with pytest.raises(ApiError, match="404"):
+        marathon.below("/shop")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from constructs_lib.contracts.compiled import Instances, Scaling
 from constructs_lib.errors import HookError
 from constructs_lib.simulator.cluster.agents import Agent
 from constructs_lib.simulator.cluster.cluster import SimulatedCluster
@@ -20,7 +22,6 @@ METHODS = {"create": "PUT", "scale": "PUT", "kill": "POST", "look": "GET"}
 
 FINAL = {
     **dict.fromkeys(("create", "scale", "kill"), (401, 403, 404, 422)),
-    # A group that is not there is what 404 means to a look: nothing runs.
     "look": (401, 403),
 }
 """What asking again does not change: the run ends with it, and the next one goes on."""
@@ -35,7 +36,7 @@ def answers() -> dict[str, Fault]:
         for kind in lost:
             found[f"{what}-{kind}"] = Fault(kind=kind, **fits)
         found[f"{what}-html"] = Fault(kind="html", **fits)
-        passing = (409, 429, 500, 502, 503, 504) if what == "scale" else (500, 503)
+        passing = {"scale": (409, 429, 500, 502, 503, 504), "look": (404, 500, 503)}.get(what, (500, 503))
         for status in (*passing, *FINAL[what]):
             found[f"{what}-{status}"] = Fault(kind="status", status=status, **fits)
         found[f"{what}-slow"] = Fault(kind="slow", delay=0.1, **fits)
@@ -104,6 +105,20 @@ def test_a_fault_of_an_answer_ends_in_the_new_version(name: str, platform: Platf
         assert all(f": {kind} " in line and "\n" not in line for line in errors) and errors, said
     assert not platform.cluster.faults.listed(), "it has hit a request"
     assert not any("Traceback" in line for line in said)
+
+
+def test_a_look_that_is_told_404_does_not_begin_anew(platform: Platform) -> None:
+    fixed = replace(platform.contract("v1"), instances=Instances(min=3, max=3))
+    assert platform.deploy(fixed).good
+    scaling = Scaling(signal="cpu", target=0.7)
+    contract = replace(fixed, instances=Instances(min=2, max=6, scaling=scaling))
+    platform.cluster.inject(answers()["look-404"])
+
+    assert platform.deploy(contract).good
+
+    assert not platform.cluster.faults.listed(), "it has hit a request"
+    assert platform.running() == {"v1": 3}
+    assert platform.rollout().documents.of(platform.name).count == 3
 
 
 @pytest.mark.parametrize("after", [1, 4])
