@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.reconcile import Measured, lines, met, play
+from bench.reconcile import MOST_MIB, MOST_REQUESTS, Measured, lines, met, play
 
 KEPT = Measured(
     contracts=1000, changed=0, requests=4, files_seconds=1.5, seconds=0.4, cpu_seconds=3, mib=60.0, good=True
@@ -23,6 +23,14 @@ def test_unchanged_contracts_cost_four_requests_and_changed_ones_cost_the_same_a
     assert [found.requests for found in (few[0], many[0])] == [4, 4]
     assert few[1].requests == many[1].requests
     assert all(found.good for found in (*few, *many))
+
+
+@pytest.mark.slow
+def test_a_thousand_unchanged_contracts_cost_four_requests_and_bounded_memory(consul: Path) -> None:
+    (found,) = play(1000, [])
+
+    assert (found.contracts, found.requests, found.good) == (1000, MOST_REQUESTS, True)
+    assert found.mib <= MOST_MIB
 
 
 @pytest.mark.parametrize(
