@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if name:
         left_out = ""
         contract_of(compiled, name)
-    with cluster.connected() as platform:
+    with cluster.looked_at() as platform:
         jobs = _jobs(platform, compiled, args.contract)
         own = () if args.contract else platform_backups(cluster.plan, platform.endpoints, platform.deadline)
     now = time.time()

@@ -40,6 +40,7 @@ def declare(
 def tell(args: argparse.Namespace, word: Word, *, goes_on: bool) -> int:
     """Say it, go on with the deployment where that is wanted, and tell how it is."""
     from constructs_lib.hooks.deploying import rollout_of
+    from constructs_lib.hooks.patience import BEGIN_SECONDS
     from constructs_lib.hooks.restoring import contract_of
 
     cluster = Cluster.of(args)
@@ -47,7 +48,8 @@ def tell(args: argparse.Namespace, word: Word, *, goes_on: bool) -> int:
     contract = contract_of(compiled, args.name)
     with cluster.connected() as platform:
         rollout = rollout_of(platform, compiled)
-        version = word(rollout, contract.name)
+        with platform.patience.within(BEGIN_SECONDS):
+            version = word(rollout, contract.name)
         good, why = True, f"version {version}: said"
         if goes_on and not args.only_say:
             end = rollout.deploy(contract, platform.deadline, say)

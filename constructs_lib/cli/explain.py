@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     cluster = Cluster.of(args)
     compiled = cluster.compiled_for(args.contract)
     contract_of(compiled, args.contract)
-    with cluster.connected() as platform:
+    with cluster.looked_at() as platform:
         found = explain_contract(platform, compiled, args.contract)
         simulator = platform.endpoints.simulator
     if args.json:

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     cluster = Cluster.of(args)
     compiled = cluster.compiled()
-    with cluster.connected() as platform:
+    with cluster.looked_at() as platform:
         changes = Run.of(platform, compiled, prune=args.prune, say=say).plan()
     document = {"changes": [asdict(change) for change in changes]}
     cluster.answer(document, "\n".join(diff_lines(changes)), as_json=args.json)

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from constructs_lib.spec.workspace import Workspace
 if TYPE_CHECKING:
     from constructs_lib.contracts.compiled import Compiled
     from constructs_lib.hooks.endpoints import Endpoints
+    from constructs_lib.hooks.patience import Patience
     from constructs_lib.hooks.platform import Platform
     from constructs_lib.plan.model import ClusterPlan
 
@@ -130,15 +131,26 @@ class Cluster:
         return compiled
 
     @contextmanager
-    def connected(self) -> Iterator[Platform]:
-        """The platform, reached through the gateways or at the simulator; closed at the end."""
+    def connected(self, patience: Patience | None = None) -> Iterator[Platform]:
+        """The platform, reached through the gateways or at the simulator; closed at the end.
+
+        Without a `patience` a program that does not answer is waited for until the deadline, and told of.
+        """
         from constructs_lib.hooks.deadline import Deadline
+        from constructs_lib.hooks.patience import Patience
         from constructs_lib.hooks.platform import Platform
 
         with self._endpoints() as endpoints:
             tokens = self._simulators_tokens() if endpoints.simulator else self._tokens()
-            with Platform(self.plan, endpoints, Deadline(self.timeout), tokens) as platform:
+            waits = patience or Patience(say=say)
+            with Platform(self.plan, endpoints, Deadline(self.timeout), tokens, waits) as platform:
                 yield platform
+
+    def looked_at(self) -> AbstractContextManager[Platform]:
+        """`connected`, for what changes nothing: no program that is down is waited for for long."""
+        from constructs_lib.hooks.patience import LOOK_SECONDS, Patience
+
+        return self.connected(Patience(LOOK_SECONDS, say))
 
     @contextmanager
     def _endpoints(self) -> Iterator[Endpoints]:

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Go back; 0 when the former version runs."""
     from constructs_lib.hooks import by_hand
     from constructs_lib.hooks.deploying import rollout_of
+    from constructs_lib.hooks.patience import BEGIN_SECONDS
     from constructs_lib.hooks.restoring import contract_of
 
     if args.force and not args.to:
@@ -56,12 +57,17 @@ def run(args: argparse.Namespace) -> int:
             )
         # What somebody forces is tried although it turned round before.
         rollout = rollout_of(platform, compiled, forgive=args.force)
-        progress = rollout.documents.of(contract.name).progress
-        running = progress.version
-        refused = {} if args.force else progress.refused
-        back = _chosen(args, platform, rollout, contract, running, refused)
-        if running not in (None, back.app.version):
-            by_hand.refuse(rollout.documents, contract.name, running, f"rolled back by {getpass.getuser()}")
+        with platform.patience.within(BEGIN_SECONDS):
+            # First, so that nothing is held against a version where nobody could go back.
+            platform.marathon.below(f"/{contract.name}")
+            progress = rollout.documents.of(contract.name).progress
+            running = progress.version
+            refused = {} if args.force else progress.refused
+            back = _chosen(args, platform, rollout, contract, running, refused)
+            if running not in (None, back.app.version):
+                by_hand.refuse(
+                    rollout.documents, contract.name, running, f"rolled back by {getpass.getuser()}"
+                )
         end = rollout.deploy(back, platform.deadline, say)
     answer = {"contract": contract.name, "from": running, "to": back.app.version, "good": end.good}
     text = f"{contract.name}: {running} → {back.app.version}: {end.why}"

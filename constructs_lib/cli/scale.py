@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     cluster = Cluster.of(args)
     contracts = _wanted(cluster.compiled_for(*args.names), args.names)
     rounds = Rounds(lease=Lease("scale", seconds=60))
-    with cluster.connected() as platform:
+    with cluster.looked_at() if args.dry_run else cluster.connected() as platform:
         if args.dry_run:
             told: Mapping[str, Scaled] | str = rounds.preview(platform, contracts)
         else:
@@ -91,12 +91,15 @@ def _keep_on(args: argparse.Namespace, rounds: Rounds) -> int:
 
 
 def _round(args: argparse.Namespace, rounds: Rounds, seen: _Seen) -> None:
+    from constructs_lib.hooks.patience import BEGIN_SECONDS, Patience
+
     try:
         cluster = Cluster.of(args)
         compiled, left_out = cluster.compiled_but(args.names)
         seen.trouble("contracts", left_out and f"contracts: {left_out} ({CHECK} lists all)")
         contracts = _wanted(compiled, args.names)
-        with cluster.connected() as platform:
+        # Each trouble is told once, and the next round comes soon.
+        with cluster.connected(Patience(BEGIN_SECONDS)) as platform:
             try:
                 told = rounds.once(platform, contracts, lambda _line: None)
             except KeyboardInterrupt:

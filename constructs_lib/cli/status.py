@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     cluster = Cluster.of(args)
     compiled, left_out = cluster.compiled_but()
-    with cluster.connected() as platform:
+    with cluster.looked_at() as platform:
         findings = platform.look()
         # Without Marathon there is nothing to say of what it runs.
         runs = any(one.check == "marathon" and one.good for one in findings)

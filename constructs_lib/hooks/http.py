@@ -22,6 +22,7 @@ from requests.auth import HTTPBasicAuth
 from constructs_lib.hooks.answers import TroubleError, refusal, what
 from constructs_lib.hooks.api_error import NO_TIME, ApiError
 from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.patience import Patience, Wait
 from constructs_lib.hooks.unix_adapter import UnixAdapter
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
@@ -74,7 +75,9 @@ class Client:
         rng: Callable[[], float] = random.random,
         request_seconds: float = REQUEST_SECONDS,
         patient: bool = True,
+        patience: Patience | None = None,
     ) -> None:
+        """`patience` bounds how long one request is tried again, where that is not the whole deadline."""
         self.target = target
         self.deadline = deadline
         self.requests = 0
@@ -83,6 +86,7 @@ class Client:
         self._request_seconds = request_seconds
         # Not patient: whoever asks again and again wants to hear of the first trouble.
         self._patient = patient
+        self._patience = patience or Patience()
         self._first = 0
         self._session = requests.Session()
         self._session.trust_env = False
@@ -112,9 +116,11 @@ class Client:
 
         `body` is sent as JSON, bytes as they are. A request that may have been carried out although its
         answer was lost is sent again only where `repeatable` says that twice is the same as once. Raises
-        ApiError with the last trouble once the deadline has passed, or at once where trying again can't help.
+        ApiError with the last trouble once the deadline or the patience is over, every instance having been
+        asked once, or at once where trying again can't help.
         """
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        wait = Wait(self._patience, self.target.name, self.deadline)
         tries = 0
         while True:
             base = self.target.bases[(self._first + tries) % len(self.target.bases)]
@@ -123,12 +129,14 @@ class Client:
             except TroubleError as trouble:
                 tries += 1
                 if self._worth_another(trouble, tries, repeatable):
-                    self.deadline.sleep(self._wait(tries, trouble.retry_after))
-                    if not self.deadline.over:
+                    wait.tell(trouble.said)
+                    wait.bound.sleep(self._pause(tries, trouble.retry_after))
+                    if not self._over(wait, tries):
                         continue
-                raise self._error(method, path, trouble, tries) from None
+                raise self._error(method, path, trouble, tries, wait) from None
             else:
                 self._first = (self._first + tries) % len(self.target.bases)
+                self._patience.answered(self.target.name)
                 return reply
 
     def _worth_another(self, trouble: TroubleError, tries: int, repeatable: bool) -> bool:
@@ -136,7 +144,11 @@ class Client:
             return False
         return trouble.kind in _HEAL or (trouble.status == 500 and tries < _TRIES_AT_500)
 
-    def _wait(self, tries: int, retry_after: float | None) -> float:
+    def _over(self, wait: Wait, tries: int) -> bool:
+        # One that accepts and stays silent takes all of the patience: the next one may answer all the same.
+        return self.deadline.over or (wait.bound.over and tries >= len(self.target.bases))
+
+    def _pause(self, tries: int, retry_after: float | None) -> float:
         # The first round over all instances is without a wait: one that is down says nothing of the next.
         if tries < len(self.target.bases) and retry_after is None:
             return 0.0
@@ -144,10 +156,12 @@ class Client:
         asked = min(retry_after or 0.0, _LONGEST_WAIT * 4)
         return max(self._rng() * min(_LONGEST_WAIT, doubled), asked)
 
-    def _error(self, method: Method, path: str, trouble: TroubleError, tries: int) -> ApiError:
+    def _error(self, method: Method, path: str, trouble: TroubleError, tries: int, wait: Wait) -> ApiError:
         said = trouble.said
-        if trouble.kind in _HEAL and tries > 1:
-            said += f", and so it was {tries} times until the deadline" if self.deadline.over else ""
+        if self._patient and trouble.kind in _HEAL and wait.bound.over:
+            until = "until the deadline" if self.deadline.over else f"in {wait.bound.seconds:.0f} s"
+            said += f", and so it was {tries} times {until}" if tries > 1 else ""
+            self._patience.give_up(self.target.name)
         return ApiError(
             trouble.kind,
             f"{self.target.name}: {method} {path}",
@@ -188,7 +202,7 @@ class Client:
         self, method: Method, url: str, content: bytes | None, headers: Mapping[str, str]
     ) -> tuple[requests.Response, bytes]:
         self.requests += 1
-        bound = self.deadline.within(self._request_seconds)
+        bound = self.deadline.within(min(self._request_seconds, self._patience.with_(self.target.name)))
         if bound.over:
             raise TroubleError("unreachable", NO_TIME)
         sent = {"Accept": "application/json, text/plain, */*", **self.target.headers, **headers}

@@ -21,6 +21,7 @@ from constructs_lib.hooks.hopeless import Placements
 from constructs_lib.hooks.http import Client
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.mesos import Mesos
+from constructs_lib.hooks.patience import Patience
 from constructs_lib.hooks.prometheus import Prometheus
 from constructs_lib.plan.model import ClusterPlan
 
@@ -31,17 +32,23 @@ TOKEN = "consul_management_token"  # noqa: S105 (its name)
 class Platform:
     """`with Platform(…) as platform:` closes all connections at its end.
 
-    `tokens` gives each site's Consul token. A program that the platform does not run is a HookError when it
-    is asked for.
+    `tokens` gives each site's Consul token; `patience` is for each program that does not answer. A program
+    that the platform does not run is a HookError when it is asked for.
     """
 
     def __init__(
-        self, plan: ClusterPlan, endpoints: Endpoints, deadline: Deadline, tokens: Mapping[str, str]
+        self,
+        plan: ClusterPlan,
+        endpoints: Endpoints,
+        deadline: Deadline,
+        tokens: Mapping[str, str],
+        patience: Patience | None = None,
     ) -> None:
         self.plan = plan
         self.endpoints = endpoints
         self.deadline = deadline
         self.tokens = tokens
+        self.patience = patience or Patience()
         self.clients: list[Client] = []
         self._stack = ExitStack()
 
@@ -147,7 +154,12 @@ class Platform:
     def _client(self, program: str, *, patient: bool = True, deadline: Deadline | None = None) -> Client:
         if not self.endpoints.has(program):
             raise HookError(f"{program}: the cluster has none (software.{program}.enabled in cluster.yaml)")
-        client = Client(self.endpoints.target(program), deadline or self.deadline, patient=patient)
+        client = Client(
+            self.endpoints.target(program),
+            deadline or self.deadline,
+            patient=patient,
+            patience=self.patience,
+        )
         self._stack.callback(client.close)
         self.clients.append(client)
         return client

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from constructs_lib.contracts.compiled import Compiled
+from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
+from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.applications import (
     Applications,
     Deploy,
@@ -39,10 +41,37 @@ GATE_SECONDS = 900.0
 def applications(platform: Platform, compiled: Compiled) -> tuple[Verdict, ...]:
     """How each contract's application is, as Marathon, Consul and the edges see it; nothing is changed."""
     rollout = rollout_of(platform)
+    given_up = _GivenUp(rollout.refused)
     apps = Applications(
-        platform.marathon, compiled, rollout.deploy, refused=rollout.refused, seen=Reached(platform).seen
+        platform.marathon, compiled, rollout.deploy, refused=given_up.refused, seen=Reached(platform).seen
     )
-    return tuple(apps.verdict(contract) for contract in compiled.contracts)
+    return tuple(given_up.told(apps.verdict(contract)) for contract in compiled.contracts)
+
+
+class _GivenUp:
+    """Which versions were given up, by Consul's word; without Consul, that nobody knows, asked for once."""
+
+    def __init__(self, ask: Refused) -> None:
+        self._ask = ask
+        self._silent: ApiError | None = None
+        self._unknown: set[str] = set()
+
+    def refused(self, contract: CompiledContract) -> str | None:
+        """As `applications.Refused`."""
+        if self._silent is None:
+            try:
+                return self._ask(contract)
+            except ApiError as error:
+                self._silent = error
+        self._unknown.add(contract.name)
+        return None
+
+    def told(self, verdict: Verdict) -> Verdict:
+        """The verdict on a contract, with what is not known of it."""
+        if verdict.name not in self._unknown:
+            return verdict
+        says = f"{verdict.says}; whether its version was given up is not known: {self._silent}"
+        return replace(verdict, says=says, try_next="clustermesos status")
 
 
 def alerts(

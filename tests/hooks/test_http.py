@@ -10,6 +10,7 @@ from constructs_lib.errors import HookError
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.http import Client, Target
+from constructs_lib.hooks.patience import Patience
 from tests.hooks.scripted_server import Asked, Jumps, Says, Scripted, scripted
 
 
@@ -266,3 +267,54 @@ def test_proxies_and_netrc_of_the_machine_are_not_used(
         client(server).get("/x")
 
     assert "authorization" not in server.asked[0].headers
+
+
+def test_one_that_does_not_answer_is_given_up_with_the_patience_and_told_of_meanwhile() -> None:
+    jumps, told = Jumps(), list[str]()
+    one = Client(
+        Target(name="marathon", bases=(nobody().url,)),
+        Deadline(3600, jumps.clock),
+        rng=lambda: 1.0,
+        patience=Patience(90, told.append),
+    )
+
+    with pytest.raises(ApiError, match=r"connection refused, and so it was [0-9]+ times in 90 s"):
+        one.get("/v2/apps")
+
+    assert 90 <= jumps.time - 1000 < 91
+    assert told == [f"waits for marathon: connection refused ({left} s left)" for left in (82, 50, 18)]
+    began = jumps.time
+    with pytest.raises(ApiError):
+        one.get("/v2/queue")
+    assert jumps.time - began < 3, "it is waited for once"
+
+
+def test_without_a_patience_the_deadline_counts_and_is_told_of() -> None:
+    jumps, told = Jumps(), list[str]()
+    one = Client(
+        Target(name="marathon", bases=(nobody().url,)),
+        Deadline(300, jumps.clock),
+        rng=lambda: 1.0,
+        patience=Patience(say=told.append),
+    )
+    with one._patience.within(10), pytest.raises(ApiError):
+        one.get("/v2/apps")
+
+    with pytest.raises(ApiError, match="until the deadline"):
+        one.get("/v2/apps")
+
+    assert 300 <= jumps.time - 1000 < 301
+    assert len(told) >= 300 / 40
+
+
+def test_each_instance_is_asked_although_the_first_one_takes_all_of_the_patience() -> None:
+    jumps = Jumps()
+
+    def hangs(_: Asked) -> Says:
+        jumps.time += 20
+        return Says(503)
+
+    with scripted(hangs) as first, scripted(Says(200, {"ok": 1})) as second:
+        bases = (first.url, second.url)
+        one = Client(Target(name="m", bases=bases), Deadline(3600, jumps.clock), patience=Patience(15))
+        assert one.get("/x").body == {"ok": 1}
