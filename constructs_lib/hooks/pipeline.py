@@ -2,13 +2,14 @@
 
 Settings come first, since applications read them; jobs last, since they save what applications have. What
 fails stops what stands on it and nothing else: a broken application does not keep the others' backups from
-being made.
+being made. Nothing is pruned unless all applications are good: what replaces it may be what failed.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
@@ -20,6 +21,7 @@ from constructs_lib.hooks.stuck import LateError
 
 Say = Callable[[str], None]
 APPS = "applications"
+_SHOWN = 3
 
 
 class Deployer(Protocol):
@@ -38,13 +40,16 @@ class Deployer(Protocol):
         """Delete an app that no contract names."""
 
 
-def run_hook(hook: Hook[Any], say: Say, state: Any = None) -> Outcome:
-    """One hook from reading to its verdicts; an error is its outcome. `state` is what was just read."""
+def run_hook(hook: Hook[Any], say: Say, state: Any = None, *, spare: str = "") -> Outcome:
+    """One hook from reading to its verdicts; an error is its outcome.
+
+    `state` is what was just read; `spare` is why nothing is deleted, where that is so.
+    """
     began = time.monotonic()
     changes: Sequence[Change] = ()
     try:
         state = hook.read() if state is None else state
-        changes = hook.diff(state)
+        changes = spared(hook.diff(state), spare)
         if any(change.action != "keep" for change in changes):
             hook.apply(state, changes, say)
             state = hook.read()
@@ -71,7 +76,7 @@ def run_apps(compiled: Compiled, deployer: Deployer, deadline: Deadline, say: Sa
             verdicts[contract.name] = _blocked(contract, chains[contract.name])
             continue
         verdicts[contract.name] = _deployed(contract, deployer, deadline, say, changes)
-    error = _prune(deployer, changes, say)
+    error = _prune(deployer, changes, say, not_pruned(verdicts.values()))
     return Outcome(
         hook=APPS,
         changes=tuple(changes),
@@ -107,12 +112,30 @@ def _blocked(contract: CompiledContract, chain: Sequence[str]) -> Verdict:
     )
 
 
-def _prune(deployer: Deployer, changes: list[Change], say: Say) -> str | None:
+def not_pruned(verdicts: Collection[Verdict]) -> str:
+    """Why nothing is pruned after these, since it may serve in place of what failed; empty where none did."""
+    bad = [one.name for one in verdicts if not one.good]
+    shown = ", ".join(bad[:_SHOWN]) + (f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
+    return f"not pruned: {shown} failed" if bad else ""
+
+
+def spared(changes: Sequence[Change], why: str) -> tuple[Change, ...]:
+    """The changes without deletions, where there is a reason against them."""
+    return tuple(
+        replace(one, action="keep", details=(why,)) if why and one.action == "delete" else one
+        for one in changes
+    )
+
+
+def _prune(deployer: Deployer, changes: list[Change], say: Say, spare: str) -> str | None:
     try:
-        for change in deployer.left_over():
+        left_over = deployer.left_over()
+        for change in spared(left_over, spare):
             changes.append(change)
             if change.action == "delete":
                 deployer.prune(change, say)
     except HookError as error:
         return str(error)
+    if spare and any(one.action == "delete" for one in left_over):
+        say(f"{spare}; what no contract names any longer stays until all is as the contracts say")
     return None

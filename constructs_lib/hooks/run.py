@@ -34,6 +34,7 @@ from constructs_lib.hooks.unchanged import Unchanged
 from constructs_lib.hooks.wanted import within
 from constructs_lib.plan.alerts import platform_rules
 
+_LATER = "not pruned yet: what no contract names any longer may still serve"
 GATE_SECONDS = 900.0
 """How long a platform that was just deployed may take: machines boot, install and fetch images."""
 
@@ -184,13 +185,16 @@ class Run:
         read = {hook.name: hook.read() for hook in (*self._before, *self._after)}
         for line in diff_lines(self._differences(read)):
             say(line)
-        outcomes: list[Outcome] = [pipeline.run_hook(hook, say, read[hook.name]) for hook in self._before]
+        before = [pipeline.run_hook(hook, say, read[hook.name], spare=_LATER) for hook in self._before]
         apps = pipeline.run_apps(self._compiled, self._apps, deadline, say)
         # What was read before long deployments may be old.
         later = {} if apps.changes else read
-        outcomes += [apps, *(pipeline.run_hook(hook, say, later.get(hook.name)) for hook in self._after)]
+        spare = pipeline.not_pruned(apps.verdicts) or (f"not pruned: {apps.error}" if apps.error else "")
+        before = [self._pruned(*one, spare) for one in zip(self._before, before, strict=True)]
+        after = [pipeline.run_hook(hook, say, later.get(hook.name), spare=spare) for hook in self._after]
+        outcomes = [*before, apps, *after]
         outcomes.append(smoke_test(platform, self._compiled, deadline))
-        if all(one.good for one in outcomes[: len(self._before)]):
+        if all(one.good for one in before):
             # Last: by now Prometheus has had the time to take over what was written first.
             serving = [one.name for one in apps.verdicts if one.good]
             outcomes.append(alerts(platform, self._compiled, serving, wait=WAIT_SECONDS, say=say))
@@ -200,6 +204,18 @@ class Run:
             ready=ready,
             outcomes=tuple(outcomes),
         )
+
+    def _pruned(self, hook: Hook[Any], first: Outcome, spare: str) -> Outcome:
+        """What became of a hook that ran before the applications, once what they needed may go."""
+        left = [one for one in first.changes if one.details == (_LATER,)]
+        if not left or first.error:
+            return first
+        if spare:
+            told = (replace(one, details=(spare,)) if one in left else one for one in first.changes)
+            return replace(first, changes=tuple(told))
+        then = pipeline.run_hook(hook, self._say)
+        done = tuple(one for one in first.changes if one not in left)
+        return replace(then, changes=(*done, *then.changes), seconds=first.seconds + then.seconds)
 
     def _differences(self, read: Mapping[str, Any]) -> tuple[Change, ...]:
         """In the order in which they would be made."""

@@ -157,6 +157,29 @@ def test_what_no_contract_names_any_longer_goes_only_with_prune(
     capsys.readouterr()
 
 
+def test_nothing_is_pruned_while_what_may_replace_it_has_failed(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.contract("shop")
+    assert folder.run("apply") == 0
+    (folder.path / "contracts/shop.yaml").unlink()
+    folder.contract("store")
+    folder.sim.inject(Fault(kind="no_offers", seconds=10**6))
+    capsys.readouterr()
+
+    assert folder.run("apply", "--prune", "--json", "--timeout", "6") == 1
+
+    out, err = capsys.readouterr()
+    assert "not pruned: store failed; what no contract names any longer stays until" in err
+    changes = [one for each in json.loads(out)["outcomes"] for one in each["changes"]]
+    (kept,) = [one for one in changes if one["name"].startswith("/shop/")]
+    assert (kept["action"], kept["details"]) == ("keep", ["not pruned: store failed"])
+    assert "shop" in owners(folder)
+    folder.sim.heal()
+    assert folder.run("apply", "--prune") == 0
+    until("the old tasks have ended", 30, lambda: owners(folder) == {"store"})
+
+
 def owners(folder: Folder) -> set[str]:
     return {task.owner.split("/")[1] for task in folder.sim.tasks()}
 
