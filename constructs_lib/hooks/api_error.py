@@ -32,6 +32,8 @@ _TRY_NEXT = {
 }
 
 
+AWAY: Final = ("unreachable", "unavailable", "unreadable", "failed")
+"""Of `kind`: it may be up and well, but not for whoever asks here; what it would say is not known."""
 NO_TIME: Final = "no time is left"
 """Of `said`: the deadline had passed before anything was sent."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from constructs_lib.hooks.api_error import ApiError
@@ -37,10 +38,12 @@ def _asked(
     check: str, question: Question, endpoints: Endpoints, expected: Expected, deadline: Deadline
 ) -> Finding:
     try:
-        return question(endpoints, expected, deadline.within(ASK_SECONDS))
+        found = question(endpoints, expected, deadline.within(ASK_SECONDS))
     except (ApiError, OSError) as error:
         says = str(error).removeprefix(f"{check}: ")
-        return Finding(check=check, good=False, says=says, try_next=_help(check, endpoints))
+        found = Finding(check=check, good=False, says=says, try_next=_help(check, endpoints))
+    _, of_site, site = check.partition("/")
+    return replace(found, sites=(site,)) if of_site and not found.good else found
 
 
 def _help(check: str, endpoints: Endpoints) -> str | None:
@@ -103,12 +106,14 @@ def mesos(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Findi
         for (site, pool), number in expected.pools.items()
         if there[site, pool] < number
     ]
+    lacking = {site for (site, pool), number in expected.pools.items() if there[site, pool] < number}
     says = f"{elected[0]} leads, {len(agents)} of {expected.agents} agents are active"
     return Finding(
         check="mesos",
         good=not missing,
         says="; ".join((says, *missing)),
         try_next="clustermesos nodes plan agent" if missing else None,
+        sites=tuple(sorted(lacking)),
     )
 
 

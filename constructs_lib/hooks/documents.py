@@ -2,18 +2,20 @@
 
 The second is written at the home site alone, by compare-and-set, and so is the lock: who writes second reads
 anew. The first is also written at the home site by compare-and-set, then copied to every other site, whose
-edges read their own. A copy that is behind is made up for with the next look.
+edges read their own. A copy that is behind is made up for with the next look. Another site than the home
+site that does not answer holds up nothing: its copy is not known, and made up for once it answers.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal
 
 from constructs_lib.contracts.compiled import KV_PREFIX, Deployment, Route
 from constructs_lib.errors import HookError
+from constructs_lib.hooks.api_error import AWAY, ApiError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.observed import Progress
 from constructs_lib.hooks.versions import VERSIONS
@@ -21,6 +23,8 @@ from constructs_lib.hooks.versions import VERSIONS
 ROUTES: Final = f"{KV_PREFIX}routes/"
 DEPLOYMENTS: Final = f"{KV_PREFIX}deployments/"
 COUNTS: Final = f"{KV_PREFIX}counts/"
+Entries = Mapping[str, Mapping[str, Any]]
+"""Key → entry, as Consul gives it."""
 
 
 class ConflictError(HookError):
@@ -57,6 +61,8 @@ class Kept:
     route_index: int = 0
     behind: tuple[str, ...] = ()
     """Sites whose copy of the route is another one."""
+    silent: Mapping[str, str] = field(default_factory=dict)
+    """Site whose Consul does not answer, so that its copy is not known → what is wrong."""
     count: int | None = None
     """What the scaler chose."""
     counted: float | None = None
@@ -99,35 +105,61 @@ class Documents:
 
     def __init__(self, sites: Mapping[str, Consul | LocalStore], home: str) -> None:
         self._sites = sites
-        self._home = home
+        self.home = home
 
     def all(self) -> dict[str, Kept]:
         """By contract: one request for the home site, and one for each other one."""
-        below = {site: self._below(site, KV_PREFIX if site == self._home else ROUTES) for site in self._sites}
+        home = self._below(self.home, KV_PREFIX)
+        copies, silent = self._copies(lambda site: self._below(site, ROUTES))
         kept = (ROUTES, DEPLOYMENTS, COUNTS, VERSIONS)
-        names = {_name(key) for key in below[self._home] if key.startswith(kept)}
-        return {name: self._kept(name, below) for name in sorted(names)}
+        names = {_name(key) for key in home if key.startswith(kept)}
+        return {name: self._kept(name, home, copies, silent) for name in sorted(names)}
 
     def of(self, name: str) -> Kept:
         """Of one contract."""
-        below = {site: self._one(site, f"{ROUTES}{name}") for site in self._sites}
-        below[self._home] |= self._one(self._home, f"{DEPLOYMENTS}{name}")
-        below[self._home] |= self._one(self._home, f"{COUNTS}{name}")
-        return self._kept(name, below)
+        # The home site's first: the others may take time.
+        home = {
+            key: entry
+            for folder in (ROUTES, DEPLOYMENTS, COUNTS)
+            for key, entry in self._one(self.home, f"{folder}{name}").items()
+        }
+        copies, silent = self._copies(lambda site: self._one(site, f"{ROUTES}{name}"))
+        return self._kept(name, home, copies, silent)
+
+    def _copies(self, read: Callable[[str], Entries]) -> tuple[Mapping[str, Entries], Mapping[str, str]]:
+        """What every other site has, and what is wrong with those that do not answer."""
+        copies: dict[str, Entries] = {}
+        silent: dict[str, str] = {}
+        for site in self._elsewhere:
+            try:
+                copies[site] = read(site)
+            except ApiError as error:
+                if error.kind not in AWAY:
+                    raise
+                silent[site] = error.said
+        return copies, silent
+
+    @property
+    def _elsewhere(self) -> list[str]:
+        return [site for site in self._sites if site != self.home]
 
     def store_progress(self, name: str, progress: Progress, index: int) -> None:
         """ConflictError where somebody wrote since `index`."""
-        self._put(self._home, f"{DEPLOYMENTS}{name}", asdict(progress), index)
+        self._put(self.home, f"{DEPLOYMENTS}{name}", asdict(progress), index)
 
     def store_route(self, route: RouteDocument, index: int) -> None:
-        """At the home site, then everywhere; ConflictError where somebody wrote since `index`."""
-        self._put(self._home, f"{ROUTES}{route.contract}", asdict(route), index)
-        self.copy_route(route, [site for site in self._sites if site != self._home])
+        """At home, then wherever a site answers; ConflictError where somebody wrote since `index`."""
+        self._put(self.home, f"{ROUTES}{route.contract}", asdict(route), index)
+        self.copy_route(route, self._elsewhere)
 
     def copy_route(self, route: RouteDocument, sites: Iterable[str]) -> None:
-        """Make these sites' copies the same."""
+        """Make these sites' copies the same; one that does not answer stays behind."""
         for site in sites:
-            self._sites[site].kv.put(f"{ROUTES}{route.contract}", _text(asdict(route)))
+            try:
+                self._sites[site].kv.put(f"{ROUTES}{route.contract}", _text(asdict(route)))
+            except ApiError as error:
+                if error.kind not in AWAY:
+                    raise
 
     def store_count(
         self,
@@ -140,18 +172,19 @@ class Documents:
     ) -> None:
         """What the scaler chose, and when; a deployment never resets it. With its last decision."""
         document = {"count": count, "at": at, "why": why, "decided": decided}
-        self._sites[self._home].kv.put(f"{COUNTS}{name}", _text(document))
+        self._sites[self.home].kv.put(f"{COUNTS}{name}", _text(document))
 
     def forget_route(self, name: str) -> None:
-        """No edge answers for the contract any longer."""
-        for consul in self._sites.values():
-            consul.kv.delete(f"{ROUTES}{name}")
+        """No edge answers for the contract any longer; ApiError where a site does not answer."""
+        # The home site's last: what is gone there is not looked for anywhere.
+        for site in (*self._elsewhere, self.home):
+            self._sites[site].kv.delete(f"{ROUTES}{name}")
 
     def forget(self, name: str) -> None:
         """Nothing is kept of the contract."""
         self.forget_route(name)
         for folder in (DEPLOYMENTS, COUNTS, VERSIONS):
-            self._sites[self._home].kv.delete(f"{folder}{name}")
+            self._sites[self.home].kv.delete(f"{folder}{name}")
 
     def _put(self, site: str, key: str, document: Mapping[str, Any], index: int) -> None:
         if not self._sites[site].kv.put(key, _text(document), cas=index):
@@ -165,12 +198,13 @@ class Documents:
         _, entry = self._sites[site].kv.get(key, consistency="consistent")
         return {key: entry} if entry else {}
 
-    def _kept(self, name: str, below: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Kept:
-        home = below[self._home]
+    def _kept(
+        self, name: str, home: Entries, copies: Mapping[str, Entries], silent: Mapping[str, str]
+    ) -> Kept:
         progress, route = home.get(f"{DEPLOYMENTS}{name}"), home.get(f"{ROUTES}{name}")
         value = route["Value"] if route else None
-        other = (site for site in below if site != self._home)
-        behind = (site for site in other if (below[site].get(f"{ROUTES}{name}") or {}).get("Value") != value)
+        key = f"{ROUTES}{name}"
+        behind = (site for site, there in copies.items() if (there.get(key) or {}).get("Value") != value)
         chosen = _read(home.get(f"{COUNTS}{name}"))
         count, at, decided = chosen.get("count"), chosen.get("at"), chosen.get("decided")
         return Kept(
@@ -179,6 +213,7 @@ class Documents:
             route=_route(_read(route)) if route else None,
             route_index=int(route["ModifyIndex"]) if route else 0,
             behind=tuple(behind) if route else (),
+            silent=silent,
             count=count if isinstance(count, int) else None,
             counted=float(at) if isinstance(at, int | float) else None,
             why=str(chosen.get("why") or ""),

@@ -6,12 +6,12 @@ counts its node among those that live, and gone after that: then it sends nobody
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from constructs_lib.hooks.api_error import ApiError
+from constructs_lib.hooks.api_error import AWAY, ApiError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
@@ -59,7 +59,7 @@ class PlannedEdges:
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             said = list(pool.map(self._ask, edges))
         silent = [edge for edge, report in zip(edges, said, strict=True) if report.routes is None]
-        gone = {(edge.site, edge.node) for edge in silent} - self._living({edge.site for edge in silent})
+        gone = {(edge.site, edge.node) for edge in silent} - self._living(silent)
         return tuple(
             report
             for edge, report in zip(edges, said, strict=True)
@@ -79,15 +79,24 @@ class PlannedEdges:
             client.close()
         return EdgeReport(name=name, routes=routes, problems=problems)
 
-    def _living(self, sites: set[str]) -> set[tuple[str, str]]:
-        """Site and node of all that Consul counts as alive."""
+    def _living(self, edges: Sequence[Instance]) -> set[tuple[str, str]]:
+        """Site and node of all that Consul counts as alive, at the sites of these edges."""
         found: set[tuple[str, str]] = set()
-        for site in sites & self._sites.keys():
-            consul = self._sites[site]
-            nodes = {str(node["Node"]) for node in consul.catalog.nodes()[1]}
-            dead = {str(one["Node"]) for one in consul.health.state("critical")[1] if is_serf(one)}
-            found |= {(site, node) for node in nodes - dead}
+        for site in {edge.site for edge in edges} & self._sites.keys():
+            here = {edge.node for edge in edges if edge.site == site}
+            found |= {(site, node) for node in _living_at(self._sites[site], here)}
         return found
+
+
+def _living_at(consul: Consul, edges: set[str]) -> set[str]:
+    """Nodes that live; where Consul is as silent as these edges, they may as well send requests."""
+    try:
+        nodes = {str(node["Node"]) for node in consul.catalog.nodes()[1]}
+        return nodes - {str(one["Node"]) for one in consul.health.state("critical")[1] if is_serf(one)}
+    except ApiError as error:
+        if error.kind not in AWAY:
+            raise
+        return edges
 
 
 def is_serf(check: Mapping[str, Any]) -> bool:

@@ -169,8 +169,8 @@ def _on(site: SitePlan, nodes: Sequence[NodePlan], component: Component, port: s
 
 @contextmanager
 def through_gateways(plan: ClusterPlan, ssh: Ssh) -> Iterator[Endpoints]:
-    """The planned instances, each through its site's gateway; HookError where one of those can't be
-    entered.
+    """The planned instances, each through its site's gateway; HookError where the home site's can't be
+    entered. Of another site that can't, everything is lost, and whoever asks hears why.
 
     What the gateway may reach it reaches itself; what answers on its own node alone is asked there.
     """
@@ -182,11 +182,12 @@ def through_gateways(plan: ClusterPlan, ssh: Ssh) -> Iterator[Endpoints]:
             yield _ways(ports, forwards)
 
     instances = planned(plan)
+    home = next(iter(plan.sites.values())).home
     everything = [(program, one) for program, found in instances.items() for one in found]
     ports = {one.where: _way(program, one, plan.site(one.site)) for program, one in everything}
     with forwarded(ssh, list(ports.values())) as forwards:
         for login, trouble in forwards.lost.items():
-            if login in {_gateway(site) for site in plan.sites.values()}:
+            if login == _gateway(plan.site(home)):
                 raise HookError(f"{login}: {trouble}")
         ways = _ways(ports, forwards)
         yield Endpoints(instances=instances, sockets=ways.sockets, lost=ways.lost, opens=opens)

@@ -25,6 +25,15 @@ class Finding:
     good: bool
     says: str
     try_next: str | None = None
+    sites: tuple[str, ...] = ()
+    """The sites that alone are concerned where it is not good; none where the whole platform is."""
+    sure: bool = True
+    """False of what is not good, and was gone on without: tables mark it with a question mark."""
+
+    @property
+    def mark(self) -> str:
+        """The first column of a table."""
+        return ("ok" if self.sure else "?") if self.good else "NOT"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 
+from constructs_lib.contracts.compiled import Compiled, CompiledContract
+from constructs_lib.contracts.placement import REGION
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.checks import look
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints
 from constructs_lib.hooks.finding import Expected, Finding
+from constructs_lib.hooks.platform import Platform
 
 PAUSE_SECONDS = 3.0
 REMIND_SECONDS = 30.0
 
 
 def wait_until_ready(
-    endpoints: Endpoints, expected: Expected, deadline: Deadline, say: Callable[[str], None]
+    endpoints: Endpoints,
+    expected: Expected,
+    deadline: Deadline,
+    say: Callable[[str], None],
+    *,
+    spared: Collection[str] = (),
 ) -> tuple[Finding, ...]:
-    """The findings once all are good; HookError with every one that is not when the deadline has passed."""
+    """The findings once all are good; HookError with every one that is not when the deadline has passed.
+
+    What then is wrong with `spared` sites alone, since they may be cut off, is a warning.
+    """
     told: dict[str, str] = {}
     waiting: list[Finding] = []
+    asked: tuple[Finding, ...] = ()
     last_said = deadline.left
     while True:
         enough = deadline.left >= PAUSE_SECONDS
@@ -28,7 +42,8 @@ def wait_until_ready(
         if not now:
             return findings
         # What there was no time to ask for says nothing.
-        waiting = now if enough or not waiting else waiting
+        if enough or not waiting:
+            waiting, asked = now, findings
         for one in waiting:
             if told.get(one.check) != one.says or last_said - deadline.left > REMIND_SECONDS:
                 say(f"waiting for {one.check}: {one.says} ({deadline.left:.0f} s left)")
@@ -36,7 +51,35 @@ def wait_until_ready(
                 last_said = deadline.left
         deadline.sleep(PAUSE_SECONDS)
         if deadline.over:
+            if all(one.sites and set(one.sites) <= set(spared) for one in waiting):
+                return tuple(_without(asked, say))
             raise HookError(not_ready(waiting, deadline.seconds))
+
+
+def spared_sites(platform: Platform, compiled: Compiled) -> frozenset[str]:
+    """The sites that no contract has its instances at; never the home site."""
+    needed = {site for contract in compiled.contracts for site in _sites_of(contract, platform.plan.sites)}
+    return frozenset(platform.plan.sites) - needed - {platform.home}
+
+
+def _sites_of(contract: CompiledContract, sites: Collection[str]) -> Iterator[str]:
+    """Where its constraint on the region, which every app has, lets its instances be."""
+    named = [one for one in contract.app.body.get("constraints") or () if one[0] == REGION]
+    for site in sites:
+        if all(re.fullmatch(str(one[2]), site) for one in named):
+            yield site
+
+
+def _without(findings: tuple[Finding, ...], say: Callable[[str], None]) -> Iterator[Finding]:
+    """The findings, those that are gone on without as warnings."""
+    for one in findings:
+        if one.good:
+            yield one
+            continue
+        where = " and ".join(one.sites)
+        says = f"{one.says}; gone on without {where}, where no contract has instances"
+        say(f"{one.check}: {says}")
+        yield replace(one, good=True, sure=False, says=says)
 
 
 def not_ready(waiting: list[Finding], seconds: float) -> str:

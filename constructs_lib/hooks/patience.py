@@ -16,7 +16,10 @@ BEGIN_SECONDS: Final = 60.0
 """For what changes something, until it has: a new leader takes that long, and nothing is lost by an error."""
 FIRST_WORD_SECONDS: Final = 5.0
 REMIND_SECONDS: Final = 30.0
+AWAY_SECONDS: Final = 5.0
+"""For what other sites than the home site are asked: one that is cut off must not hold up the others."""
 _AFTERWARDS_SECONDS = 2.0
+_AWAY_AFTERWARDS_SECONDS = 0.5
 
 
 @dataclass
@@ -25,13 +28,18 @@ class Patience:
 
     seconds: float = math.inf
     say: Callable[[str], None] = lambda _line: None
+    afterwards: float = _AFTERWARDS_SECONDS
     _given_up: set[str] = field(default_factory=set)
 
     def with_(self, program: str) -> float:
         """Seconds for one request; few for a program that was waited for in vain before: all wait once."""
         if program in self._given_up:
-            return min(self.seconds, _AFTERWARDS_SECONDS)
+            return min(self.seconds, self.afterwards)
         return self.seconds
+
+    def elsewhere(self) -> Patience:
+        """For the programs of a site that may be cut off."""
+        return Patience(min(self.seconds, AWAY_SECONDS), self.say, _AWAY_AFTERWARDS_SECONDS)
 
     def give_up(self, program: str) -> None:
         """It was asked for as long as this allows; where that is the whole deadline, nobody asks again."""

@@ -77,18 +77,22 @@ class Platform:
 
     @cached_property
     def consuls(self) -> Mapping[str, Consul]:
-        """Site → its Consul; empty where there is none."""
-        return {
-            site: Consul(self._client(f"consul/{site}"), self.tokens.get(site))
-            for site in self.plan.sites
-            if self.endpoints.has(f"consul/{site}")
-        }
+        """Site → its Consul; empty where there is none. Those of other sites are not waited for for long."""
+        return self._consuls(self.deadline)
 
     def consuls_within(self, seconds: float) -> Mapping[str, Consul]:
         """As `consuls`, given up after so long: for whoever can say something without them."""
-        bounded = self.deadline.within(seconds)
+        return self._consuls(self.deadline.within(seconds))
+
+    def _consuls(self, deadline: Deadline) -> Mapping[str, Consul]:
+        away = self.patience.elsewhere()
         return {
-            site: Consul(self._client(f"consul/{site}", deadline=bounded), self.tokens.get(site))
+            site: Consul(
+                self._client(
+                    f"consul/{site}", deadline=deadline, patience=None if site == self.home else away
+                ),
+                self.tokens.get(site),
+            )
             for site in self.plan.sites
             if self.endpoints.has(f"consul/{site}")
         }
@@ -151,14 +155,21 @@ class Platform:
         """Ask every program once how it is."""
         return look(self.endpoints, expected(self.plan, self.tokens), self.deadline)
 
-    def _client(self, program: str, *, patient: bool = True, deadline: Deadline | None = None) -> Client:
+    def _client(
+        self,
+        program: str,
+        *,
+        patient: bool = True,
+        deadline: Deadline | None = None,
+        patience: Patience | None = None,
+    ) -> Client:
         if not self.endpoints.has(program):
             raise HookError(f"{program}: the cluster has none (software.{program}.enabled in cluster.yaml)")
         client = Client(
             self.endpoints.target(program),
             deadline or self.deadline,
             patient=patient,
-            patience=self.patience,
+            patience=patience or self.patience,
         )
         self._stack.callback(client.close)
         self.clients.append(client)

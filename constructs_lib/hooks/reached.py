@@ -7,13 +7,13 @@ or of which Consul has fewer instances than Marathon, are looked at one by one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 from constructs_lib.contracts.compiled import CompiledContract
-from constructs_lib.hooks.api_error import ApiError
+from constructs_lib.hooks.api_error import AWAY, ApiError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.edge import EdgeReport, PlannedEdges, is_serf
 from constructs_lib.hooks.hook import Verdict
@@ -37,6 +37,7 @@ class Reached:
         self._platform = platform
         self._consuls = platform.consuls_within(ASK_SECONDS) if consuls is None else consuls
         self._one_by_one = one_by_one
+        self._silent: dict[str, ApiError] = {}
 
     def seen(self, contract: CompiledContract, app: App, verdict: Verdict) -> Verdict:
         """The verdict on what Marathon says, held against what gets requests."""
@@ -45,28 +46,42 @@ class Reached:
         try:
             trouble = next(self._troubles(contract, contract.service, app), None)
         except ApiError as error:
-            return replace(verdict, says=f"{verdict.says} by Marathon's word; {error}", sure=False)
+            return _unsure(verdict, error)
         if trouble is None:
             return verdict
+        if trouble.unknown_at is not None:
+            return _unsure(verdict, trouble.unknown_at)
         helps = f"clustermesos explain {contract.name}"
         return replace(
-            verdict, good=False, says=f"{verdict.says} by Marathon's word, but {trouble}", try_next=helps
+            verdict, good=False, says=f"{verdict.says} by Marathon's word, but {trouble.why}", try_next=helps
         )
 
-    def _troubles(self, contract: CompiledContract, service: str, app: App) -> Iterator[str]:
+    def _troubles(self, contract: CompiledContract, service: str, app: App) -> Iterator[_Trouble]:
         tasks = [task for task in tasks_of(app) if _healthy(app, task)]
         if self._suspect(service, len(tasks)):
-            known = {
-                endpoint: one
-                for consul in self._consuls.values()
-                for endpoint, one in by_endpoint(consul.health.service(service)[1]).items()
-            }
+            everywhere = self._everywhere(lambda consul: consul.health.service(service)[1])
+            known = {endpoint: one for there in everywhere for endpoint, one in by_endpoint(there).items()}
+            # What is registered where nobody can be asked is not what lacks.
+            away = next(iter(self._silent.values()), None)
             for task in tasks:
                 if missing := lack(contract.name, task, registered(task, known), ()):
-                    yield f"{task.get('id')} {missing.why}"
+                    unknown = away if registered(task, known) is None else None
+                    yield _Trouble(f"{task.get('id')} {missing.why}", unknown)
         if contract.route is not None:
             for report in self._reports:
-                yield from _at_edge(contract.name, report, tasks)
+                yield from map(_Trouble, _at_edge(contract.name, report, tasks))
+
+    def _everywhere(self, ask: Callable[[Consul], Any]) -> list[Any]:
+        """What each site's Consul says; one of another site that is silent is not asked again."""
+        said = []
+        for site in [one for one in self._consuls if one not in self._silent]:
+            try:
+                said.append(ask(self._consuls[site]))
+            except ApiError as error:
+                if error.kind not in AWAY or site == self._platform.home:
+                    raise
+                self._silent[site] = error
+        return said
 
     @cached_property
     def _reports(self) -> tuple[EdgeReport, ...]:
@@ -83,7 +98,8 @@ class Reached:
     @cached_property
     def _checks(self) -> tuple[bool, frozenset[str], Counter[str]]:
         """Whether a node fails, the services that do, and how many instances with a check each has."""
-        checks = [check for consul in self._consuls.values() for check in consul.health.state("any")[1]]
+        everywhere = self._everywhere(lambda consul: consul.health.state("any")[1])
+        checks = [check for there in everywhere for check in there]
         failing = [check for check in checks if check.get("Status") != "passing"]
         known = {
             (str(check["ServiceName"]), str(check.get("Node")), str(check.get("ServiceID")))
@@ -95,6 +111,17 @@ class Reached:
             frozenset(str(check.get("ServiceName")) for check in failing),
             Counter(service for service, _node, _id in known),
         )
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    why: str
+    unknown_at: ApiError | None = None
+    """Why it may be none after all."""
+
+
+def _unsure(verdict: Verdict, error: ApiError) -> Verdict:
+    return replace(verdict, says=f"{verdict.says} by Marathon's word; {error}", sure=False)
 
 
 def _healthy(app: App, task: Mapping[str, Any]) -> bool:

@@ -39,7 +39,7 @@ class Report:
         """The report as text, what is wrong last, where a person looks first."""
         if self.simulator:
             yield SIMULATOR_NOTE
-        rows = [("ok" if one.good else "NOT", one.check, one.says) for one in self.ready]
+        rows = [(one.mark, one.check, one.says) for one in self.ready]
         for outcome in self.outcomes:
             rows += [(one.mark, f"{one.kind} {one.name}", one.says) for one in outcome.verdicts]
         yield from table(rows)

@@ -22,7 +22,7 @@ from constructs_lib.hooks.applications import (
     Refused,
 )
 from constructs_lib.hooks.deploying import rollout_of
-from constructs_lib.hooks.gate import wait_until_ready
+from constructs_lib.hooks.gate import spared_sites, wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
 from constructs_lib.hooks.jobs import Jobs
 from constructs_lib.hooks.platform import Platform, expected
@@ -92,7 +92,7 @@ def alerts(
 
 def _settings(platform: Platform, compiled: Compiled, *, prune: bool = False) -> Settings:
     own = {name: platform_rules(site) for name, site in platform.plan.sites.items()}
-    return Settings(platform.consuls, compiled, platform=own, prune=prune)
+    return Settings(platform.consuls, compiled, platform=own, prune=prune, home=platform.home)
 
 
 class Run:
@@ -181,7 +181,13 @@ class Run:
         platform, say = self._platform, self._say
         deadline = platform.deadline
         wanted = expected(platform.plan, platform.tokens)
-        ready = wait_until_ready(platform.endpoints, wanted, deadline.within(self._gate_seconds), say)
+        ready = wait_until_ready(
+            platform.endpoints,
+            wanted,
+            deadline.within(self._gate_seconds),
+            say,
+            spared=spared_sites(platform, self._compiled),
+        )
         read = {hook.name: hook.read() for hook in (*self._before, *self._after)}
         for line in diff_lines(self._differences(read)):
             say(line)

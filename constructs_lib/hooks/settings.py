@@ -14,6 +14,7 @@ from typing import Final
 
 from constructs_lib.contracts.compiled import KV_PREFIX, LABEL, Compiled, CompiledContract, Json
 from constructs_lib.hooks.alert_diff import differences
+from constructs_lib.hooks.api_error import AWAY, ApiError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
 
@@ -40,9 +41,15 @@ class Settings:
         *,
         platform: Mapping[str, Sequence[Json]] = MappingProxyType({}),
         prune: bool = False,
+        home: str | None = None,
     ) -> None:
-        """`platform` are the groups of each site's own alert rules, kept beside those of contracts."""
+        """`platform` are the groups of each site's own alert rules, kept beside those of contracts.
+
+        `home` is the site without which nothing is done; None where that is so of every one.
+        """
         self._sites = sites
+        self._home = home
+        self._silent: dict[str, str] = {}
         self._wanted: dict[str, dict[str, Wanted]] = {
             site: {
                 key: (contract.name, value)
@@ -67,8 +74,18 @@ class Settings:
         }
 
     def read(self) -> State:
-        """One request per site."""
-        return {site: self._below(consul) for site, consul in self._sites.items()}
+        """One request per site; those that do not answer are told by `diff` and `verify`."""
+        self._silent = {}
+        return {site: there for site in self._sites if (there := self._at(site)) is not None}
+
+    def _at(self, site: str) -> Mapping[str, bytes] | None:
+        try:
+            return self._below(self._sites[site])
+        except ApiError as error:
+            if error.kind not in AWAY or self._home in (None, site):
+                raise
+            self._silent[site] = str(error)
+            return None
 
     @staticmethod
     def _below(consul: Consul) -> Mapping[str, bytes]:
@@ -77,7 +94,8 @@ class Settings:
 
     def diff(self, state: State) -> Sequence[Change]:
         """By site and key; rules by the names of their alerts, other values by the names of their fields."""
-        return tuple(change for site, there in state.items() for change in self._of(site, there))
+        found = (change for site, there in state.items() for change in self._of(site, there))
+        return (*found, *(_unread(site, why) for site, why in self._silent.items()))
 
     def _of(self, site: str, there: Mapping[str, bytes]) -> Iterator[Change]:
         wanted = self._wanted[site]
@@ -109,7 +127,11 @@ class Settings:
 
     def verify(self, state: State) -> Sequence[Verdict]:
         """Every site has all of them."""
-        return tuple(
+        silent = (
+            Verdict(kind="setting", name=site, good=False, says=why, try_next="clustermesos status")
+            for site, why in self._silent.items()
+        )
+        read = (
             Verdict(
                 kind="setting",
                 name=site,
@@ -119,6 +141,11 @@ class Settings:
             )
             for site, there in state.items()
         )
+        return (*read, *silent)
+
+
+def _unread(site: str, why: str) -> Change:
+    return Change(kind="setting", name=site, action="keep", details=(f"not known: {why}",))
 
 
 def _told(before: bytes, after: bytes) -> tuple[str, ...]:

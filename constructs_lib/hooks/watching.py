@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from constructs_lib.contracts.compiled import LABEL, CompiledContract
+from constructs_lib.hooks.api_error import AWAY, ApiError
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.documents import Documents, Kept
 from constructs_lib.hooks.edge import EdgeReport, Edges
@@ -34,7 +35,7 @@ class Picture:
     services: Mapping[str, str]
     """Task → what an edge knows it by: its id in Consul, or its own where it has none yet."""
     problems: Mapping[str, str]
-    """Edge → why nginx there does not have the newest route."""
+    """Edge → why nginx there does not have the newest route; Consul of a site → why it does not answer."""
     lacks: Mapping[str, Lack] = field(default_factory=dict)
     """Task that Marathon calls healthy → what it lacks to get requests."""
 
@@ -75,7 +76,7 @@ class Watch:
         """Ask everybody once. The documents come first: what edges say can only be newer."""
         kept = self.documents.of(self.contract.name)
         apps = owned(self.contract, self.marathon.below(f"/{self.contract.name}"))
-        known = self._known()
+        known, silent = self._known(dict(kept.silent))
         reports = self.edges.look() if self.contract.route else ()
         look = _Look(now=self.now(), first=self._first, kept=kept, registered=known, reports=reports)
         self._first = False
@@ -99,17 +100,22 @@ class Watch:
             report.name: report.problems[self.contract.name]
             for report in reports
             if self.contract.name in report.problems
-        }
+        } | {f"Consul of {site}": problem for site, problem in silent.items()}
         return Picture(observed=observed, kept=kept, services=services, problems=problems, lacks=look.lacks)
 
-    def _known(self) -> dict[Endpoint, Registered]:
-        if self.contract.service is None:
-            return {}
-        return {
-            endpoint: one
-            for consul in self.sites.values()
-            for endpoint, one in by_endpoint(consul.health.service(self.contract.service)[1]).items()
-        }
+    def _known(self, silent: dict[str, str]) -> tuple[dict[Endpoint, Registered], dict[str, str]]:
+        """What is registered anywhere, and the sites where nobody knows, those that were silent included."""
+        found: dict[Endpoint, Registered] = {}
+        for site, consul in self.sites.items() if self.contract.service else ():
+            if site in silent:
+                continue
+            try:
+                found |= by_endpoint(consul.health.service(self.contract.service)[1])
+            except ApiError as error:
+                if error.kind not in AWAY or site == self.documents.home:
+                    raise
+                silent[site] = error.said
+        return found, silent
 
     def _version(self, look: _Look, version: str, app: App) -> Version:
         tasks = tasks_of(app)

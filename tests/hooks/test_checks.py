@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -326,6 +327,33 @@ def test_the_gate_opens_once_all_is_ready_and_says_what_it_waits_for(platform: C
 
     assert [line.partition(" (")[0] for line in said] == ["waiting for consul/dc1: no server leads"]
     assert all(one.good for one in found)
+
+
+def test_a_site_that_is_cut_off_and_that_no_contract_needs_is_a_warning_at_the_end(platform: Checked) -> None:
+    platform.set("consul/dc1", "/v1/status/leader", '""')
+    platform.set("mesos", "/master/slaves", {"slaves": [agent("general", "eu")] * 3})
+    said: list[str] = []
+
+    def gate(spared: str) -> dict[str, Any]:
+        deadline = Deadline(20.0, Jumps().clock)
+        found = wait_until_ready(
+            platform.endpoints, platform.expected, deadline, said.append, spared=[spared]
+        )
+        return {one.check: one for one in found}
+
+    found = gate("dc1")
+
+    assert all(one.good for one in found.values())
+    assert [name for name, one in found.items() if one.mark == "?"] == ["mesos", "consul/dc1"]
+    assert found["mesos"].says == (
+        "master-1 leads, 3 of 4 agents are active; pool general of dc1: 0 of 1; "
+        "gone on without dc1, where no contract has instances"
+    )
+    assert said[-1].startswith("consul/dc1: no server leads; gone on without dc1")
+    platform.set("mesos", "/master/slaves", {"slaves": [agent("general", "eu")] * 2})
+    for spared in ("dc1", "eu"):
+        with pytest.raises(HookError, match="the platform is not ready after 20 s; nothing was changed"):
+            gate(spared)
 
 
 def test_the_gate_that_stays_closed_names_all_that_is_missing_and_changes_nothing(platform: Checked) -> None:

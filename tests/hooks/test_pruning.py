@@ -33,7 +33,7 @@ def left(platform: Platform, name: str) -> tuple[bool, bool]:
 def test_settings_and_jobs_of_a_contract_that_is_gone_stay_while_its_application_does(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("constructs_lib.hooks.run.wait_until_ready", lambda *_: ())
+    monkeypatch.setattr("constructs_lib.hooks.run.wait_until_ready", lambda *_, **__: ())
     name, fresh = platform.name, f"{platform.name}-new"
     job = {**HOURLY, "name": f"{name}.backup"}
     gone = replace(platform.contract("v1"), settings={f"{name}/colour": "blue"}, jobs=(job,))

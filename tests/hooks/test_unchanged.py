@@ -110,7 +110,7 @@ def test_what_stands_on_an_unchanged_application_that_an_edge_lacks_is_not_deplo
 def test_an_apply_that_has_nothing_to_deploy_is_not_good_where_visitors_get_nothing(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("constructs_lib.hooks.run.wait_until_ready", lambda *_: ())
+    monkeypatch.setattr("constructs_lib.hooks.run.wait_until_ready", lambda *_, **__: ())
     contract = served(platform)
     compiled = Compiled(cluster="shop", contracts=(contract,))
 
