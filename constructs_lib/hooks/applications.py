@@ -138,6 +138,16 @@ class Applications:
         helps = "clustermesos apply"
         return Verdict(kind="app", name=contract.name, good=False, says=f"{what}: {says}", try_next=helps)
 
+    def serves(self, contract: CompiledContract) -> bool:
+        """Whether by now enough instances serve, of whatever version, for what depends on it."""
+        apps = self._marathon.below(f"/{contract.name}")
+        versions = by_contract(apps, contract.cluster).get(contract.name, {})
+        serving = [app for app in versions.values() if happy(app)]
+        if sum(map(happy, serving)) < contract.instances.min:
+            return False
+        fine = Verdict(kind="app", name=contract.name, good=True, says="")
+        return all(self._seen(contract, app, fine).good for app in serving)
+
     def prune(self, change: Change, say: Say) -> None:
         """Delete an app that is ours, or what Consul keeps.
 

@@ -8,7 +8,7 @@ being made. Nothing is pruned unless all applications are good: what replaces it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -35,6 +35,9 @@ class Deployer(Protocol):
 
     def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> Verdict:
         """Do it and wait; the verdict says whether the application now is as its contract says."""
+
+    def serves(self, contract: CompiledContract) -> bool:
+        """Whether enough of it serves, of whatever version, for what depends on it."""
 
     def prune(self, change: Change, say: Say) -> None:
         """Delete an app that no contract names."""
@@ -64,18 +67,26 @@ def run_hook(hook: Hook[Any], say: Say, state: Any = None, *, spare: str = "") -
 
 
 def run_apps(compiled: Compiled, deployer: Deployer, deadline: Deadline, say: Say) -> Outcome:
-    """All applications, each after those that it depends on; with one that fails its dependents are left."""
+    """All applications, each after those that it depends on.
+
+    With one that does not serve its dependents are left; one whose former version serves holds up nobody.
+    """
     began = time.monotonic()
     verdicts: dict[str, Verdict] = {}
     chains: dict[str, tuple[str, ...]] = {}
+    down: set[str] = set()
     changes: list[Change] = []
+    needed = {name for contract in compiled.contracts for name in contract.depends_on}
     for contract in compiled.contracts:
-        blocked = [name for name in contract.depends_on if name in verdicts and not verdicts[name].good]
+        blocked = [name for name in contract.depends_on if name in down]
         if blocked:
             chains[contract.name] = (blocked[0], *chains.get(blocked[0], ()))
             verdicts[contract.name] = _blocked(contract, chains[contract.name])
-            continue
-        verdicts[contract.name] = _deployed(contract, deployer, deadline, say, changes)
+        else:
+            _tell_of_former(contract, verdicts, say)
+            verdicts[contract.name] = _deployed(contract, deployer, deadline, say, changes)
+        if not verdicts[contract.name].good and not _serves(contract, deployer, needed):
+            down.add(contract.name)
     error = _prune(deployer, changes, say, not_pruned(verdicts.values()))
     return Outcome(
         hook=APPS,
@@ -84,6 +95,20 @@ def run_apps(compiled: Compiled, deployer: Deployer, deadline: Deadline, say: Sa
         error=error,
         seconds=time.monotonic() - began,
     )
+
+
+def _serves(contract: CompiledContract, deployer: Deployer, needed: Collection[str]) -> bool:
+    """Whether what depends on one that is not as its contract says may be deployed all the same."""
+    try:
+        return contract.name in needed and deployer.serves(contract)
+    except HookError:
+        return False
+
+
+def _tell_of_former(contract: CompiledContract, verdicts: Mapping[str, Verdict], say: Say) -> None:
+    for name in contract.depends_on:
+        if name in verdicts and not verdicts[name].good:
+            say(f"{contract.name}: goes on: {name} is not as its contract says, but enough of it serves")
 
 
 def _deployed(

@@ -42,7 +42,7 @@ def refused() -> Consul:
 
 
 def rollout(platform: Platform, away: Any) -> Rollout:
-    sites: Any = {"dc1": away, "eu": platform.consul_client()}
+    sites: Any = {"eu": platform.consul_client(), "dc1": away}
     return Rollout(
         marathon=platform.rollout().marathon,
         sites=sites,

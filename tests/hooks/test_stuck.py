@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
+from constructs_lib.hooks import by_hand
 from constructs_lib.hooks.deploying import rollout_of
 from constructs_lib.hooks.documents import Kept
 from constructs_lib.hooks.explain import Explanation
@@ -282,3 +283,27 @@ def test_while_nothing_happens_it_is_asked_after_times_that_double(platform: Pla
     assert reason(1001, progressed=1000) == ""
     happy = replace(starting, instances=(Instance(task="t", health=Health.HAPPY),))
     assert reason(2000, progressed=1000, version=happy) == "" and asked.asked == 6
+
+
+def test_what_depends_on_one_whose_former_version_serves_is_deployed(platform: Platform) -> None:
+    catalog = platform.contract("v1")
+    platform.deploy(catalog)
+    bad = platform.contract("v2")
+    by_hand.refuse(platform.rollout().documents, platform.name, "v2", "rolled back by ops")
+    name = f"{platform.name}-shop"
+    labels = {**catalog.app.body["labels"], "clustermesos/contract": name}
+    app = replace(catalog.app, id=f"/{name}/v1", body={**catalog.app.body, "labels": labels})
+    shop = replace(catalog, name=name, app=app, depends_on=(platform.name,))
+
+    found = applied(platform, bad, shop)
+
+    assert not found[platform.name].good and found[name].good
+    assert (
+        f"{name}: goes on: {platform.name} is not as its contract says, but enough of it serves"
+        in platform.told
+    )
+    platform.rollout().marathon.scale(catalog.app.id, 1, force=True)
+    platform.cluster.advance(60)
+    changed = replace(shop, app=asks(shop, cpus=0.2).app)
+    found = applied(platform, bad, changed)
+    assert found[name].says.startswith(f"not touched: it depends on {platform.name}")
