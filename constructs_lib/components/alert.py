@@ -10,8 +10,9 @@ from typing import Literal
 class Alert:
     """One alert rule of the platform itself, evaluated by Prometheus of each site that has the component.
 
-    In `expr`, `$job` is the label matcher of the jobs that read the component's `port`, and `$agents`, there
-    and in `summary`, the least number of agents that the site has.
+    In `expr`, `$job` is the label matcher of the jobs that read the component's `port`, `$units` a regular
+    expression of the units that the site's components start, and `$agents`, there and in `summary`, the least
+    number of agents that the site has.
     """
 
     name: str

@@ -81,6 +81,39 @@ BASE = Component(
             summary="{{ $labels.instance }}{{ $labels.mountpoint }}: {{ $value | humanizePercentage }} left",
             next="du -xh --max-depth=2 there: images and sandboxes on agents, /srv/data elsewhere",
         ),
+        # Not of a machine that has just booted: at the first time it waits for others, with some units there.
+        Alert(
+            name="UnitDown",
+            expr='node_systemd_unit_state{name=~"$units", state="active"} == 0'
+            " unless on (instance) time() - node_boot_time_seconds < 900",
+            wait="10m",
+            summary="{{ $labels.instance }}: {{ $labels.name }} does not run",
+            next="journalctl -u {{ $labels.name }} on it, then systemctl restart {{ $labels.name }}",
+        ),
+        # systemd counts what it did by itself alone, so not what an apply or an operator restarts.
+        Alert(
+            name="UnitRestarts",
+            expr="increase(node_systemd_service_restart_total[30m]) > 5",
+            summary="{{ $labels.instance }}: {{ $labels.name }} ends again and again",
+            next="journalctl -u {{ $labels.name }} on it; nodes rollback where an apply brought it",
+        ),
+        # What a timer starts every minute is at work now and then, and has not failed just then.
+        Alert(
+            name="UnitFailed",
+            expr='max_over_time(node_systemd_unit_state{name!~"$units", state="failed"}[5m]) == 1',
+            wait="15m",
+            severity="ticket",
+            summary="{{ $labels.instance }}: {{ $labels.name }} failed",
+            next="journalctl -u {{ $labels.name }} on it, then systemctl start (or reset-failed) it",
+        ),
+        Alert(
+            name="ClockUnsynchronised",
+            expr="min_over_time(node_timex_sync_status[5m]) == 0 and node_timex_maxerror_seconds >= 16",
+            wait="15m",
+            severity="ticket",
+            summary="{{ $labels.instance }}: its clock follows no time server",
+            next="chronyc sources on it; nodes.time_servers of cluster.yaml, and what lets UDP 123 out",
+        ),
     ),
     health=(UnitActive(unit=FIREWALL), UnitActive(unit=CHRONY)),
 )

@@ -193,6 +193,16 @@ CONSUL = Component(
             summary="Consul's server has no leader: names still resolve, and nothing new is found",
             next="consul operator raft list-peers on a Consul node; docs/consul.md",
         ),
+        # Told once an hour, for a minute; between, and on a node without a certificate, it is not a number.
+        Alert(
+            name="CertificateExpires",
+            port="http",
+            expr="last_over_time((consul_agent_tls_cert_expiry{$job} =="
+            " consul_agent_tls_cert_expiry{$job})[2h:15s]) < 30 * 86400",
+            severity="ticket",
+            summary="the certificate of Consul's server ends in {{ $value | humanizeDuration }}",
+            next="clustermesos secrets lists all with their dates and the commands; docs/consul.md",
+        ),
         Alert(
             name="ConsulSnapshotOverdue",
             # Four a day.

@@ -82,6 +82,15 @@ ZOOKEEPER = Component(
             summary="no ZooKeeper server serves: Mesos elects no master, nothing new starts",
             next="clustermesos-health on each master; docs/mesos.md",
         ),
+        # The next one that is lost may end the quorum. A new master's has 15 minutes to join (ready_within).
+        Alert(
+            name="ZooKeeperServerOut",
+            port="metrics",
+            expr="up{$job} unless on (instance) num_alive_connections{$job}",
+            wait="20m",
+            summary="{{ $labels.instance }} belongs to no quorum: one less may be lost",
+            next="journalctl -u zookeeper on that master; clustermesos roll masters replaces it",
+        ),
     ),
     health=(FourLetterWord(word="srvr", port="client", modes=("leader", "follower", "standalone")),),
     # The others of the ensemble may still be installing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import uuid
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.nodes.model import NodeFiles, Stage
-from constructs_lib.secrets.certificates import certificate_alone, new_authority
+from constructs_lib.secrets.certificates import CERTIFICATE_LIFE, certificate_alone, new_authority
 from tests.components.consul_here import CLUSTER, SERVER, Agent, client_of, values
 from tests.nodes.test_health import outcomes
 
@@ -184,3 +185,20 @@ def test_prometheus_reads_the_metrics_with_its_token_and_nobody_does_without(
     assert server.ask(path)[0] == 403
     assert server.ask(path, server.secret("metrics"))[0] == 200
     server.wait("Raft's numbers", lambda: "consul_raft_" in server.ask(path, server.secret("metrics"))[1])
+
+
+def test_a_server_tells_prometheus_how_long_its_certificate_is_valid(consul: Path, tmp_path: Path) -> None:
+    agent = Agent(consul, tmp_path, SERVER, values(CLUSTER.secrets))
+    agent.configure(agent.ports["serf_lan"])
+    agent.start()
+    try:
+        # An hour later again; the rule of CertificateExpires looks that far back.
+        agent.wait("its days", lambda: CERTIFICATE_LIFE.days - 1 <= _certificate_days(agent))
+    finally:
+        agent.stop()
+
+
+def _certificate_days(agent: Agent) -> int:
+    said = agent.ask("agent/metrics?format=prometheus", agent.secret("management"))[1]
+    [seconds] = re.findall(r"^consul_agent_tls_cert_expiry (\d\S*)$", said, re.MULTILINE)
+    return int(float(seconds)) // 86400

@@ -121,6 +121,23 @@ def test_agents_are_counted_against_the_least_that_the_pools_have() -> None:
     assert "AgentsMissing" not in rules(plan(cluster()).site("eu"))
 
 
+def test_units_of_all_that_a_site_runs_have_to_be_active_and_none_that_only_some_nodes_have() -> None:
+    found = rules(whole())["UnitDown"]["expr"]
+    bare = rules(plan(cluster()).site("eu"))["UnitDown"]["expr"]
+
+    for unit in (
+        "mesos-agent.service",
+        "zookeeper.service",
+        "clustermesos-firewall.service",
+        "registry-gc.timer",
+    ):
+        assert unit in found
+    assert "platform-backup.timer" in found and "platform-backup.timer" not in bare
+    assert "mesos-agent.service" not in bare
+    # Started by a watchdog on one master, and of a log server alone.
+    assert not any(unit in found for unit in ("chronos.service", "rsyslog.service"))
+
+
 UNIT_IN_A_COMMAND = re.compile(
     r"(?:journalctl(?: -\w+)* -u|systemctl (?:status|restart|start|stop)) ([\w.@-]+\w)"
 )
