@@ -66,7 +66,8 @@ class AptRepository:
 class AptPackages:
     """Runs from apt packages; `version` (a prefix such as 28.5) pins the first of them and holds them all.
 
-    Without `repository` they come from the distribution, without `version` in whatever version it has.
+    Without `repository` they come from the distribution, without `version` in whatever version it has, held
+    only where a restart ends more than the component itself (`restart_ends`).
     """
 
     names: tuple[str, ...]
@@ -297,8 +298,8 @@ class Component:
     restart_ends: tuple[tuple[str, str], ...] = ()
     """Units whose restart ends more than themselves, each with what: ("docker.service", "all containers …").
 
-    A change of the component's packages ends it too. On agents, where it is somebody's tasks, `nodes apply`
-    does it only when it is told to.
+    A change of the component's packages ends it too, so they are held whatever version they have. On agents,
+    where it is somebody's tasks, `nodes apply` does it only when it is told to.
     """
     secrets: tuple[Secret, ...] = ()
     alerts: tuple[Alert, ...] = ()

@@ -124,7 +124,8 @@ def _packages(packages: NodePackages) -> dict[str, object]:
     repository = packages.repository
     version = {"version": packages.version} if packages.version else {}
     where = {"repository": dataclasses.asdict(repository)} if repository else {}
-    return {"component": packages.source, "names": list(packages.names), **version, **where}
+    held = {"hold": True} if packages.held and not packages.version else {}
+    return {"component": packages.source, "names": list(packages.names), **version, **held, **where}
 
 
 def _pretty(data: Mapping[str, object]) -> str:

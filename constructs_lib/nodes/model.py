@@ -55,6 +55,8 @@ class NodePackages:
     """The name of the repository's files on the node: the first component's that has it. apt refuses to read
     anything where two files name one repository with keys at two places.
     """
+    held: bool = False
+    """Held without a version too: in whatever version the distribution had when they were installed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -254,6 +254,7 @@ def _packages(plan: SitePlan, components: Iterable[Component]) -> tuple[NodePack
                 source=next(
                     (one.source for one in found if _same(one.repository, repository)), component.name
                 ),
+                held=bool(component.restart_ends),
             )
         )
     return tuple(found)

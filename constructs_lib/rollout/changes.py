@@ -203,6 +203,14 @@ def _packages(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Change
             yield Change(
                 kind="package", action="remove", name=name, detail="stays installed, is not held any more"
             )
+    # Ends nothing, as another version would.
+    for name in sorted(_held(new) - _held(old)):
+        if before.get(name) == after[name]:
+            yield Change(kind="setting", action="add", name=f"hold of {name}", detail="no upgrade changes it")
+
+
+def _held(manifest: Mapping[str, Any]) -> set[str]:
+    return {name for one in manifest.get("packages", ()) if one.get("hold") for name in one["names"]}
 
 
 def _package_versions(manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from constructs_lib.components.consul import AUTHORITY_PATH
 from constructs_lib.components.docker import DOCKER
 from constructs_lib.components.model import AptPackages, Role
 from constructs_lib.components.registry import REGISTRY
 from constructs_lib.nodes.bare_python import shipped
+from constructs_lib.nodes.generation import SecretSource, manifest
 from constructs_lib.nodes.health import checks_of
 from constructs_lib.nodes.render import render
+from constructs_lib.plan.model import PoolPlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.model import ClusterSpec
 from tests.nodes.clusters import SMALL, WHOLE, nodes, site
@@ -118,6 +121,16 @@ def test_the_engine_comes_pinned_from_its_own_repository_with_the_one_trusted_ke
     assert packages.repository is not None
     assert packages.repository.uri == "https://download.docker.com/linux/{distribution}"
     assert len(packages.repository.fingerprint) == 40
+
+
+def test_the_distributions_engine_is_held_too_for_its_upgrade_would_end_all_tasks() -> None:
+    software = {"components": {name: {"source": "apt"} for name in ("docker", "registry", "zookeeper")}}
+    planned = plan(ClusterSpec.model_validate(SMALL | {"software": software})).site("eu")
+    for node in nodes(planned):
+        packages: Any = manifest(render(planned, node), SecretSource(command="cat"))["packages"]
+        has_docker = isinstance(node, PoolPlan) or node.role in DOCKER.roles
+        wanted = [{"component": "docker", "names": ["docker.io"], "hold": True}] if has_docker else []
+        assert [one for one in packages if "hold" in one] == wanted
 
 
 def test_a_mirror_of_its_repository_replaces_the_address_and_keeps_the_key() -> None:

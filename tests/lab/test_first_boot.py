@@ -48,9 +48,41 @@ def test_a_node_asks_for_its_own_secrets_and_gets_no_others(lab: KeptLab) -> Non
     assert lab.identity("master-1").secrets == {}
 
 
+NEWER = r"""
+set -eu
+mkdir -p /srv/newer/$1/DEBIAN && cd /srv/newer
+said='Package: %s\nVersion: 1:99\nArchitecture: all\nMaintainer: lab\nDescription: newer\n'
+printf "$said" $1 >$1/DEBIAN/control
+dpkg-deb --build $1 $1.deb >/dev/null
+sum() { sha256sum $1 | cut -d' ' -f1; }
+size() { stat -c %s $1; }
+cat $1/DEBIAN/control >>Packages
+printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' $1.deb $(size $1.deb) $(sum $1.deb) >>Packages
+printf 'Origin: newer\nSHA256:\n %s %s Packages\n' $(sum Packages) $(size Packages) >Release
+echo 'deb [trusted=yes] file:/srv/newer ./' >/etc/apt/sources.list.d/newer.list
+echo 'Unattended-Upgrade::Origins-Pattern { "origin=newer"; };' >/etc/apt/apt.conf.d/99newer
+"""
+"""Puts an empty package of a higher version into a repository of the machine's own, for nightly upgrades."""
+
+
 def test_an_upgrade_of_everything_leaves_docker_at_its_version(lab: KeptLab) -> None:
+    """By what upgrades nodes at night; another package shows that it would have come."""
     for name in ("master-1", "consul-1", "general-1"):
         assert "docker.io" in says(lab, name, "apt-mark", "showhold").split(), name
+    agent, other = "general-1", "unzip"
+    version = ("dpkg-query", "-W", "-f", "${Version}")
+    docker, before = (says(lab, agent, *version, package) for package in ("docker.io", other))
+    try:
+        for package in ("docker.io", other):
+            says(lab, agent, "sh", "-c", NEWER, "sh", package)
+        says(lab, agent, "apt-get", "-q", "update")
+        says(lab, agent, "unattended-upgrade")
+        assert says(lab, agent, *version, other) == "1:99"
+        assert says(lab, agent, *version, "docker.io") == docker
+        assert says(lab, agent, "systemctl", "is-active", "docker.service") == "active"
+    finally:
+        says(lab, agent, "sh", "-c", "rm -r /srv/newer /etc/apt/*/*newer*; apt-get -q update")
+        says(lab, agent, "apt-get", "-q", "-y", "--allow-downgrades", "install", f"{other}={before}")
 
 
 def test_a_container_at_dockers_bridge_has_the_mtu_of_the_plan(lab: KeptLab, workspace: Workspace) -> None:

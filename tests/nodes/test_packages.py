@@ -197,6 +197,16 @@ def test_what_is_installed_is_left_alone_and_stays_held(machine: Machine) -> Non
     assert machine.calls() == ["apt-mark hold docker-ce cli"]
 
 
+def test_what_has_no_version_is_held_where_its_restart_ends_tasks_and_else_follows_upgrades(
+    machine: Machine,
+) -> None:
+    assert machine.run(names=["docker.io"], version=None, hold=True).returncode == 0
+    assert machine.calls()[-1] == "apt-mark hold docker.io"
+
+    assert machine.run(names=["rsyslog"], version=None).returncode == 0
+    assert machine.calls()[-1].endswith("install rsyslog")
+
+
 @pytest.mark.parametrize("wrong", ["5:28.50.1-1", "5:29.0.0-1", "5:128.5.1-1", "28.4.9"])
 def test_another_line_is_replaced_by_the_newest_of_the_wanted_one(machine: Machine, wrong: str) -> None:
     machine.installed("docker-ce", wrong)

@@ -77,6 +77,11 @@ def docker(version: str) -> dict[str, Any]:
             {},
             [("package", "remove", "jq", "stays installed, is not held any more")],
         ),
+        (
+            {"packages": [{"names": ["docker.io"]}]},
+            {"packages": [{"names": ["docker.io"], "hold": True}]},
+            [("setting", "add", "hold of docker.io", "no upgrade changes it")],
+        ),
         ({}, {"users": [{"name": "web", "uid": 99}]}, [("user", "add", "web", "")]),
         (
             {"directories": [{"path": "/srv/data/web", "mode": "750", "owner": "web"}]},

@@ -1,4 +1,4 @@
-"""Installs the generation's packages where they are missing; pinned ones are held.
+"""Installs the generation's packages where they are missing; pinned ones, and what says so, are held.
 
 A repository outside the distribution is used only with a key of the given fingerprint.
 """
@@ -45,7 +45,7 @@ def install(disk: Disk, component: Entry) -> None:
         flags = ("--no-install-recommends", "--allow-change-held-packages", "--allow-downgrades")
         run("apt-get", "-q", "-y", *options, *flags, "install", *wanted)
         say(f"installed {' '.join(wanted)}")
-    if line:
+    if line or component.get("hold"):
         run("apt-mark", "hold", *names)
 
 
