@@ -14,7 +14,7 @@ from constructs_lib.plan.alerts import platform_rules
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
-from tests.lab.asking import LONG, address, says, seen
+from tests.lab.asking import LONG, says, seen
 from tests.lab.drill import Drill
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
@@ -62,7 +62,7 @@ def test_a_mesos_agent_that_is_dead_is_told(lab: KeptLab, drill: Drill, rules: d
     try:
         [dead] = seen("UnitDown", LONG, partial(asked, lab, rules["UnitDown"]))
         assert dead["name"] == "mesos-agent.service"
-        assert dead["instance"] == f"{address(lab, 'general-1')}:9100"
+        assert dead["instance"].startswith("general-1.")
         drill.saw("UnitDown names mesos-agent.service and the agent")
     finally:
         says(lab, "general-1", "systemctl", "start", "mesos-agent")

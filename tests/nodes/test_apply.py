@@ -67,6 +67,7 @@ def test_only_units_whose_files_changed_are_restarted(node: Node) -> None:
         f"restart {UNIT}",
         "enable --no-reload db.service",
         "start db.service",
+        "daemon-reload",
     ]
 
 
@@ -87,6 +88,7 @@ def test_a_reload_is_enough_where_the_file_says_so_and_a_unit_outside_any_stage_
         "try-reload-or-restart ssh.service",
         f"enable --no-reload {UNIT}",
         f"reload-or-restart {UNIT}",
+        "daemon-reload",
     ]
 
 
@@ -136,6 +138,7 @@ def test_a_unit_that_this_node_does_not_have_is_not_restarted_and_stops_nothing(
         "show -P LoadState other.service",
         f"enable --no-reload {UNIT}",
         f"start {UNIT}",
+        "daemon-reload",
     ]
     assert node.status()["pending"] == {"restarts": [], "reloads": []}
 

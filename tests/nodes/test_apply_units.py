@@ -101,3 +101,13 @@ def test_one_that_can_not_be_ended_is_said_and_tried_again(node: Node) -> None:
 
     assert INSTANCE in ended(node)
     assert UNIT not in ended(node)
+
+
+def test_systemd_is_told_in_the_end_what_was_enabled_so_that_it_knows_what_stops_later(node: Node) -> None:
+    node.send({CONF: "one\n"}, stages=[STAGE, FAR])
+
+    assert node.apply().returncode == 0
+
+    calls = node.calls()
+    enabled = [place for place, call in enumerate(calls) if call.startswith("enable ")]
+    assert enabled and "daemon-reload" in calls[enabled[-1] :]

@@ -197,6 +197,8 @@ class Apply:
                 self.wait(stage["seconds"], 0.5, healthy, stage)
                 say(f"{stage['component']} is healthy")
             self.preflight(stage["component"])
+        # Until it knows what is enabled, systemd forgets a unit that has stopped, and no metric tells of it.
+        run("systemctl", "daemon-reload")
 
     def done(self, kind: str, units: set[str]) -> None:
         self.pending[kind] = [unit for unit in self.pending[kind] if unit not in units]
