@@ -32,7 +32,8 @@ AUTHORITY = "cluster_authority"
 """Signs the cluster's certificates; its key stays with the operator."""
 AUTHORITY_PATH = "/usr/local/share/ca-certificates/clustermesos.crt"
 
-_FOLDER = "/etc/consul.d/secrets"
+_FOLDER = "/etc/consul/secrets"
+"""Not below /etc/consul.d, all of which the package's postinstall gives to consul, with what it holds."""
 _TOKENS = ("agent", "service")
 _GOSSIP_WHY = "Consul's members tell each other who lives"
 _WAN_WHY = "servers of all sites tell each other who lives"
@@ -100,7 +101,7 @@ CONSUL = Component(
         File("consul-snapshot.timer", to="/etc/systemd/system/consul-snapshot.timer", on=SERVERS),
     ),
     directories=(
-        Directory(path="/etc/consul.d/secrets", mode=0o700),
+        Directory(path=_FOLDER, mode=0o700),
         Directory(path="/srv/data/consul", mode=0o750, owner="consul", group="consul", on=SERVERS),
         Directory(path="/srv/data/consul-snapshots", mode=0o700, on=SERVERS),
     ),
@@ -132,14 +133,14 @@ CONSUL = Component(
             name="consul_gossip_key",
             kind="gossip_key",
             roles=MEMBERS,
-            to="/etc/consul.d/secrets/gossip-key",
+            to="/etc/consul/secrets/gossip-key",
             restarts=UNIT,
         ),
         Secret(
             name="consul_management_token",
             kind="token",
             roles=SERVERS,
-            to="/etc/consul.d/secrets/management",
+            to="/etc/consul/secrets/management",
             per_site=True,
             restarts=UNIT,
         ),
@@ -147,7 +148,7 @@ CONSUL = Component(
             name="consul_agent_token",
             kind="token",
             roles=MEMBERS,
-            to="/etc/consul.d/secrets/agent",
+            to="/etc/consul/secrets/agent",
             per_site=True,
             restarts=UNIT,
         ),
@@ -155,7 +156,7 @@ CONSUL = Component(
             name="consul_service_token",
             kind="token",
             roles=MEMBERS,
-            to="/etc/consul.d/secrets/service",
+            to="/etc/consul/secrets/service",
             per_site=True,
             restarts=UNIT,
         ),
@@ -164,14 +165,14 @@ CONSUL = Component(
             name="consul_names_token",
             kind="token",
             roles=MEMBERS,
-            to="/etc/consul.d/secrets/names",
+            to="/etc/consul/secrets/names",
             restarts=UNIT,
         ),
         Secret(
             name="consul_metrics_token",
             kind="token",
             roles=SERVERS,
-            to="/etc/consul.d/secrets/metrics",
+            to="/etc/consul/secrets/metrics",
             per_site=True,
             restarts="consul-acl.service",
         ),
@@ -179,7 +180,7 @@ CONSUL = Component(
             name="consul_edge_token",
             kind="token",
             roles=SERVERS,
-            to="/etc/consul.d/secrets/edge",
+            to="/etc/consul/secrets/edge",
             per_site=True,
             restarts="consul-acl.service",
         ),

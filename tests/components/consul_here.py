@@ -31,6 +31,7 @@ PLANNED = CLUSTER.site("eu")
 SERVER = render(PLANNED, PLANNED.nodes_of(Role.CONSUL)[0])
 CLIENT = render(PLANNED, PLANNED.pools[0])
 
+PLACES = ("/etc/consul.d", "/etc/consul/secrets", "/run/consul", "/srv/data", "/var/lib/prometheus")
 LONGEST = 180
 """Seconds."""
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -56,7 +57,8 @@ class Agent:
             path = self.at(secret.path)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(secrets[secret.name])
-        self.at("/run/consul").mkdir(parents=True)
+        for place in ("/etc/consul.d", "/run/consul"):
+            self.at(place).mkdir(parents=True, exist_ok=True)
 
     def at(self, path: str) -> Path:
         return self.folder / path.lstrip("/")
@@ -81,7 +83,7 @@ class Agent:
 
     def run_text(self, text: str, *, said: str = "", check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a node's commands below the folder, as root's bash would; `said` is typed in."""
-        for place in ("/etc/consul.d", "/run/consul", "/srv/data", "/var/lib/prometheus"):
+        for place in PLACES:
             text = text.replace(place, str(self.at(place)))
         doubles = self.folder / "doubles"
         doubles.mkdir(exist_ok=True)
@@ -143,7 +145,7 @@ class Agent:
             return 0, str(error)
 
     def secret(self, name: str) -> str:
-        return self.at(f"/etc/consul.d/secrets/{name}").read_text()
+        return self.at(f"/etc/consul/secrets/{name}").read_text()
 
     def acl(self, word: int | str = 120) -> subprocess.CompletedProcess[str]:
         """Run the node's own consul-acl."""
@@ -151,7 +153,7 @@ class Agent:
         script.write_text(shipped("consul-acl", self.files.file("/usr/local/libexec/consul-acl").content))
         places = {
             "CONSUL_HTTP_ADDR": f"http://127.0.0.1:{self.ports['http']}",
-            "SECRETS": str(self.at("/etc/consul.d/secrets")),
+            "SECRETS": str(self.at("/etc/consul/secrets")),
         }
         command = [sys.executable, str(script), str(word)]
         return subprocess.run(

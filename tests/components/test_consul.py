@@ -56,13 +56,24 @@ def test_a_secret_that_is_missing_stops_consul_before_it_starts_without_one(
     consul: Path, tmp_path: Path
 ) -> None:
     agent = Agent(consul, tmp_path, CLIENT, values(CLUSTER.secrets))
-    agent.at("/etc/consul.d/secrets/gossip-key").unlink()
+    agent.at("/etc/consul/secrets/gossip-key").unlink()
 
     done = agent.run_script("/usr/local/libexec/consul-config")
 
     assert done.returncode != 0
     assert "gossip-key" in done.stderr
     assert not agent.at("/run/consul/secrets.json").exists()
+
+
+def test_no_secret_of_roots_lies_where_the_package_gives_all_files_to_consul_at_each_version() -> None:
+    for node in nodes(PLANNED):
+        files = render(PLANNED, node)
+        placed = [(secret.path, secret.owner) for secret in files.secrets]
+        placed += [(directory.path, directory.owner) for directory in files.directories]
+        assert [
+            path for path, owner in placed if path.startswith("/etc/consul.d") and owner != "consul"
+        ] == []
+        assert "consul" not in {owner for path, owner in placed if path.startswith("/etc/consul/")}
 
 
 def test_a_node_trusts_the_authority_without_keeping_its_own_boot_waiting() -> None:

@@ -35,7 +35,7 @@ def test_policies_and_tokens_are_made_and_a_second_run_changes_nothing(
 def test_a_changed_secret_is_a_token_beside_the_former_one_until_that_is_revoked(
     server: Agent, acl: object, name: str
 ) -> None:
-    path = server.at(f"/etc/consul.d/secrets/{name}")
+    path = server.at(f"/etc/consul/secrets/{name}")
     old, new = path.read_text(), str(uuid.uuid4())
     path.write_text(new)
 
@@ -52,7 +52,7 @@ def test_a_changed_secret_is_a_token_beside_the_former_one_until_that_is_revoked
 def test_a_management_token_that_consul_does_not_know_is_told_with_where_to_read(
     server: Agent, acl: object
 ) -> None:
-    path = server.at("/etc/consul.d/secrets/management")
+    path = server.at("/etc/consul/secrets/management")
     old = path.read_text()
     path.write_text(str(uuid.uuid4()))
 
@@ -92,7 +92,7 @@ def documented(heading: str) -> str:
 
 
 def test_the_management_token_changes_as_the_docs_say(server: Agent, acl: object) -> None:
-    path = server.at("/etc/consul.d/secrets/management")
+    path = server.at("/etc/consul/secrets/management")
     old, new = path.read_text(), str(uuid.uuid4())
 
     done = server.run_text(documented("### The management token"), said=f"{new}\n")

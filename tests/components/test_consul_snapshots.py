@@ -62,7 +62,7 @@ def test_only_the_newest_snapshots_are_kept(server: Agent, acl: object) -> None:
 def test_a_snapshot_that_fails_leaves_the_old_ones(server: Agent, acl: object, tmp_path: Path) -> None:
     folder = server.at("/srv/data/consul-snapshots")
     before = sorted(folder.glob("*.snap"))
-    management = server.at("/etc/consul.d/secrets/management")
+    management = server.at("/etc/consul/secrets/management")
     token = management.read_text()
     management.write_text("00000000-0000-4000-8000-000000000000")
 
@@ -80,7 +80,7 @@ def test_the_oldest_snapshot_goes_before_a_new_one_so_that_a_full_volume_heals(
     folder.mkdir(parents=True, exist_ok=True)
     for day in range(1, 31):
         (folder / f"202001{day:02}T000000Z.snap").write_text("an old one")
-    management = server.at("/etc/consul.d/secrets/management")
+    management = server.at("/etc/consul/secrets/management")
     token = management.read_text()
     management.write_text("00000000-0000-4000-8000-000000000000")
 

@@ -21,7 +21,7 @@ def saver(server: Agent, acl: object, tmp_path: Path) -> Saver:
         tmp_path,
         files_of(Role.CONSUL),
         "consul",
-        {"/etc/consul.d": str(server.at("/etc/consul.d"))},
+        {"/etc/consul/secrets": str(server.at("/etc/consul/secrets"))},
         CONSUL_HTTP_ADDR=f"http://127.0.0.1:{server.ports['http']}",
         NO_PROXY="127.0.0.1",
     )

@@ -75,5 +75,5 @@ def test_the_look_finds_what_it_is_for() -> None:
     found = {secret.path: set(readers(consul, secret)) for secret in consul.secrets}
 
     assert found["/etc/registry/password"] == {"docker-registry.service"}
-    assert found["/etc/consul.d/secrets/agent"] == {"consul.service", "consul-acl.service"}
+    assert found["/etc/consul/secrets/agent"] == {"consul.service", "consul-acl.service"}
     assert found["/etc/prometheus/consul-token"] == {"prometheus.service"}

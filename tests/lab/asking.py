@@ -13,7 +13,7 @@ from constructs_lib.lab.keeper import KeptLab
 
 MASTERS = ("master-1", "master-2", "master-3")
 OPEN = 'exec 3<>"/dev/tcp/$1/$2"'
-SECRETS = "/etc/consul.d/secrets"
+SECRETS = "/etc/consul/secrets"
 JARS = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-nop.jar"
 CLIENT = ("java", "-cp", JARS, "org.apache.zookeeper.ZooKeeperMain", "-server", "127.0.0.1:2181")
 LONG = 300

@@ -62,7 +62,7 @@ def _images(containers: dict[str, tuple[str, str]], wanted: dict[str, str]) -> b
 def _registered(lab: KeptLab) -> list[str]:
     """Where Consul says that the service is."""
     url = f"http://127.0.0.1:8500/v1/catalog/service/{SERVICE}"
-    token = 'curl -sf -H "X-Consul-Token: $(cat /etc/consul.d/secrets/management)" "$1"'
+    token = 'curl -sf -H "X-Consul-Token: $(cat /etc/consul/secrets/management)" "$1"'
     found = json.loads(says(lab, "consul-1", "sh", "-c", token, "sh", url))
     return [f"{one['Node']}:{one['ServicePort']}" for one in found]
 

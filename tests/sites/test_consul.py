@@ -52,13 +52,13 @@ class Datacenters:
         self.joined.machine(site, SERVER).run("/usr/local/libexec/consul-acl", "120")
 
     def says(self, place: Place, *words: str, token: str = "management") -> str:
-        file = f"CONSUL_HTTP_TOKEN_FILE=/etc/consul.d/secrets/{token}"
+        file = f"CONSUL_HTTP_TOKEN_FILE=/etc/consul/secrets/{token}"
         return self.joined.machine(*place).run("env", file, str(tool("consul")), *words)
 
     def reads(self, site: str, path: str, token: str = "management", *, of: str = "") -> tuple[int, Any]:
         """Status and answer of the HTTP API at the site's server, with one of its secrets."""
         machine = self.joined.machine(site, SERVER)
-        header = f"X-Consul-Token: {machine.at(f'/etc/consul.d/secrets/{token}').read_text()}"
+        header = f"X-Consul-Token: {machine.at(f'/etc/consul/secrets/{token}').read_text()}"
         url = f"http://127.0.0.1:8500/v1/{path}{f'?dc={of}' if of else ''}"
         out = machine.run("curl", "-sS", "-w", "\n%{http_code}", "-H", "@-", url, stdin=header)
         text, _, status = out.rpartition("\n")

@@ -47,7 +47,7 @@ class Ways:
         found = {}
         for site in self.joined.sites:
             target = ends.target(f"consul/{site}")
-            token = self.joined.machine(site, self.server).at("/etc/consul.d/secrets/management").read_text()
+            token = self.joined.machine(site, self.server).at("/etc/consul/secrets/management").read_text()
             client = Client(target, Deadline(seconds))
             found[site] = Consul(client, token.strip())
         return found
