@@ -84,8 +84,9 @@ def _backups(contract: AppContract, plan: ClusterPlan) -> Iterator[_Backup]:
 def restores(contract: AppContract, plan: ClusterPlan) -> tuple[Job, ...]:
     """What puts a snapshot back, for each node that has data: started by hand, and so without a schedule.
 
-    `SNAPSHOT` in its environment says which one, `latest` as it is. A dump that has a way to be loaded has a
-    second job that does.
+    `SNAPSHOT` in its environment says which one, `latest` as it is. With `ONLY` there it is `find`, which
+    changes nothing, or `undo`, of a run that did not end. A dump that has a way to be loaded has a second job
+    that does.
     """
     return tuple(job for backup in _backups(contract, plan) for job in _restores(backup))
 
@@ -98,7 +99,7 @@ def stops_to_restore(contract: AppContract, plan: ClusterPlan) -> bool:
 def _restores(backup: _Backup) -> Iterator[Job]:
     source = [paths.mount(backup.folder, _SAVED, write=True)] if _SAVED in backup.saved else []
     dumped = [paths.mount(f"{backup.folder}.dump", _DUMP, write=True)] if _DUMP in backup.saved else []
-    own = {"SAVED": " ".join(backup.saved), "SNAPSHOT": "latest", **_verification(backup)}
+    own = {"SAVED": " ".join(backup.saved), "SNAPSHOT": "latest", "ONLY": "", **_verification(backup)}
     yield _restic(backup, "restore", own, [*source, *dumped])
     if backup.spec.before and backup.spec.before.load:
         yield _own_image(backup, "load", backup.spec.before.load, write=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -119,45 +120,123 @@ def restored(shop: Machine, tmp_path: Path) -> Path:
     return tmp_path / "restored"
 
 
-@pytest.mark.parametrize("dies_at", range(1, 9))
-def test_a_restore_that_dies_anywhere_in_the_swap_is_whole_after_the_next_one(
-    shop: Machine, restored: Path, tmp_path: Path, dies_at: int
-) -> None:
-    counter, bin = tmp_path / "counter", tmp_path / "bin"
-    bin.mkdir()
-    # The swap is what is tried here: restic's part of it is the tree that it made before.
-    program(
-        bin / "restic",
-        f"""
+class Dying:
+    """A shell that is killed at the n-th name that it moves, marks or deletes, a deletion half-way."""
+
+    def __init__(self, shop: Machine, restored: Path, folder: Path) -> None:
+        self.shop, self.folder, self.whole = shop, folder, shop.jobs["restore"]["command"]
+        bin = folder / "bin"
+        bin.mkdir()
+        # The swap is what is tried here: restic's part of it is the tree that it made before.
+        program(
+            bin / "restic",
+            f"""
 while [ $# -gt 0 ]; do
   [ "$1" = --target ] && mkdir -p "$2" && cp -a {restored}/. "$2/"
   shift
 done
 exit 0""",
-    )
-    # Each counts down, and the one whose turn it is kills the script instead.
-    for name in ("mv", "touch", "mkdir"):
-        program(
-            bin / name,
-            f"""
-case "$*" in *clustermesos-*) ;; *) exec /bin/{name} "$@";; esac
-left=$(cat {counter}); left=$((left - 1)); echo $left > {counter}
-[ $left -gt 0 ] || {{ kill -KILL "$(cat {tmp_path}/shell)"; exit 1; }}
-exec /bin/{name} "$@"
-""",
         )
-    counter.write_text(str(dies_at))
-    job = shop.jobs["restore"]
-    whole = job["command"]
-    job["command"] = f"echo $$ > {tmp_path}/shell; PATH={bin}:$PATH; {whole}"
-    died = shop.run("restore")
-    counter.write_text("1000")
+        for name in ("mv", "touch", "mkdir", "rm"):
+            program(
+                bin / name,
+                f"""
+case "$*" in *.prom*) exec /bin/{name} "$@";; *clustermesos-*|*/data/*) ;; *) exec /bin/{name} "$@";; esac
+left=$(cat {folder}/left); left=$((left - 1)); echo $left > {folder}/left
+[ $left -le 0 ] || exec /bin/{name} "$@"
+[ {name} != rm ] || find "$2" -type f | head -n 1 | xargs -r /bin/rm -f
+kill -KILL "$(cat {folder}/shell)"; exit 1
+""",
+            )
 
-    done = shop.run("restore")
+    def run(self, dies_at: int, **environment: str) -> int:
+        (self.folder / "left").write_text(str(dies_at))
+        start = f"echo $$ > {self.folder}/shell; PATH={self.folder}/bin:$PATH; "
+        self.shop.jobs["restore"]["command"] = start + self.whole
+        return self.shop.run("restore", **environment).returncode
 
-    assert done.returncode == 0, done.stderr
+
+NEVER = 1000
+
+
+@pytest.fixture
+def dying(shop: Machine, restored: Path, tmp_path: Path) -> Dying:
+    return Dying(shop, restored, tmp_path)
+
+
+def test_there_are_so_many_places_to_die_at(dying: Dying) -> None:
+    assert dying.run(NEVER) == 0
+    assert NEVER - int((dying.folder / "left").read_text()) == PLACES
+
+
+PLACES = 14
+
+
+@pytest.mark.parametrize("dies_at", range(1, PLACES + 1))
+def test_a_restore_that_dies_anywhere_in_the_swap_is_whole_after_the_next_one(
+    shop: Machine, dying: Dying, dies_at: int
+) -> None:
+    assert dying.run(dies_at) == -9
+
+    assert dying.run(NEVER) == 0
+
     assert tree(shop.data) == SAVED
-    assert died.returncode in (-9, 0)
+
+
+@pytest.mark.parametrize("dies_at", range(1, PLACES + 1))
+def test_a_restore_that_dies_anywhere_is_undone_or_done_and_never_half(
+    shop: Machine, dying: Dying, dies_at: int
+) -> None:
+    before = tree(shop.data)
+    assert dying.run(dies_at) == -9
+
+    # Undoing may die as well, in any place.
+    for again in (1, 2, 3, 4):
+        dying.run(again, ONLY="undo")
+    assert dying.run(NEVER, ONLY="undo") == 0
+
+    assert tree(shop.data) in (before, SAVED)
+    assert not list(shop.data.glob(".clustermesos-*"))
+
+
+def test_nothing_is_moved_beside_a_restore_that_still_runs(shop: Machine) -> None:
+    before = tree(shop.data)
+    lock = shop.data / ".clustermesos-lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for only in ("", "undo"):
+            done = shop.run("restore", ONLY=only)
+            assert done.returncode == 1
+            assert "another restore of it runs" in done.stderr
+        assert {k: v for k, v in tree(shop.data).items() if k != lock.name} == before
+
+    assert shop.run("restore").returncode == 0
+    assert tree(shop.data) == SAVED
+
+
+@pytest.mark.parametrize(("snapshot", "code"), [("latest", 0), ("deadbeef", 1), ("lates", 1)])
+def test_whether_there_is_a_snapshot_is_asked_without_a_change(
+    shop: Machine, snapshot: str, code: int
+) -> None:
+    before = tree(shop.data)
+
+    done = shop.run("restore", SNAPSHOT=snapshot, ONLY="find")
+
+    assert done.returncode == code, done.stderr
+    assert tree(shop.data) == before
+    assert ("there is no snapshot" in done.stderr) == bool(code)
+
+
+def test_another_ones_snapshot_is_not_this_contracts(shop: Machine) -> None:
+    note = shop.here / "note"
+    (note / "sentinel").write_text("1 other data other")
+    shop.restic("backup", "--host", "other", "--tag", "data", str(shop.data), str(note))
+    newest = max(json.loads(shop.restic("snapshots", "--json").stdout), key=lambda one: str(one["time"]))
+
+    done = shop.run("restore", SNAPSHOT=newest["short_id"], ONLY="find")
+
+    assert done.returncode == 1
+    assert "the snapshot is another one's: other data other" in done.stderr
 
 
 def program(path: Path, script: str) -> None:
