@@ -48,10 +48,13 @@ class Chronos:
             )
         return tuple(found)
 
-    def put(self, job: Job) -> None:
-        """Create or replace: one with `parents` after them, any other by its schedule."""
+    def put(self, job: Job, *, repeatable: bool = True) -> None:
+        """Create or replace: one with `parents` after them, any other by its schedule.
+
+        One that is due at once would run twice: where an answer is lost, it is not `repeatable`.
+        """
         kind = "dependency" if job.get("parents") else "iso8601"
-        self.client.ask("POST", f"{self.prefix}{kind}", body=dict(job))
+        self.client.ask("POST", f"{self.prefix}{kind}", body=dict(job), repeatable=repeatable)
 
     def run(self, name: str) -> None:
         """Start it now, besides its schedule; an answer that was lost is not asked for again."""

@@ -1,14 +1,15 @@
 """Puts a snapshot back: the application stops, a job restores, the application starts, a dump is loaded.
 
-A run that is stopped anywhere leaves the data whole (contracts/scripts/restore.sh), and the application at
-none of its instances at worst: restore again, or `clustermesos apply` starts it.
+A run that is stopped anywhere leaves the data whole, or is undone by the next (contracts/scripts/restore.sh).
+The application is started again only where its data is known to be whole and no task of the job is left: else
+it stays at none of its instances, and the command says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
@@ -19,18 +20,15 @@ from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import Documents
 from constructs_lib.hooks.edge import PlannedEdges
 from constructs_lib.hooks.emptying import Emptying
-from constructs_lib.hooks.jobs import marked
+from constructs_lib.hooks.once import RESERVE_SECONDS, UNTOUCHED, Once, Say, afresh
 from constructs_lib.hooks.ours import by_contract
 from constructs_lib.hooks.platform import Platform
 
-Say = Callable[[str], None]
 _PAUSE = 2.0
-_REMIND = 30.0
 _STOP_SECONDS = 300.0
+_UNDO_SECONDS = 180.0
 _UNDONE = "what was there before is there again"
 _HALF_LOADED = "the dump is back beside the volume, but was not loaded, or not whole: restore again"
-_RESERVE_SECONDS = 60.0
-"""What is left of the run's time for cleaning up, whatever a job did with the rest."""
 
 
 def contract_of(compiled: Compiled, name: str) -> CompiledContract:
@@ -50,11 +48,11 @@ def restore(
     own.
     """
     contract = contract_of(compiled, name)
-    jobs = list(_jobs(contract, node))
-    first, *loads = jobs
-    stands = _stopped(platform, compiled, contract, say) if contract.stops_to_restore else nullcontext()
-    with stands:
-        run_job(platform, compiled.cluster, with_snapshot(first, snapshot), say)
+    first, *loads = _jobs(contract, node)
+    restoring = _Restoring(platform=platform, contract=contract, job=with_snapshot(first, snapshot), say=say)
+    restoring.ready()
+    with _stopped(platform, compiled, restoring, say) if contract.stops_to_restore else nullcontext():
+        restoring.run()
     for job in loads:
         run_job(platform, compiled.cluster, job, say, after=_HALF_LOADED)
     return f"{name}: snapshot {snapshot} is back" + (", and loaded" if loads else "")
@@ -86,22 +84,128 @@ def _environment(job: Job) -> Mapping[str, str]:
 def with_snapshot(job: Job, snapshot: str) -> dict[str, Any]:
     """The job that restores this one."""
     environment = {**_environment(job), "SNAPSHOT": snapshot}
-    return {**job, "environmentVariables": [{"name": k, "value": v} for k, v in sorted(environment.items())]}
+    return {**job, "environmentVariables": _listed(environment)}
+
+
+def _listed(environment: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in sorted(environment.items())]
+
+
+@dataclass(kw_only=True)
+class _Restoring:
+    """The job that restores, and how the data is: `whole` while nothing has begun, and once it has ended."""
+
+    platform: Platform
+    contract: CompiledContract
+    job: Job
+    say: Say
+    whole: bool = True
+
+    def __post_init__(self) -> None:
+        self._restore = self._once("restore")
+        self._undo = self._once("undo")
+
+    def _once(self, word: str) -> Once:
+        """The job itself, or one that does a part of it alone under a name of its own."""
+        job = self.job if word == "restore" else only(self.job, word)
+        return Once(platform=self.platform, cluster=self.contract.cluster, job=job, say=self.say)
+
+    def ready(self) -> None:
+        """Before anything is stopped: nothing of a former restore runs, and Chronos can start another one."""
+        for once in (self._restore, self._undo):
+            once.ready(_without_reserve(self.platform))
+
+    def run(self) -> None:
+        """Restore; HookError with how the data is where that failed."""
+        self.whole = False
+        try:
+            self._restore.run(_without_reserve(self.platform))
+        except HookError as error:
+            raise HookError(f"{error}; {self._undone()}") from error
+        except BaseException:
+            self.say(f"{self.contract.name}: {self._undone()}")
+            raise
+        self.whole = True
+
+    def _undone(self) -> str:
+        """Undo what the job may have left half done; how the data is then, in words."""
+        if not self._restore.launched:
+            self.whole = True
+            return UNTOUCHED
+        try:
+            if self._restore.gone:
+                self._undo.run(Deadline(_UNDO_SECONDS, self.platform.deadline.clock))
+                self.whole = True
+                return _UNDONE
+        except HookError as error:
+            self.say(str(error))
+        name = self.contract.name
+        if self.contract.stops_to_restore:
+            stays, then = ", so it stays stopped", ", and then clustermesos apply"
+        else:
+            stays, then = "", ""
+        return (
+            f"nobody knows whether its data is whole{stays}; next: clustermesos restore {name}, which begins "
+            f"by undoing what is half done{then}"
+        )
+
+
+def only(job: Job, word: str) -> dict[str, Any]:
+    """The job that does this part alone (contracts/scripts/restore.sh), such as `db.undo`."""
+    contract, _, *node = str(job["name"]).split(".")
+    name = ".".join((contract, word, *node))
+    environment = {**_environment(job), "ONLY": word, "JOB": name}
+    return {**job, "name": name, "environmentVariables": _listed(environment)}
+
+
+def _without_reserve(platform: Platform) -> Deadline:
+    return platform.deadline.within(max(0.0, platform.deadline.left - RESERVE_SECONDS))
 
 
 @contextmanager
-def _stopped(platform: Platform, compiled: Compiled, contract: CompiledContract, say: Say) -> Iterator[None]:
+def _stopped(platform: Platform, compiled: Compiled, restoring: _Restoring, say: Say) -> Iterator[None]:
     """Every version stands still: two programs must not write the same files."""
+    contract = restoring.contract
     there = by_contract(platform.marathon.apps(), compiled.cluster).get(contract.name, {})
     running = {str(app["id"]): int(app["instances"]) for app in there.values() if app.get("instances")}
-    with _out_of_route(platform, contract, running, say) as cut:
+
+    def start() -> None:
+        if restoring.whole:
+            _start(platform, running, say)
+        elif running:
+            say(f"{', '.join(running)}: stays stopped")
+
+    with _out_of_route(platform, contract, running, say) as cut, _in_the_end(start, say):
+        _stop(platform, contract, running, cut, say)
+        yield
+    if not running:
+        say(f"{contract.name}: no instance of it ran before, so none was started: clustermesos apply")
+
+
+@contextmanager
+def _in_the_end(do: Callable[[], None], say: Say) -> Iterator[None]:
+    """`do` it, whatever happens; its own trouble is told beside what happened and never in its place."""
+    try:
+        yield
+    except BaseException as error:
         try:
-            _stop(platform, contract, running, cut, say)
-            yield
-        finally:
-            for id, number in running.items():
-                platform.marathon.scale(id, number, force=True)
-                say(f"{id}: {number} instance{'' if number == 1 else 's'} again")
+            do()
+        except HookError as trouble:
+            if isinstance(error, HookError):
+                raise HookError(f"{error}; {trouble}") from error
+            say(str(trouble))
+        raise
+    do()
+
+
+def _start(platform: Platform, running: Mapping[str, int], say: Say) -> None:
+    for id, number in running.items():
+        try:
+            with afresh(platform, RESERVE_SECONDS) as again:
+                again.marathon.scale(id, number, force=True)
+        except HookError as error:
+            raise HookError(f"{id} was not started again: {error}; next: clustermesos apply") from error
+        say(f"{id}: {number} instance{'' if number == 1 else 's'} again")
 
 
 @contextmanager
@@ -116,13 +220,16 @@ def _out_of_route(
         yield 0
         return
     shares = {id.rpartition("/")[2]: number for id, number in running.items()}
-    bounded = platform.deadline.within(platform.deadline.left - _RESERVE_SECONDS)
-    try:
-        yield emptying.empty(contract.name, bounded, say, deployment=contract.deployment)
-    finally:
-        # Without shares a restore that ended before its end has left it.
-        if emptying.refill(replace(before, weights=before.weights or shares)):
-            say(f"route of {contract.name}: as it was before")
+    # Without shares a restore that ended before its end has left it.
+    filled = replace(before, weights=before.weights or shares)
+
+    def refill() -> None:
+        with afresh(platform, RESERVE_SECONDS) as again:
+            if _emptying(again).refill(filled):
+                say(f"route of {contract.name}: as it was before")
+
+    with _in_the_end(refill, say):
+        yield emptying.empty(contract.name, _without_reserve(platform), say, deployment=contract.deployment)
 
 
 def _emptying(platform: Platform) -> Emptying:
@@ -135,52 +242,26 @@ def _emptying(platform: Platform) -> Emptying:
 def _stop(
     platform: Platform, contract: CompiledContract, running: Mapping[str, int], cut: int, say: Say
 ) -> None:
-    for id in running:
-        platform.marathon.scale(id, 0, force=True)
-    if running:
-        say(f"{', '.join(running)}: stopped while its data is restored{cut_short(cut)}")
-    bounded = platform.deadline.within(_STOP_SECONDS)
-    while any((platform.marathon.app(id) or {}).get("tasks") for id in running):
-        if bounded.over:
-            raise HookError(
-                f"{contract.name}: still has tasks after {_STOP_SECONDS:g} s; nothing was restored"
-            )
-        bounded.sleep(_PAUSE)
+    seconds = min(_STOP_SECONDS, _without_reserve(platform).left)
+    with afresh(platform, seconds) as bounded:
+        for id in running:
+            bounded.marathon.scale(id, 0, force=True)
+        if running:
+            say(f"{', '.join(running)}: stopped while its data is restored{cut_short(cut)}")
+        while any((bounded.marathon.app(id) or {}).get("tasks") for id in running):
+            if bounded.deadline.over:
+                raise HookError(f"{contract.name}: still has tasks after {seconds:.0f} s; {UNTOUCHED}")
+            bounded.deadline.sleep(_PAUSE)
 
 
-def run_job(platform: Platform, cluster: str, job: Job, say: Say, *, after: str = _UNDONE) -> None:
+def run_job(platform: Platform, cluster: str, job: Job, say: Say, *, after: str) -> None:
     """Start a job once, wait for its end, and take it away; HookError where it fails or takes too long.
 
     `after` is how things are where it fails.
     """
-    name = str(job["name"])
-    platform.chronos.delete(name)
-    platform.chronos.put(marked(cluster, {**job, "schedule": "R1//PT1H", "retries": 0}))
-    say(f"{name}: started")
+    once = Once(platform=platform, cluster=cluster, job=job, say=say)
     try:
-        bounded = platform.deadline.within(platform.deadline.left - _RESERVE_SECONDS)
-        _wait(platform, name, bounded, say, after)
-    finally:
-        platform.chronos.delete(name)
-    say(f"{name}: done")
-
-
-def _wait(platform: Platform, name: str, deadline: Deadline, say: Say, after: str) -> None:
-    reminded = deadline.left
-    while True:
-        job = next((one for one in platform.chronos.jobs() if one.get("name") == name), None)
-        if job is None:
-            raise HookError(f"{name}: somebody deleted the job while it ran")
-        if int(job.get("errorCount") or 0):
-            raise HookError(
-                f"{name}: failed, and {after}; its words are in its sandbox, on the Mesos master's page of "
-                "the task (docs/mesos.md, Consoles)"
-            )
-        if int(job.get("successCount") or 0):
-            return
-        if deadline.over:
-            raise HookError(f"{name}: has not ended in time; is there an agent for it? clustermesos status")
-        if reminded - deadline.left >= _REMIND:
-            reminded = deadline.left
-            say(f"{name}: runs, or waits for an agent ({deadline.left:.0f} s left)")
-        deadline.sleep(_PAUSE)
+        once.ready(_without_reserve(platform))
+        once.run(_without_reserve(platform))
+    except HookError as error:
+        raise HookError(f"{error}; {after}") from error

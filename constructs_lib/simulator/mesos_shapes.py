@@ -59,6 +59,8 @@ def framework_shape(
     reregistered: float | None,
     tasks: Sequence[Mapping[str, Any]],
     used: Mapping[str, Any],
+    unreachable: Sequence[Mapping[str, Any]] = (),
+    completed: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """An entry of `/frameworks`."""
     return {
@@ -77,6 +79,7 @@ def framework_shape(
         "registered_time": registered,
         "reregistered_time": reregistered,
         "tasks": list(tasks),
-        "completed_tasks": [],
+        "unreachable_tasks": list(unreachable),
+        "completed_tasks": list(completed),
         "used_resources": used,
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -18,7 +18,7 @@ from constructs_lib.hooks.jobs import owner
 from constructs_lib.hooks.platform import Platform
 from constructs_lib.hooks.restoring import restore
 from constructs_lib.plan.plan import plan
-from constructs_lib.simulator.cluster import Profile, SimulatedCluster
+from constructs_lib.simulator.cluster import Fault, Profile, SimulatedCluster
 from constructs_lib.spec.load import load
 from tests.hooks.rolling_platform import Platform as Rolling
 from tests.hooks.scripted_server import scripted
@@ -67,8 +67,12 @@ def up(sim: SimulatedCluster, one: CompiledContract) -> None:
     sim.advance(60)
 
 
+class Said(Protocol):
+    def append(self, line: str, /) -> None: ...
+
+
 def done(
-    sim: SimulatedCluster, one: CompiledContract, said: list[str], node: str | None = None, **also: Any
+    sim: SimulatedCluster, one: CompiledContract, said: Said, node: str | None = None, **also: Any
 ) -> str:
     with platform_of(sim, **also) as platform:
         return restore(platform, compiled(one), "db", snapshot="1a2b3c4d", node=node, say=said.append)
@@ -109,7 +113,7 @@ def test_a_restore_that_fails_starts_the_application_again_and_says_so(sim: Simu
     up(sim, db)
     sim.profile("db.restore*", Profile(fail_rate=1.0))
 
-    with pytest.raises(HookError, match=r"db\.restore: failed, and what was there before is there again"):
+    with pytest.raises(HookError, match=r"db\.restore: failed .*; what was there before is there again"):
         done(sim, db, said)
 
     assert said[-1] == "/db/1a2b3c4d: 1 instance again"
@@ -123,7 +127,7 @@ def test_a_dump_that_can_t_be_loaded_is_not_said_to_be_undone(sim: SimulatedClus
     up(sim, db)
     sim.profile("db.load*", Profile(fail_rate=1.0))
 
-    with pytest.raises(HookError, match=r"db\.load: failed, and the dump is back .*: restore again"):
+    with pytest.raises(HookError, match=r"db\.load: failed .*; the dump is back .*: restore again"):
         done(sim, db, said)
 
 
@@ -145,13 +149,238 @@ def test_a_contract_without_a_backup_has_nothing_to_restore(sim: SimulatedCluste
         done(sim, contract("db"), [])
 
 
+def again(sim: SimulatedCluster) -> bool:
+    """Whether the application runs, and no job is left."""
+    sim.heal()
+    sim.advance(60)
+    with platform_of(sim) as platform:
+        left = [job["name"] for job in platform.chronos.jobs()]
+    return len(sim.tasks("/db/1a2b3c4d")) == 1 and left == []
+
+
 def test_no_agent_for_the_job_ends_in_time_with_the_application_back(sim: SimulatedCluster) -> None:
     db = with_data({**job("db.restore"), "cpus": 1000})
     said: list[str] = []
     up(sim, db)
 
-    with pytest.raises(HookError, match="has not ended in time"):
-        done(sim, db, said, seconds=120)
+    with pytest.raises(HookError, match=r"has not ended in time; .*; nothing was changed"):
+        done(sim, db, said, seconds=200)
+
+    assert again(sim)
+
+
+def refused(program: str = "chronos", seconds: float | None = None) -> Fault:
+    return Fault(kind="refused", program=program, seconds=seconds)
+
+
+@pytest.mark.parametrize("fault", [refused(), Fault(kind="framework_inactive", program="chronos")])
+def test_without_chronos_nothing_is_stopped(sim: SimulatedCluster, fault: Fault) -> None:
+    db = with_data()
+    said: list[str] = []
+    up(sim, db)
+    began = sim.now()
+    sim.inject(fault)
+
+    with pytest.raises(HookError, match=r"chronos: .*; nothing was changed"):
+        done(sim, db, said)
+
+    assert said == [] and sim.now() - began < 60
+    assert again(sim)
+
+
+class At:
+    """What is said, and what happens once a line of it begins so."""
+
+    def __init__(self, line: str, happens: Callable[[], object]) -> None:
+        self.line, self.happens, self.said = line, happens, list[str]()
+
+    def append(self, line: str) -> None:
+        self.said.append(line)
+        if line.startswith(self.line):
+            self.happens()
+
+
+def test_a_chronos_that_is_silent_in_the_middle_is_judged_by_mesos_word(sim: SimulatedCluster) -> None:
+    db = with_data()
+    up(sim, db)
+    at = At("db.restore: started", lambda: sim.inject(refused()))
+
+    assert done(sim, db, at).endswith("is back")
+
+    assert any("could not be deleted" in line for line in at.said)
+    assert at.said[-1] == "/db/1a2b3c4d: 1 instance again"
+
+
+def test_a_chronos_that_is_silent_for_a_minute_is_waited_for(sim: SimulatedCluster) -> None:
+    db = with_data()
+    up(sim, db)
+    at = At("db.restore: started", lambda: sim.inject(refused(seconds=60)))
+
+    assert done(sim, db, at).endswith("is back")
+    assert again(sim)
+
+
+def test_a_chronos_that_is_gone_before_the_job_ran_leaves_the_application_stopped(
+    sim: SimulatedCluster,
+) -> None:
+    db = with_data({**job("db.restore"), "cpus": 1000})
+    up(sim, db)
+    began = sim.now()
+    at = At("db.restore: started", lambda: sim.inject(refused()))
+
+    with pytest.raises(HookError, match="nobody knows whether its data is whole, so it stays stopped; next"):
+        done(sim, db, at)
+
+    assert sim.now() - began < 900, "it does not take all of the run's time"
+    sim.advance(60)
+    assert sim.tasks("/db/1a2b3c4d") == []
+
+
+def test_a_job_that_can_t_be_deleted_after_its_end_is_no_failure(sim: SimulatedCluster) -> None:
+    db = with_data()
+    up(sim, db)
+    sim.inject(Fault(kind="status", status=503, program="chronos", method="DELETE", calls=10**6))
+    said: list[str] = []
+
+    assert done(sim, db, said).endswith("is back")
+
+    assert any("has run and will not again, could not be deleted" in line for line in said)
+    sim.advance(60)
+    assert len(sim.tasks("/db/1a2b3c4d")) == 1
+
+
+def slow(sim: SimulatedCluster) -> CompiledContract:
+    """A restore that takes longer than anybody waits for."""
+    db = with_data()
+    up(sim, db)
+    sim.profile("db.restore*", Profile(runs_seconds=10**5, stop_seconds=8))
+    return db
+
+
+def test_the_application_starts_once_a_job_that_was_out_of_time_is_gone_and_undone(
+    sim: SimulatedCluster,
+) -> None:
+    db = slow(sim)
+
+    def alone() -> None:
+        running = [task.owner for task in sim.tasks() if task.owner.startswith("db.")]
+        assert running == []
+
+    at = At("/db/1a2b3c4d: 1 instance again", alone)
+
+    with pytest.raises(HookError, match=r"has not ended in time; .*; what was there before is there again"):
+        done(sim, db, at, seconds=300)
+
+    waits = next(n for n, line in enumerate(at.said) if line.startswith("db.restore: waits for its task ct:"))
+    assert at.said[waits + 1 :] == ["db.undo: started", "db.undo: done", "/db/1a2b3c4d: 1 instance again"]
+    assert again(sim)
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_restore_is_ended_and_undone_before_the_application_starts(
+    sim: SimulatedCluster,
+) -> None:
+    db = slow(sim)
+    at = At("db.restore: runs, or waits", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        done(sim, db, at)
+
+    assert at.said[-4:] == [
+        "db.undo: started",
+        "db.undo: done",
+        "db: what was there before is there again",
+        "/db/1a2b3c4d: 1 instance again",
+    ]
+    assert again(sim)
+
+
+def test_a_second_interruption_leaves_the_application_stopped(sim: SimulatedCluster) -> None:
+    db = slow(sim)
+    at = At(
+        "db.restore: ", lambda: interrupted() if "runs, or" in at.said[-1] or "waits" in at.said[-1] else 0
+    )
+
+    with pytest.raises(KeyboardInterrupt):
+        done(sim, db, at)
+
+    sim.advance(60)
+    assert sim.tasks("/db/1a2b3c4d") == []
+    sim.profile("db.restore*", Profile())
+    said: list[str] = []
+    assert done(sim, db, said).endswith("is back"), "the next one goes on from there"
+    assert said[-1].endswith("none was started: clustermesos apply")
+
+
+def test_what_can_t_be_undone_is_not_started(sim: SimulatedCluster) -> None:
+    db = slow(sim)
+    sim.profile("db.undo*", Profile(fail_rate=1.0))
+    said: list[str] = []
+
+    with pytest.raises(
+        HookError, match=r"whether its data is whole, so it stays stopped; next: .* restore db"
+    ):
+        done(sim, db, said, seconds=300)
+
+    sim.advance(60)
+    assert sim.tasks("/db/1a2b3c4d") == []
+
+
+def test_a_lost_answer_starts_no_second_restore(sim: SimulatedCluster) -> None:
+    db = with_data()
+    up(sim, db)
+    said: list[str] = []
+    sim.inject(Fault(kind="lost_answer", program="chronos", method="POST", calls=1))
+
+    assert done(sim, db, said).endswith("is back")
+
+    ran = [task for task in sim.world.ended if task.owner == "db.restore"]
+    assert len(ran) == 1
+
+
+def test_a_restore_waits_for_a_former_one_that_still_runs(sim: SimulatedCluster) -> None:
+    db = slow(sim)
+    sim.profile("db.restore*", Profile(runs_seconds=100))
+    former = {**job("db.restore"), "schedule": "R1//PT1H", "owner": owner(CLUSTER)}
+    with platform_of(sim) as platform:
+        platform.chronos.put(former)
+    sim.advance(10)
+    said: list[str] = []
+
+    assert done(sim, db, said).endswith("is back")
+
+    assert said[0].startswith("db.restore: waits for its task ct:")
+    assert [task.state for task in sim.world.ended if task.owner == "db.restore"] == ["TASK_FINISHED"] * 2
+
+
+def test_somebody_else_s_job_of_that_name_is_left_alone(sim: SimulatedCluster) -> None:
+    db = with_data()
+    up(sim, db)
+    with platform_of(sim) as platform:
+        platform.chronos.put({**job("db.restore"), "schedule": "R//PT1H", "owner": "alice@example.org"})
+
+    with pytest.raises(HookError, match=r"belongs to alice@example\.org, not to .*; nothing was changed"):
+        done(sim, db, [])
+
+    assert len(sim.tasks("/db/1a2b3c4d")) == 1
+
+
+@pytest.mark.parametrize("stage", ["db.restore: started", "db.restore: done"])
+def test_a_marathon_that_is_gone_when_the_application_should_start_is_told(
+    sim: SimulatedCluster, stage: str
+) -> None:
+    db = with_data()
+    up(sim, db)
+    began = sim.now()
+    at = At(stage, lambda: sim.inject(refused("marathon")))
+
+    with pytest.raises(HookError, match=r"/db/1a2b3c4d was not started again: .*; next: clustermesos apply"):
+        done(sim, db, at)
+
+    assert sim.now() - began < 300
 
 
 def test_jobs_of_a_restore_are_this_clusters(sim: SimulatedCluster) -> None:

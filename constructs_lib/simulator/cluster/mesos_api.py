@@ -90,11 +90,17 @@ class MesosApi:
                 failover_timeout=604800,
                 registered=self._began,
                 reregistered=None,
-                tasks=[_task(task) for task in self._world.tasks.values() if task.framework == one["kind"]],
+                tasks=self._tasks(one["kind"], lambda task: not task.ended and not _lost(task)),
+                unreachable=self._tasks(one["kind"], _lost),
+                completed=self._tasks(one["kind"], lambda task: task.ended),
                 used=resources_text({}),
             )
             for one in self._frameworks()
         ]
+
+    def _tasks(self, framework: str, fits: Callable[[Task], bool]) -> list[dict[str, Any]]:
+        known = (*self._world.ended, *self._world.tasks.values())
+        return [_task(task) for task in known if task.framework == framework and fits(task)]
 
     def _metrics(self, leading: bool) -> dict[str, float]:
         if not leading:
@@ -157,6 +163,10 @@ def _agent(agent: Agent, began: float) -> dict[str, Any]:
         registered=began,
         reregistered=None,
     )
+
+
+def _lost(task: Task) -> bool:
+    return task.state == "TASK_UNREACHABLE"
 
 
 def _task(task: Task) -> dict[str, Any]:
