@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from constructs_lib.cli.output import asks_for_json, print_error, print_failure
 from constructs_lib.cli.parser import Parser, UsageExit, teach
@@ -18,8 +21,9 @@ One cluster.yaml becomes a running Mesos platform; contracts/*.yaml become appli
 Begin with `clustermesos check` beside a cluster.yaml; `clustermesos COMMAND --help` has options and \
 examples."""
 ENDS = """\
-Exit codes: 0 fine, 1 failed or not as it should be, 2 wrong input, 130 interrupted. Two commands that \
-compare have more: `plan --exit-code` ends with 3, and `nodes plan` with 2, where something would change.
+Exit codes: 0 fine, 1 failed or not as it should be, 2 wrong input, 130 interrupted (Ctrl-C, SIGTERM, \
+SIGHUP). Two commands that compare have more: `plan --exit-code` ends with 3, and `nodes plan` with 2, where \
+something would change.
 
 With --json standard output is one JSON document, of a failure too, of a wrong call (2) and Ctrl-C (130): \
 {"good": false, "error": "…", "exit_code": 2}; progress and errors go to standard \
@@ -62,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         parsed = _parser(arguments).parse_args(arguments)
         as_json = getattr(parsed, "json", False)
-        code: int = parsed.run(parsed)
+        with _signals_interrupt():
+            code: int = parsed.run(parsed)
     except ClusterMesosError as error:
         return print_error(error, as_json=as_json)
     except UsageExit as wrong:
@@ -79,6 +84,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_failure("interrupted", 130)
         return 130
     return code
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a login that broke off, end a command as Ctrl-C does, which tidies up.
+
+    One that is ignored (nohup) stays so, and each counts once: what it ends is not to be cut short.
+    """
+
+    def interrupt(number: int, _frame: object) -> None:
+        # Not SIG_IGN, which programs that are started from here would inherit.
+        signal.signal(number, lambda *_: None)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    mine = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for one in mine:
+        signal.signal(one, interrupt)
+    try:
+        yield
+    finally:
+        for one in mine:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

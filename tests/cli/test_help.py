@@ -6,8 +6,11 @@ import argparse
 import importlib
 import io
 import json
+import os
 import re
 import shlex
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +98,47 @@ def test_ctrl_c_is_one_word_and_130(
 
     assert main(["check", str(tmp_path / "cluster.yaml")]) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_is_ended_by_signals_as_by_ctrl_c_and_tidies_up(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    tidied = list[bool]()
+
+    def ended(*_: object, **__: object) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        finally:
+            # What is begun to end the command is not cut short by a second one.
+            os.kill(os.getpid(), number)
+            tidied.append(True)
+
+    monkeypatch.setattr("constructs_lib.cli.check.load", ended)
+
+    assert main(["check", str(tmp_path / "cluster.yaml")]) == 130
+    assert tidied == [True]
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = list[object]()
+
+    def asked(*_: object, **__: object) -> None:
+        heard.append(signal.getsignal(signal.SIGHUP))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("constructs_lib.cli.check.load", asked)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["check", str(tmp_path / "cluster.yaml")]) == 130
+        assert heard == [signal.SIG_IGN]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_command_that_is_mistyped_gets_a_guess(capsys: pytest.CaptureFixture[str]) -> None:

@@ -333,7 +333,8 @@ def test_a_lost_answer_starts_no_second_restore(sim: SimulatedCluster) -> None:
     db = with_data()
     up(sim, db)
     said: list[str] = []
-    sim.inject(Fault(kind="lost_answer", program="chronos", method="POST", calls=1))
+    sim.profile("db.restore*", Profile(runs_seconds=0.05, start_seconds=0.05))
+    sim.inject(Fault(kind="lost_answer", program="chronos", method="POST", calls=4))
 
     assert done(sim, db, said).endswith("is back")
 
