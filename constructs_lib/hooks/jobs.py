@@ -137,20 +137,38 @@ class Jobs:
 
     def _late(self, name: str, state: State, now: float) -> str | None:
         """How a job is overdue, in words; one that this run has made or changed is not."""
-        wanted, there = self._wanted[name][1], state.ours.get(name) or {}
-        every = interval_of(str(wanted.get("schedule")))
-        if every is None or name in self._new:
+        there, clock = state.ours.get(name) or {}, self._clock(name)
+        wanted, timed = self._wanted[name][1], self._wanted[clock][1]
+        every = interval_of(str(timed.get("schedule")))
+        if every is None or not self._new.isdisjoint((name, clock)):
             return None
         # What only tests or tidies up may miss one run.
         most = overdue_after(every) if name.split(".")[1:2] == ["backup"] else 2 * every
-        last, due = _seconds(there.get("lastSuccess")), _due(there)
+        last, due = _seconds(there.get("lastSuccess")), self._was_due(name, clock, state)
         told = f"last succeeded {there.get('lastSuccess')}"
         if last is None and due is not None:
             # As if it had succeeded one time earlier: what has never run has no more patience than others.
             last, told = due - every.total_seconds(), f"has not succeeded yet, and was due {_iso(due)}"
         if last is None or now - last <= most.total_seconds():
             return None
-        return f"overdue: {told}, and it runs {_when(wanted)}"
+        when = _when(wanted) if name == clock else f"{_when(wanted)}, {_when(timed)}"
+        return f"overdue: {told}, and it runs {when}"
+
+    def _clock(self, name: str) -> str:
+        """By whose schedule a job runs: its own, or that of the first that it runs after and that has one."""
+        parents = self._wanted[name][1].get("parents") or ()
+        known = (str(parent) for parent in parents if parent in self._wanted)
+        return next((found for found in map(self._clock, known) if self._scheduled(found)), name)
+
+    def _scheduled(self, name: str) -> bool:
+        return bool(self._wanted[name][1].get("schedule"))
+
+    @staticmethod
+    def _was_due(name: str, clock: str, state: State) -> float | None:
+        """When a job was to run that never succeeded; one that runs after another, at the success of that."""
+        timed = state.ours.get(clock) or {}
+        after = _seconds(timed.get("lastSuccess")) if name != clock else None
+        return _due(timed) if after is None else after
 
     def _proved(self, verdict: Verdict, state: State, now: float) -> Verdict:
         """A backup is green only once it came back: by the restore test of the same data."""

@@ -176,6 +176,50 @@ def test_a_backup_whose_restore_test_is_overdue_is_not_green(sim: SimulatedClust
     assert backup.try_next == "clustermesos backups shop.restore-test"
 
 
+DUMP = {**HOURLY, "name": "shop.dump", "schedule": "R/2026-01-05T00:10:00Z/PT1H"}
+DUMPED: dict[str, Any] = {**AFTER, "name": "shop.backup", "parents": ["shop.dump"]}
+
+
+@pytest.mark.parametrize("days", [10, 40])
+def test_a_backup_after_a_dump_is_overdue_as_the_dump_is(
+    sim: SimulatedCluster, chronos: Chronos, days: int
+) -> None:
+    run(chronos, DUMP, DUMPED)
+    sim.advance(2 * 3600)
+    last = {str(job["name"]): job["lastSuccess"] for job in chronos.jobs()}
+
+    assert run(chronos, DUMP, DUMPED).good
+    backup, dump = run(chronos, DUMP, DUMPED, later=days * 24 * 3600).verdicts
+
+    assert not backup.good and not dump.good
+    words = "and it runs after shop.dump, hourly at minute 10"
+    assert backup.says == f"overdue: last succeeded {last['shop.backup']}, {words}"
+
+
+def test_a_backup_that_never_ran_is_overdue_although_its_dump_never_ran_either(
+    sim: SimulatedCluster, chronos: Chronos
+) -> None:
+    sim.inject(Fault(kind="no_offers", seconds=10**6))
+    run(chronos, DUMP, DUMPED)
+
+    backup, _ = run(chronos, DUMP, DUMPED, later=10 * 24 * 3600).verdicts
+
+    assert not backup.good and backup.says.startswith("overdue: has not succeeded yet, and was due 20")
+
+
+def test_a_backup_that_never_follows_its_dump_is_overdue(sim: SimulatedCluster, chronos: Chronos) -> None:
+    sim.profile("shop.backup*", Profile(runs_seconds=10**7))
+    run(chronos, DUMP, DUMPED)
+    while not all(job["lastSuccess"] for job in chronos.jobs() if job["name"] == "shop.dump"):
+        sim.advance(60)
+
+    early, _ = run(chronos, DUMP, DUMPED).verdicts
+    backup, dump = run(chronos, DUMP, DUMPED, later=3000).verdicts
+
+    assert early.good and dump.good
+    assert not backup.good and backup.says.startswith("overdue: has not succeeded yet, and was due 20")
+
+
 @pytest.mark.parametrize(("word", "minutes"), [("backup", 45), ("check", 60)])
 def test_a_job_that_never_ran_is_overdue_once_that_is_as_long_ago_as_for_others(
     sim: SimulatedCluster, chronos: Chronos, word: str, minutes: int
