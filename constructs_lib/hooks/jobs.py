@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.contracts.schedule import from_now, in_words, interval_of, overdue_after, start_of
-from constructs_lib.errors import HookError
+from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.chronos import Chronos, Job
 from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
 
@@ -62,6 +62,7 @@ class Jobs:
         self._chronos = chronos
         self._now = now
         self._new: set[str] = set()
+        self._refused: dict[str, str] = {}
         self._cluster = compiled.cluster
         self._wanted = {
             str(job["name"]): (contract.name, marked(compiled.cluster, job))
@@ -80,19 +81,28 @@ class Jobs:
     def diff(self, state: State) -> Sequence[Change]:
         """Parents before those that run after them; what nobody names last.
 
-        HookError where somebody else's job has a name of ours: Chronos would replace it without a word.
+        A job that has the name of somebody else's is left alone, with the reason: Chronos would replace that
+        one without a word. So is what runs after it.
         """
-        for name in sorted(self._wanted.keys() & state.others.keys()):
-            raise HookError(
-                f"job {name}: Chronos has one of this name that belongs to {state.others[name]}, not to "
+        return (*self._missing(state), *self._left_over(state))
+
+    def _taken(self, name: str, state: State) -> str | None:
+        """Why a job can't be made under its name; None where it can."""
+        if name in state.others:
+            return (
+                f"Chronos has one of this name that belongs to {state.others[name]}, not to "
                 f"{owner(self._cluster)}; rename the contract, or delete that job by hand"
             )
-        return (*self._missing(state), *self._left_over(state))
+        parents = (str(one) for one in self._wanted[name][1].get("parents") or ())
+        taken = next((one for one in parents if one in self._wanted and self._taken(one, state)), None)
+        return f"it runs after {taken}, whose name somebody else's job has" if taken else None
 
     def _missing(self, state: State) -> Iterator[Change]:
         for name, (contract, job) in self._in_order():
             there = state.ours.get(name)
-            if there is None:
+            if taken := self._taken(name, state):
+                yield Change(kind="job", name=name, action="keep", contract=contract, details=(taken,))
+            elif there is None:
                 yield Change(kind="job", name=name, action="create", contract=contract, details=(_when(job),))
             elif details := tuple(_differences(there, job)):
                 yield Change(kind="job", name=name, action="update", contract=contract, details=details)
@@ -113,7 +123,10 @@ class Jobs:
                 yield name, left.pop(name)
 
     def apply(self, state: State, changes: Sequence[Change], say: Callable[[str], None]) -> None:
-        """Post and delete, one by one; each is whole, so a run that ends in between is gone on with."""
+        """Post and delete, one by one; each is whole, so a run that ends in between is gone on with.
+
+        One that Chronos refuses keeps no other from being made, but those that run after it.
+        """
         made = any(change.action in ("create", "update") for change in changes)
         now = datetime.fromtimestamp(self._now() if made else 0.0, UTC)
         for change in changes:
@@ -121,9 +134,25 @@ class Jobs:
                 self._chronos.delete(change.name)
                 say(f"job {change.name}: deleted")
             elif change.action in ("create", "update"):
-                self._chronos.put(_from_now(self._wanted[change.name][1], now))
-                self._new.add(change.name)
-                say(f"job {change.name}: {'made' if change.action == 'create' else 'changed'}")
+                self._put(change.name, now)
+                done = "made" if change.action == "create" else "changed"
+                say(f"job {change.name}: {self._refused.get(change.name, done)}")
+
+    def _put(self, name: str, now: datetime) -> None:
+        job = self._wanted[name][1]
+        parent = next((one for one in job.get("parents") or () if one in self._refused), None)
+        if parent is not None:
+            self._refused[name] = f"was not sent: it runs after {parent}, which was refused"
+            return
+        try:
+            self._chronos.put(_from_now(job, now))
+        except ApiError as error:
+            if error.kind != "invalid":
+                raise
+            self._refused[name] = f"was refused: {error}"
+        else:
+            self._refused.pop(name, None)
+            self._new.add(name)
 
     def verify(self, state: State) -> Sequence[Verdict]:
         """Each is as wanted, did not fail last and is not overdue, and a backup came back once."""
@@ -132,8 +161,16 @@ class Jobs:
         now = self._now() if any(job.get("lastSuccess") or _due(job) for job in there) else 0.0
         wanted = sorted(self._wanted.items())
         late = {name: self._late(name, state, now) for name in self._wanted}
-        found = (_verdict(name, job, state.ours.get(name), late[name]) for name, (_, job) in wanted)
+        found = (self._verdict(name, job, state, late[name]) for name, (_, job) in wanted)
         return tuple(self._proved(one, state, now) for one in found)
+
+    def _verdict(self, name: str, job: Job, state: State, late: str | None) -> Verdict:
+        if taken := self._taken(name, state):
+            return Verdict(kind="job", name=name, good=False, says=taken)
+        if refused := self._refused.get(name):
+            helps = "clustermesos apply"
+            return Verdict(kind="job", name=name, good=False, says=refused, try_next=helps)
+        return _verdict(name, job, state.ours.get(name), late)
 
     def _late(self, name: str, state: State, now: float) -> str | None:
         """How a job is overdue, in words; one that this run has made or changed is not."""

@@ -50,6 +50,7 @@ class Settings:
         self._sites = sites
         self._home = home
         self._silent: dict[str, str] = {}
+        self._refused: dict[str, list[str]] = {}
         self._wanted: dict[str, dict[str, Wanted]] = {
             site: {
                 key: (contract.name, value)
@@ -115,15 +116,31 @@ class Settings:
                 yield Change(kind=_kind(key), name=f"{site}:{key}", action="keep", details=(NOT_PRUNED,))
 
     def apply(self, state: State, changes: Sequence[Change], say: Callable[[str], None]) -> None:
-        """Put and delete, one by one."""
+        """Put and delete, one by one.
+
+        A key that is refused keeps no other from being written, and a silent site no other site's.
+        """
+        away = set[str]()
+        self._refused = {}
         for change in changes:
             site, _, key = change.name.partition(":")
-            if change.action == "delete":
-                self._sites[site].kv.delete(key)
-            elif change.action in ("create", "update"):
-                self._sites[site].kv.put(key, self._wanted[site][key][1])
-            if change.action != "keep":
+            if change.action == "keep" or site in away:
+                continue
+            try:
+                self._write(site, key, delete=change.action == "delete")
+            except ApiError as error:
+                self._refused.setdefault(site, []).append(f"{key}: {error}")
+                say(f"{change.kind} {change.name}: {error}")
+                if error.kind not in ("invalid", "failed"):
+                    away.add(site)
+            else:
                 say(f"{change.kind} {change.name}: {change.action}d")
+
+    def _write(self, site: str, key: str, *, delete: bool) -> None:
+        if delete:
+            self._sites[site].kv.delete(key)
+        else:
+            self._sites[site].kv.put(key, self._wanted[site][key][1])
 
     def verify(self, state: State) -> Sequence[Verdict]:
         """Every site has all of them."""
@@ -131,17 +148,20 @@ class Settings:
             Verdict(kind="setting", name=site, good=False, says=why, try_next="clustermesos status")
             for site, why in self._silent.items()
         )
-        read = (
-            Verdict(
-                kind="setting",
-                name=site,
-                good=not (missing := [k for k, (_, v) in self._wanted[site].items() if there.get(k) != v]),
-                says=f"{len(missing)} of {len(self._wanted[site])} are missing" if missing else "all there",
-                try_next="clustermesos apply" if missing else None,
-            )
-            for site, there in state.items()
+        return (*(self._verdict(site, there) for site, there in state.items()), *silent)
+
+    def _verdict(self, site: str, there: Mapping[str, bytes]) -> Verdict:
+        missing = [key for key, (_, value) in self._wanted[site].items() if there.get(key) != value]
+        refused = self._refused.get(site, [])
+        says = f"{len(missing)} of {len(self._wanted[site])} are missing" if missing else "all there"
+        good = not missing and not refused
+        return Verdict(
+            kind="setting",
+            name=site,
+            good=good,
+            says="; ".join([says, *refused]),
+            try_next=None if good else "clustermesos apply",
         )
-        return (*read, *silent)
 
 
 def _unread(site: str, why: str) -> Change:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.errors import HookError
 from constructs_lib.hooks.chronos import Chronos
 from constructs_lib.hooks.hook import Outcome
 from constructs_lib.hooks.jobs import Jobs
@@ -125,7 +124,9 @@ def test_somebody_elses_job_is_neither_replaced_nor_deleted(chronos: Chronos) ->
     chronos.put({**HOURLY, "owner": "alice@example.org"})
 
     outcome = run(chronos, HOURLY)
-    assert "belongs to alice@example.org, not to clustermesos:demo" in str(outcome.error)
+    (verdict,) = outcome.verdicts
+    assert not verdict.good
+    assert "belongs to alice@example.org, not to clustermesos:demo" in verdict.says
     assert run(chronos, prune=True).changes == ()
     assert chronos.jobs()[0]["owner"] == "alice@example.org"
 
@@ -322,7 +323,10 @@ def test_a_no_in_the_middle_is_one_line_and_the_next_run_finishes(
 
     outcome = run(chronos, HOURLY, AFTER)
 
-    assert f": {name} " in str(outcome.error) and "\n" not in str(outcome.error)
+    # A job that can't be is that job's verdict, and all else ends the hook.
+    refused = [one.says for one in outcome.verdicts if not one.good]
+    told = " ".join(refused) if name == "422" else str(outcome.error)
+    assert f": {name} " in told and "\n" not in told
     assert [job["name"] for job in chronos.jobs()] == ["shop.backup"], "what was done before stays"
     again = run(chronos, HOURLY, AFTER)
     assert again.good and [change.name for change in again.changes] == ["shop.after"]
@@ -339,13 +343,46 @@ def test_a_trouble_that_passes_ends_in_the_same_jobs(
     assert not sim.faults.listed(), "it has hit a request"
 
 
-def test_a_refusal_of_chronos_is_told_and_a_later_run_goes_on(chronos: Chronos) -> None:
-    bad = {**HOURLY, "name": "shop.zz", "schedule": "whenever"}
-    outcome = run(chronos, HOURLY, bad)
+def test_a_refused_job_keeps_no_other_from_being_made(chronos: Chronos) -> None:
+    bad = {**HOURLY, "name": "aaa.backup", "schedule": "whenever"}
+    after = {**AFTER, "name": "aaa.after", "parents": ["aaa.backup"]}
+    outcome = run(chronos, bad, after, HOURLY)
 
-    assert "Cannot parse schedule" in str(outcome.error)
+    says = {one.name: (one.good, one.says) for one in outcome.verdicts}
+    assert outcome.error is None
+    assert says["shop.backup"][0] and not says["aaa.backup"][0]
+    assert "was refused: " in says["aaa.backup"][1] and "Cannot parse schedule" in says["aaa.backup"][1]
+    assert says["aaa.after"] == (False, "was not sent: it runs after aaa.backup, which was refused")
     assert [job["name"] for job in chronos.jobs()] == ["shop.backup"]
-    assert run(chronos, HOURLY, {**bad, "schedule": "R//PT1H"}).good
+    assert run(chronos, {**bad, "schedule": "R//PT1H"}, after, HOURLY).good
+
+
+def test_a_change_that_is_refused_is_not_good_although_the_former_job_is_there(chronos: Chronos) -> None:
+    run(chronos, HOURLY)
+
+    (verdict,) = run(chronos, {**HOURLY, "schedule": "whenever"}).verdicts
+
+    assert not verdict.good and "was refused: " in verdict.says
+
+
+def test_a_name_that_somebody_else_has_keeps_no_other_job_from_being_made(chronos: Chronos) -> None:
+    foreign = {**HOURLY, "name": "aaa.backup"}
+    chronos.put({**foreign, "owner": "alice@example.org"})
+    after = {**AFTER, "name": "aaa.after", "parents": ["aaa.backup"]}
+
+    outcome = run(chronos, foreign, after, HOURLY)
+
+    assert [(one.action, one.name) for one in outcome.changes] == [
+        ("keep", "aaa.backup"),
+        ("create", "shop.backup"),
+        ("keep", "aaa.after"),
+    ]
+    assert {one.name: one.good for one in outcome.verdicts} == {
+        "aaa.after": False,
+        "aaa.backup": False,
+        "shop.backup": True,
+    }
+    assert sorted(str(job["name"]) for job in chronos.jobs()) == ["aaa.backup", "shop.backup"]
 
 
 def test_two_jobs_of_one_name_in_other_clusters_are_a_clear_error(chronos: Chronos) -> None:
@@ -353,8 +390,9 @@ def test_two_jobs_of_one_name_in_other_clusters_are_a_clear_error(chronos: Chron
     other = Jobs(chronos, compiled(contract("shop", jobs=(HOURLY,))))
     other._cluster = "prod"
 
-    with pytest.raises(HookError, match="belongs to clustermesos:demo"):
-        other.diff(other.read())
+    (change,) = other.diff(other.read())
+
+    assert change.action == "keep" and "belongs to clustermesos:demo" in change.details[0]
 
 
 def test_a_job_that_fails_now_tells_when_it_succeeded_last(sim: SimulatedCluster, chronos: Chronos) -> None:

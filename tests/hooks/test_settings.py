@@ -113,6 +113,31 @@ def test_an_unreachable_consul_is_the_outcomes_error_and_nothing_is_claimed(kept
     assert outcome.changes == ()
 
 
+def test_a_key_that_is_refused_keeps_no_other_from_being_written(kept: Consul) -> None:
+    said: list[str] = []
+    # More than Consul takes for one value.
+    outcome = run_hook(Settings({"eu": kept}, compiled(shop__a="x" * 600_000, shop__b="2")), said.append)
+
+    (verdict,) = outcome.verdicts
+    assert outcome.error is None and not verdict.good
+    assert verdict.says.startswith(f"1 of 2 are missing; {FOLDER}shop/a: ")
+    assert kept.kv.get(f"{FOLDER}shop/b")[1]["Value"] == b"2"
+
+
+def test_a_site_that_is_lost_in_between_keeps_no_other_from_its_settings(kept: Consul) -> None:
+    away = Consul(Client(Target(name="consul", bases=("http://127.0.0.1:9",)), Deadline(1)), "t")
+    hook = Settings({"dc1": away, "eu": kept}, compiled(shop__a="1", shop__b="2"))
+    state = {"dc1": dict[str, bytes](), "eu": dict[str, bytes]()}
+    said: list[str] = []
+
+    hook.apply(state, hook.diff(state), said.append)
+
+    assert kept.kv.get(f"{FOLDER}shop/b")[1]["Value"] == b"2"
+    assert sum("connection refused" in line for line in said) == 1, "it is asked once"
+    lost, _ = hook.verify(state)
+    assert "connection refused" in lost.says
+
+
 def test_rules_and_targets_are_written_beside_the_settings_by_one_read(kept: Consul) -> None:
     wanted = alerting({"alert": "AppDown", "expr": "up < 1"})
     before = kept._client.requests
