@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import Any
 
@@ -15,17 +16,27 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "restore",
         help="put a backup of an application's data back",
-        description="Stops the application where its volume is restored, restores a snapshot beside what is "
-        "there, compares it with what was saved, puts it in its place, starts the application again, and "
-        "loads a dump where the contract says how. What stops in the middle is undone by the next run.",
+        description="Asks an agent whether there is such a snapshot, stops the application where its volume "
+        "is restored, restores the snapshot beside what is there, compares it with what was saved, puts it "
+        "in its place, starts the application again, and loads a dump where the contract says how. What "
+        "stops in the middle is undone by the next run.",
         epilog="Exit codes: 0 restored, 1 not restored, 2 wrong input.",
     )
     parser.add_argument("contract", metavar="APP", help="the contract's name")
-    parser.add_argument("--snapshot", default="latest", metavar="ID", help="restic's id (default: latest)")
+    parser.add_argument(
+        "--snapshot", type=snapshot, default="latest", metavar="ID", help="restic's id (default: latest)"
+    )
     parser.add_argument("--node", metavar="ADDRESS", help="the agent, where several have data of their own")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     add_options(parser)
     parser.set_defaults(run=run)
+
+
+def snapshot(text: str) -> str:
+    """The type of --snapshot: an id of restic's, or its beginning."""
+    if not re.fullmatch(r"latest|[0-9a-f]{1,64}", text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected latest, or an id such as 1a2b3c4d")
+    return text
 
 
 def run(args: argparse.Namespace) -> int:

@@ -102,6 +102,7 @@ class _Restoring:
     whole: bool = True
 
     def __post_init__(self) -> None:
+        self._find = self._once("find")
         self._restore = self._once("restore")
         self._undo = self._once("undo")
 
@@ -111,9 +112,17 @@ class _Restoring:
         return Once(platform=self.platform, cluster=self.contract.cluster, job=job, say=self.say)
 
     def ready(self) -> None:
-        """Before anything is stopped: nothing of a former restore runs, and Chronos can start another one."""
-        for once in (self._restore, self._undo):
+        """Before anything is stopped: Chronos can start a job, none of a former one runs, and it is found.
+
+        An agent looks for the snapshot, so that a repository, password or agent that there is not, or an id
+        that was mistyped, stops no application.
+        """
+        for once in (self._find, self._restore, self._undo):
             once.ready(_without_reserve(self.platform))
+        try:
+            self._find.run(_without_reserve(self.platform))
+        except HookError as error:
+            raise HookError(f"{error}; {UNTOUCHED}") from error
 
     def run(self) -> None:
         """Restore; HookError with how the data is where that failed."""

@@ -126,7 +126,7 @@ def test_what_was_lost_is_back_after_one_command(orders: Orders) -> None:
     assert seen("the application runs again", 30, orders.instances) == 1
 
 
-def test_a_snapshot_that_there_is_not_changes_nothing_and_the_application_runs_again(
+def test_a_snapshot_that_there_is_not_stops_nothing(
     orders: Orders, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = tree(orders.data)
@@ -135,8 +135,47 @@ def test_a_snapshot_that_there_is_not_changes_nothing_and_the_application_runs_a
 
     assert tree(orders.data) == before
     err = capsys.readouterr().err
+    assert "orders.find: failed" in err and "nothing was changed" in err and "stopped" not in err
+    (task,) = (one for one in orders.sim.world.ended if one.owner == "orders.find")
+    assert "there is no snapshot 00000000 of it" in task.spec["output"]
+
+
+def test_an_id_that_can_be_none_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["restore", "orders", "--snapshot", "latset"])
+
+    assert ended.value.code == 2
+    assert "got 'latset', expected latest, or an id such as 1a2b3c4d" in capsys.readouterr().err
+
+
+def test_a_restore_that_fails_is_undone_before_the_application_runs_again(
+    orders: Orders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(orders.data)
+    # Found by its sentinel, but what it saved can't be read any longer.
+    restic = orders.agent / "bin" / "restic"
+    restic.parent.mkdir()
+    restic.write_text('#!/bin/sh\ncase "$1" in restore) exit 1;; esac\nexec /usr/bin/restic "$@"\n')
+    restic.chmod(0o755)
+    orders.commands.environ["PATH"] = f"{restic.parent}:{os.environ['PATH']}"  # type: ignore[index]
+
+    assert orders.cli("restore", "orders", "--yes") == 1
+
+    assert tree(orders.data) == before
+    err = capsys.readouterr().err
     assert "orders.restore: failed" in err and "what was there before is there again" in err
+    assert "orders.undo: done" in err
     assert seen("it runs again", 30, orders.instances) == 1
+
+
+def test_an_application_that_a_restore_left_stopped_is_started_by_apply(orders: Orders) -> None:
+    (app,) = ask(f"{orders.sim.marathon_url}/v2/apps")[1]["apps"]
+    ask(f"{orders.sim.marathon_url}/v2/apps{app['id']}?force=true", "PUT", {"instances": 0})
+    seen("it is stopped", 30, lambda: orders.instances() == 0)
+
+    assert orders.cli("apply") == 0
+
+    assert orders.instances() == 1
 
 
 def test_a_backup_turns_green_by_the_restore_test_that_chronos_runs(

@@ -51,10 +51,15 @@ def sim() -> Iterator[SimulatedCluster]:
 
 @contextmanager
 def platform_of(sim: SimulatedCluster, seconds: float = 3600) -> Iterator[Platform]:
-    found = {}
-    for program in ("mesos", "marathon", "chronos"):
-        host, _, port = sim.instances[program].addresses[0].rpartition(":")
-        found[program] = (Instance(node="simulator-1", site="eu", address=host, port=int(port)),)
+    found = {
+        program: tuple(
+            Instance(node=f"simulator-{number}", site="eu", address=host, port=int(port))
+            for number, (host, port) in enumerate(
+                (address.split(":") for address in sim.instances[program].addresses), start=1
+            )
+        )
+        for program in ("mesos", "marathon", "chronos")
+    }
     planned = plan(load(ROOT / "cluster.yaml"), None)
     endpoints = Endpoints(instances=found, simulator=True)
     with Platform(planned, endpoints, Deadline(seconds, clock_of(sim)), {}) as platform:
@@ -87,6 +92,8 @@ def test_the_application_stands_still_while_its_volume_is_restored_and_no_job_is
 
     assert done(sim, db, said) == "db: snapshot 1a2b3c4d is back"
     assert said == [
+        "db.find: started",
+        "db.find: done",
         "/db/1a2b3c4d: stopped while its data is restored",
         "db.restore: started",
         "db.restore: done",
@@ -104,7 +111,8 @@ def test_a_dump_is_restored_while_the_application_runs_and_then_loaded(sim: Simu
     up(sim, db)
 
     assert done(sim, db, said).endswith("is back, and loaded")
-    assert said == ["db.restore: started", "db.restore: done", "db.load: started", "db.load: done"]
+    jobs = ("db.find", "db.restore", "db.load")
+    assert said == [f"{job}: {word}" for job in jobs for word in ("started", "done")]
 
 
 def test_a_restore_that_fails_starts_the_application_again_and_says_so(sim: SimulatedCluster) -> None:
@@ -158,14 +166,44 @@ def again(sim: SimulatedCluster) -> bool:
     return len(sim.tasks("/db/1a2b3c4d")) == 1 and left == []
 
 
-def test_no_agent_for_the_job_ends_in_time_with_the_application_back(sim: SimulatedCluster) -> None:
+def stopped(said: list[str]) -> bool:
+    return any("stopped while" in line for line in said)
+
+
+def test_no_agent_for_the_job_ends_in_time_and_nothing_was_stopped(sim: SimulatedCluster) -> None:
     db = with_data({**job("db.restore"), "cpus": 1000})
     said: list[str] = []
     up(sim, db)
 
-    with pytest.raises(HookError, match=r"has not ended in time; .*; nothing was changed"):
+    with pytest.raises(HookError, match=r"db.find: has not ended in time; .*; nothing was changed"):
         done(sim, db, said, seconds=200)
 
+    assert not stopped(said)
+    assert again(sim)
+
+
+def test_a_snapshot_that_there_is_not_stops_nothing(sim: SimulatedCluster) -> None:
+    db = with_data()
+    said: list[str] = []
+    up(sim, db)
+    sim.profile("db.find*", Profile(fail_rate=1.0))
+
+    with pytest.raises(HookError, match=r"db\.find: failed .*; nothing was changed"):
+        done(sim, db, said)
+
+    assert not stopped(said)
+    assert again(sim)
+
+
+def test_offers_that_cease_end_in_time_with_the_application_back(sim: SimulatedCluster) -> None:
+    db = with_data()
+    up(sim, db)
+    at = At("db.find: done", lambda: sim.inject(Fault(kind="no_offers")))
+
+    with pytest.raises(HookError, match=r"db.restore: has not ended in time; .*; nothing was changed"):
+        done(sim, db, at, seconds=200)
+
+    assert stopped(at.said)
     assert again(sim)
 
 
@@ -223,10 +261,16 @@ def test_a_chronos_that_is_silent_for_a_minute_is_waited_for(sim: SimulatedClust
 def test_a_chronos_that_is_gone_before_the_job_ran_leaves_the_application_stopped(
     sim: SimulatedCluster,
 ) -> None:
-    db = with_data({**job("db.restore"), "cpus": 1000})
+    db = with_data()
     up(sim, db)
     began = sim.now()
-    at = At("db.restore: started", lambda: sim.inject(refused()))
+    faults = {"db.find: done": Fault(kind="no_offers"), "db.restore: started": refused()}
+
+    def inject() -> None:
+        for fault in (one for line, one in faults.items() if line == at.said[-1]):
+            sim.inject(fault)
+
+    at = At("db.", inject)
 
     with pytest.raises(HookError, match="nobody knows whether its data is whole, so it stays stopped; next"):
         done(sim, db, at)
