@@ -73,12 +73,12 @@ class Once:
         try:
             with afresh(self.platform, min(_ASK_SECONDS, deadline.left)) as asked:
                 there = self._asked(asked)
-            with afresh(self.platform, deadline.left) as waiting:
-                if not self._without_tasks(waiting):
-                    raise HookError(f"{self.name}: a former run of it has not ended")
+            if not self._without_tasks(deadline):
+                raise HookError(f"{self.name}: a former run of it has not ended")
+            with afresh(self.platform, min(_SILENT_SECONDS, deadline.left)) as bounded:
                 if there is not None:
-                    waiting.chronos.delete(self.name)
-                self._former = frozenset(str(one.get("id")) for one in self._tasks(waiting.mesos)[1])
+                    bounded.chronos.delete(self.name)
+                self._former = frozenset(str(one.get("id")) for one in self._tasks(bounded.mesos)[1])
         except HookError as error:
             raise HookError(f"{error}; {UNTOUCHED}") from error
 
@@ -105,9 +105,9 @@ class Once:
         """
         self.launched, self.gone, self.finished = True, False, False
         try:
-            with afresh(self.platform, deadline.left) as bounded:
+            with afresh(self.platform, min(_SILENT_SECONDS, deadline.left)) as bounded:
                 self._start(bounded)
-                self._wait(bounded)
+            self._wait(deadline)
         except HookError:
             self._end()
             if not self.finished:
@@ -132,12 +132,11 @@ class Once:
                 raise
         self.say(f"{self.name}: started")
 
-    def _wait(self, platform: Platform) -> None:
-        deadline = platform.deadline
+    def _wait(self, deadline: Deadline) -> None:
         reminded = heard = deadline.left
         while True:
             try:
-                with afresh(platform, min(_ASK_SECONDS, deadline.left)) as asked:
+                with afresh(self.platform, min(_ASK_SECONDS, deadline.left)) as asked:
                     job = _job(asked.chronos.jobs(), self.name)
                 heard = deadline.left
             except ApiError as error:
@@ -170,10 +169,11 @@ class Once:
         if self.finished:
             return
         try:
-            with afresh(self.platform, _END_SECONDS) as platform:
-                # What Chronos has just launched the master may not have yet.
-                platform.deadline.sleep(_PAUSE)
-                without = self._without_tasks(platform)
+            deadline = Deadline(_END_SECONDS, self.platform.deadline.clock)
+            # What Chronos has just launched the master may not have yet.
+            deadline.sleep(_PAUSE)
+            without = self._without_tasks(deadline)
+            with afresh(self.platform, RESERVE_SECONDS) as platform:
                 ended = self._tasks(platform.mesos)[1]
         except HookError as error:
             self.say(f"{self.name}: nobody knows whether a task of it still runs: {error}")
@@ -193,10 +193,10 @@ class Once:
             return False
         return True
 
-    def _without_tasks(self, platform: Platform) -> bool:
+    def _without_tasks(self, deadline: Deadline) -> bool:
         """Wait until none of its tasks is left; False where one still is at the deadline."""
-        deadline, told = platform.deadline, False
-        while running := self._tasks(platform.mesos)[0]:
+        told = False
+        while running := self._running(deadline):
             if deadline.over:
                 return False
             if not told:
@@ -204,6 +204,10 @@ class Once:
                 told = True
             deadline.sleep(_PAUSE)
         return True
+
+    def _running(self, deadline: Deadline) -> list[Task]:
+        with afresh(self.platform, min(_SILENT_SECONDS, max(deadline.left, _ASK_SECONDS))) as platform:
+            return self._tasks(platform.mesos)[0]
 
     def _tasks(self, mesos: Mesos) -> tuple[list[Task], list[Task]]:
         """Its tasks that may run, and those of this run that have ended, as the master knows them."""

@@ -27,6 +27,8 @@ from constructs_lib.hooks.platform import Platform
 _PAUSE = 2.0
 _STOP_SECONDS = 300.0
 _UNDO_SECONDS = 180.0
+_START_SECONDS = 180.0
+"""How long Marathon, or Consul, may be silent: an election takes less."""
 _UNDONE = "what was there before is there again"
 _HALF_LOADED = "the dump is back beside the volume, but was not loaded, or not whole: restore again"
 
@@ -167,6 +169,11 @@ def only(job: Job, word: str) -> dict[str, Any]:
     return {**job, "name": name, "environmentVariables": _listed(environment)}
 
 
+def _briefly(platform: Platform) -> Platform:
+    """For one question, which is not to take all of the run's time."""
+    return afresh(platform, min(_START_SECONDS, _without_reserve(platform).left))
+
+
 def _without_reserve(platform: Platform) -> Deadline:
     return platform.deadline.within(max(0.0, platform.deadline.left - RESERVE_SECONDS))
 
@@ -175,7 +182,8 @@ def _without_reserve(platform: Platform) -> Deadline:
 def _stopped(platform: Platform, compiled: Compiled, restoring: _Restoring, say: Say) -> Iterator[None]:
     """Every version stands still: two programs must not write the same files."""
     contract = restoring.contract
-    there = by_contract(platform.marathon.apps(), compiled.cluster).get(contract.name, {})
+    with _briefly(platform) as asked:
+        there = by_contract(asked.marathon.apps(), compiled.cluster).get(contract.name, {})
     running = {str(app["id"]): int(app["instances"]) for app in there.values() if app.get("instances")}
 
     def start() -> None:
@@ -208,13 +216,17 @@ def _in_the_end(do: Callable[[], None], say: Say) -> Iterator[None]:
 
 
 def _start(platform: Platform, running: Mapping[str, int], say: Say) -> None:
+    """Each version for itself; HookError with those that were not started."""
+    troubles = []
     for id, number in running.items():
         try:
-            with afresh(platform, RESERVE_SECONDS) as again:
+            with afresh(platform, _START_SECONDS) as again:
                 again.marathon.scale(id, number, force=True)
+            say(f"{id}: {number} instance{'' if number == 1 else 's'} again")
         except HookError as error:
-            raise HookError(f"{id} was not started again: {error}; next: clustermesos apply") from error
-        say(f"{id}: {number} instance{'' if number == 1 else 's'} again")
+            troubles.append(f"{id} was not started again: {error}")
+    if troubles:
+        raise HookError(f"{'; '.join(troubles)}; next: clustermesos apply")
 
 
 @contextmanager
@@ -222,9 +234,10 @@ def _out_of_route(
     platform: Platform, contract: CompiledContract, running: Mapping[str, int], say: Say
 ) -> Iterator[int]:
     """No edge sends anybody there, or still answers a request; how many connections stopping it all cuts."""
-    emptying = _emptying(platform)
-    asked = running and contract.route and platform.consuls
-    before = emptying.documents.of(contract.name).route if asked else None
+    before = None
+    if running and contract.route and platform.consuls:
+        with _briefly(platform) as asked:
+            before = _emptying(asked).documents.of(contract.name).route
     if before is None:
         yield 0
         return
@@ -233,12 +246,18 @@ def _out_of_route(
     filled = replace(before, weights=before.weights or shares)
 
     def refill() -> None:
-        with afresh(platform, RESERVE_SECONDS) as again:
+        with afresh(platform, _START_SECONDS) as again:
             if _emptying(again).refill(filled):
                 say(f"route of {contract.name}: as it was before")
 
     with _in_the_end(refill, say):
-        yield emptying.empty(contract.name, _without_reserve(platform), say, deployment=contract.deployment)
+        yield _emptied(platform, contract, say)
+
+
+def _emptied(platform: Platform, contract: CompiledContract, say: Say) -> int:
+    seconds = contract.deployment.progress_deadline + contract.deployment.drain_timeout + _STOP_SECONDS
+    with afresh(platform, min(seconds, _without_reserve(platform).left)) as bounded:
+        return _emptying(bounded).empty(contract.name, bounded.deadline, say, deployment=contract.deployment)
 
 
 def _emptying(platform: Platform) -> Emptying:

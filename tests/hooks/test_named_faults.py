@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from constructs_lib.simulator.cluster import Fault
-from tests.hooks import test_consul_faults, test_jobs, test_rollout_faults
+from tests.hooks import test_consul_faults, test_jobs, test_restoring_faults, test_rollout_faults
 
 ASKED_FOR = frozenset(
     ("401", "403", "404", "409", "422", "500", "503", "slow", "half answer", "web page", "leader change")
@@ -48,6 +48,11 @@ def test_every_kind_of_fault_is_tried_at_every_program(program: str) -> None:
     }[program]
 
     assert sorted(ASKED_FOR - tried) == []
+
+
+def test_every_kind_of_fault_is_tried_in_the_middle_of_a_restore() -> None:
+    assert sorted(ASKED_FOR - simulated(test_restoring_faults.FAULTS)) == []
+    assert set(test_restoring_faults.PROGRAMS) == {"marathon", "chronos", "mesos"}
 
 
 def test_more_than_25_faults_have_a_name() -> None:
