@@ -18,7 +18,6 @@ from constructs_lib.plan.plan import plan
 from constructs_lib.roll.reading import ReadPlan, half_done, judge
 from constructs_lib.secrets.ensure import ensure
 from constructs_lib.spec.load import from_dict
-from constructs_lib.spec.workspace import Workspace
 from tests.another_version import of_another_version
 from tests.openstack.clusters import Json, cluster_stack, plan_of, settings
 from tests.openstack.conftest import Terraform

@@ -220,9 +220,11 @@ def test_a_smaller_disk_of_agents_is_for_those_that_are_made_from_then_on() -> N
 def test_a_smaller_count_of_nodes_with_data_is_refused_so_that_no_data_volume_goes(
     setting: str, platform: dict[str, Any]
 ) -> None:
-    lock = complete(cluster(**platform, **{setting: {"count": 3}}), None)
+    with_three: dict[str, Any] = {**platform, setting: {"count": 3}}
+    with_one: dict[str, Any] = {**platform, setting: {"count": 1}}
+    lock = complete(cluster(**with_three), None)
     with pytest.raises(LockError, match=rf"eu\.{setting}\.count: locked 3, cluster\.yaml says 1"):
-        complete(cluster(**platform, **{setting: {"count": 1}}), lock)
+        complete(cluster(**with_one), lock)
 
 
 def test_one_master_cannot_become_three_in_place() -> None:
