@@ -84,9 +84,10 @@ def _chosen(
     refused: Mapping[str, str],
 ) -> CompiledContract:
     from constructs_lib.hooks.ours import by_contract
-    from constructs_lib.hooks.versions import forced, former, stored
+    from constructs_lib.hooks.versions import forced, former, stored, under_way
 
     if args.force and args.to not in stored(rollout.store, contract.name):
         there = by_contract(platform.marathon.apps(), contract.cluster)
         return forced(there.get(contract.name, {}), contract, args.to)
-    return former(rollout.store, contract, running, args.to, refused)
+    begun = under_way(rollout.store, contract, rollout.documents.of(contract.name).progress)
+    return former(rollout.store, contract, running, args.to or begun, refused)

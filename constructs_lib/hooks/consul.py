@@ -13,6 +13,7 @@ from urllib.parse import quote
 from consul import base
 from consul.exceptions import ConsulException
 
+from constructs_lib.hooks.answers import what
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.http import Client, Method
 
@@ -100,4 +101,4 @@ class _Transport(base.HTTPClient):  # type: ignore[misc]
         try:
             return callback(base.Response(reply.status, capital, reply.body))
         except (ConsulException, ValueError) as error:
-            raise ApiError("unreadable", f"Consul: {method} {path}", str(error)) from None
+            raise ApiError("unreadable", f"Consul: {method} {path}", what(str(error))) from None

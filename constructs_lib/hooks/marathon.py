@@ -55,12 +55,13 @@ class Marathon:
         except ApiError as error:
             if error.kind != "missing":
                 raise
-            inside = f"{_path(group)}/"
-            listed = self.client.get("/v2/apps", [("id", inside), *_EVERYTHING])
-            # Every app whose id has the text anywhere.
-            apps: Sequence[App] = _object(listed.body).get("apps") or ()
-            return tuple(app for app in apps if str(app.get("id")).startswith(inside))
+            return self._listed(f"{_path(group)}/")
         return tuple(found.get("*") or ())
+
+    def _listed(self, begin: str) -> tuple[App, ...]:
+        """Those of all apps whose id begins so; the API takes a text that stands anywhere in it."""
+        found = _object(self.client.get("/v2/apps", [("id", begin), *_EVERYTHING]).body).get("apps")
+        return tuple(app for app in found or () if str(app.get("id")).startswith(begin))
 
     def app(self, id: str) -> App | None:
         """One app as in `apps`, None where there is none."""
@@ -96,13 +97,13 @@ class Marathon:
         return self._change("POST", "/v2/tasks/delete", query, {"ids": sorted(tasks)}, repeatable=not scale)
 
     def delete(self, id: str, *, force: bool = False) -> str | None:
-        """Delete the app with all of its tasks; None where there is none."""
+        """Delete the app with all of its tasks; None where there is none, by a list as well."""
         try:
             return self._change("DELETE", f"/v2/apps{_path(id)}", [("force", _flag(force))], None)
         except ApiError as error:
-            if error.kind == "missing":
-                return None
-            raise
+            if error.kind != "missing" or any(app["id"] == _path(id) for app in self._listed(_path(id))):
+                raise
+            return None
 
     def deployments(self) -> tuple[Mapping[str, Any], ...]:
         """The deployments that run, with `affectedApps` and `currentActions`."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from constructs_lib.contracts.compiled import KV_PREFIX, AppVersion, CompiledContract
 from constructs_lib.errors import HookError
+from constructs_lib.hooks.observed import Progress
 
 VERSIONS: Final = f"{KV_PREFIX}versions/"
 KEPT = 5
@@ -81,6 +82,12 @@ def former(
             + (" (--force takes any version that Marathon still has)" if wanted else "")
         )
     return _at_once(_with(contract, chosen, kept[chosen]))
+
+
+def under_way(store: Store, contract: CompiledContract, progress: Progress) -> str | None:
+    """The version that a rollback leads to which is not finished: the same command again goes on with it."""
+    goes = not progress.done and progress.turned is None and progress.version != contract.app.version
+    return progress.version if goes and progress.version in stored(store, contract.name) else None
 
 
 def _at_once(contract: CompiledContract) -> CompiledContract:

@@ -13,7 +13,7 @@ import pytest
 from constructs_lib.cli.main import main
 from constructs_lib.hooks.report import SIMULATOR_NOTE
 from constructs_lib.plan.plan import plan
-from constructs_lib.simulator.cluster import SimulatedCluster
+from constructs_lib.simulator.cluster import Fault, SimulatedCluster
 from constructs_lib.simulator.cluster.agents import from_plan
 from constructs_lib.simulator.cluster.profiles import Profile
 from constructs_lib.simulator.cluster.timeline import RunningClock
@@ -144,6 +144,24 @@ def test_a_version_that_never_was_good_is_rolled_back_to_by_force_alone(
     told = json.loads(capsys.readouterr().out)
     assert told == {"simulator": True, "contract": "shop", "from": bad, "to": bad, "good": True}
     assert cluster.running() == {"good", "bad"}, "as a canary, as its contract says"
+
+
+@pytest.mark.slow
+def test_a_rollback_that_stopped_in_the_middle_is_gone_on_with_by_the_same_command(
+    cluster: Clustered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version in ("one", "two"):
+        cluster.contract(version)
+        cluster.apply()
+    assert cluster.command("promote", "shop") == 0
+    refused = Fault(kind="status", status=403, program="marathon", method="PUT")
+    cluster.simulated.inject(refused)
+
+    assert cluster.command("rollback", "shop") == 1
+    assert "403" in capsys.readouterr().err
+    assert cluster.command("rollback", "shop") == 0
+
+    assert cluster.running() == {"one"}
 
 
 @pytest.mark.slow

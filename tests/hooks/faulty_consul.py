@@ -115,7 +115,8 @@ def faulty(behind: ConsulServer) -> Iterator[FaultyConsul]:
             self.close_connection = what not in (None, "slow")
             if what == "loses the answer":
                 return
-            kept = {name: value for name, value in answer.getheaders() if name.startswith("X-Consul")}
+            passed = ("X-Consul", "Content-Encoding")
+            kept = {name: value for name, value in answer.getheaders() if name.startswith(passed)}
             self._say(answer.status, said, kept, half=what == "half an answer")
 
         def _say(

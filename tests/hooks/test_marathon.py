@@ -155,6 +155,15 @@ def test_a_group_shows_its_own_apps_alone(sim: SimulatedCluster, marathon: Marat
     assert marathon.below("/nowhere") == ()
 
 
+def test_a_stray_404_is_no_deletion(sim: SimulatedCluster, marathon: Marathon) -> None:
+    id = up(sim, marathon)
+    sim.inject(Fault(kind="status", status=404, program="marathon", method="DELETE", path="/v2/apps/*"))
+
+    with pytest.raises(ApiError, match="404"):
+        marathon.delete(id)
+    assert marathon.delete(id, force=True)
+
+
 def test_a_stray_404_does_not_make_a_group_empty(sim: SimulatedCluster, marathon: Marathon) -> None:
     id = up(sim, marathon)
     marathon.put("/shopping/1", {**SHOP.app.body, "instances": 1})

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from constructs_lib.simulator.cluster import Fault
-from tests.hooks import test_consul_faults, test_jobs, test_restoring_faults, test_rollout_faults
+from tests.hooks import (
+    test_command_faults,
+    test_consul_faults,
+    test_jobs,
+    test_restoring_faults,
+    test_rollout_faults,
+)
 
 ASKED_FOR = frozenset(
     ("401", "403", "404", "409", "422", "500", "503", "slow", "half answer", "web page", "leader change")
@@ -53,6 +59,12 @@ def test_every_kind_of_fault_is_tried_at_every_program(program: str) -> None:
 def test_every_kind_of_fault_is_tried_in_the_middle_of_a_restore() -> None:
     assert sorted(ASKED_FOR - simulated(test_restoring_faults.FAULTS)) == []
     assert set(test_restoring_faults.PROGRAMS) == {"marathon", "chronos", "mesos"}
+
+
+@pytest.mark.parametrize("faults", [test_command_faults.MARATHON, test_command_faults.CONSUL])
+def test_every_kind_of_fault_is_tried_at_rollback_prune_and_scale(faults: dict[str, object]) -> None:
+    assert sorted(test_command_faults.COMMANDS) == ["prune", "rollback", "scale"]
+    assert sorted(ASKED_FOR - faults.keys()) == []
 
 
 def test_more_than_25_faults_have_a_name() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from constructs_lib.contracts.compiled import CompiledContract, Instances, Scaling
+from constructs_lib.errors import HookError
 from constructs_lib.hooks.documents import Kept
 from constructs_lib.hooks.observed import Progress, Version
 from constructs_lib.hooks.scaler import Scaler
@@ -86,6 +87,27 @@ def test_nothing_is_taken_away_before_the_number_has_stood_for_five_minutes(plat
     assert scaled(scaler, contract, platform) == (4, True)
     measures.now = (1.0,) * 4
     assert scaled(scaler, contract, platform) == (5, True), "what is missing is added at once"
+
+
+def test_a_round_brings_about_what_the_one_before_decided_and_did_not_get_to(platform: Platform) -> None:
+    contract, measures = following(platform, "v1", "load"), Measures()
+    prometheus: Any = measures
+    scaler = replace(scaler_of(platform, contract), sites={"eu": prometheus})
+    platform.deploy(contract)
+    measures.now = (1.0,) * 4
+    refused = Fault(kind="status", status=403, program="marathon", method="PUT")
+
+    # It ends before Consul knows of a deployment, and then in the middle of one.
+    platform.rollout().documents.store_count(platform.name, 5)
+    platform.cluster.inject(refused)
+    with pytest.raises(HookError, match="403"):
+        scaler.scale(contract, platform.deadline(), platform.told.append)
+    assert not platform.rollout().documents.of(platform.name).progress.done
+
+    assert scaled(scaler, contract, platform) == (5, True)
+    assert any("goes on to 5 instances" in line for line in platform.told)
+    assert platform.running() == {"v1": 5}
+    assert scaled(scaler, contract, platform)[1] is None
 
 
 def test_instances_follow_the_processor_time_that_their_agents_count(platform: Platform) -> None:
