@@ -45,6 +45,11 @@ BASE = Component(
         ),
         File("sshd.conf.j2", to="/etc/ssh/sshd_config.d/10-clustermesos.conf", reloads="ssh.service"),
         File("upgrades.conf.j2", to="/etc/apt/apt.conf.d/52clustermesos"),
+        File(
+            "needrestart.conf.j2",
+            to="/etc/needrestart/conf.d/clustermesos.conf",
+            on=(Role.MASTER, Role.AGENT, Role.EDGE),
+        ),
     ),
     units=(FIREWALL, CHRONY),
     boot_units=("clustermesos-apply.service",),

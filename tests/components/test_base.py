@@ -89,6 +89,39 @@ def test_apt_itself_reads_the_settings_for_security_updates(tmp_path: Path) -> N
     assert 'Unattended-Upgrade::Automatic-Reboot "false";' in done.stdout
 
 
+AS_NEEDRESTART = """
+our %nrconf = (override_rc => {qr(^dbus) => 0});
+eval do { local(@ARGV, $/) = shift; <> };
+die $@ if $@;
+while (my $unit = <STDIN>) { print $unit if grep { $unit =~ /$_/ } keys %{$nrconf{override_rc}} }
+"""
+"""What needrestart (3.6) does with a file of conf.d, and with the units that it would restart."""
+ALONE = {"chrony.service", "prometheus-node-exporter.service", "rsyslog.service", "systemd-resolved.service"}
+"""The distribution's, whose restart nobody notices."""
+NO_LIBRARY = {"consul.service", "consul-template.service", "edge-state.service", "registrator.service"}
+"""One program without libraries, or a script."""
+
+
+def test_no_library_that_is_updated_at_night_restarts_the_quorum_tasks_or_edges(tmp_path: Path) -> None:
+    perl, config = need("perl"), tmp_path / "clustermesos.conf"
+    for files in (one for one in every_node() if one.role in (Role.MASTER, Role.AGENT, Role.EDGE)):
+        units = {unit for stage in files.stages for unit in stage.units if unit.endswith(".service")}
+        running = {unit for unit in units if "RemainAfterExit" not in _unit(files, unit)}
+        config.write_text(files.file("/etc/needrestart/conf.d/clustermesos.conf").content)
+        said = "".join(f"{unit}\n" for unit in sorted(running))
+        done = subprocess.run(
+            [perl, "-we", AS_NEEDRESTART, config], input=said, capture_output=True, text=True, check=True
+        )
+        assert running - set(done.stdout.split()) <= ALONE | NO_LIBRARY
+        assert not ALONE & set(done.stdout.split())
+
+
+def _unit(files: NodeFiles, unit: str) -> str:
+    """The text of its own file; empty for a package's."""
+    path = f"/etc/systemd/system/{unit}"
+    return next((file.content for file in files.files if file.path == path), "")
+
+
 def test_systemd_itself_finds_nothing_wrong_in_any_unit(tmp_path: Path) -> None:
     analyze = need("systemd-analyze")
     units: dict[str, str] = {}

@@ -195,6 +195,7 @@ READERS: tuple[tuple[str, Reader], ...] = (
     (r"/etc/chrony/chrony\.conf", chrony),
     (r"/home/[^/]+/\.ssh/authorized_keys", ssh_keys),
     (r"/etc/ssh/sshd_config\.d/.+", "test_base.py"),
+    (r"/etc/needrestart/conf\.d/.+", "test_base.py"),
     (r"/etc/apt/apt\.conf\.d/.+", apt),
     (r"/etc/rsyslog\.d/.+", rsyslog),
     (r"/etc/logrotate\.d/.+", logrotate),
