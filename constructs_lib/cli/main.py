@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from constructs_lib.cli.output import asks_for_json, print_error, print_failure
 from constructs_lib.cli.parser import Parser, UsageExit, teach
@@ -79,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        # A login that broke off has no terminal any longer.
+        with suppress(OSError):
+            print("interrupted", file=sys.stderr, flush=True)
         if as_json:
             print_failure("interrupted", 130)
         return 130

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,5 +200,9 @@ class Cluster:
 
 
 def say(line: str) -> None:
-    """Progress goes to standard error, so that standard output is the answer alone."""
-    print(line, file=sys.stderr, flush=True)
+    """Progress goes to standard error, so that standard output is the answer alone.
+
+    A terminal that is gone (SIGHUP) ends nothing: what is tidied up then still has to be.
+    """
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 
 from constructs_lib.cli.main import main
 from constructs_lib.plan.plan import plan
-from constructs_lib.simulator.cluster import Commands, RunningClock, SimulatedCluster
+from constructs_lib.simulator.cluster import Commands, Profile, RunningClock, SimulatedCluster
 from constructs_lib.simulator.cluster.endpoints_file import endpoints
 from constructs_lib.simulator.web import ask
 from constructs_lib.spec.load import load
@@ -138,6 +141,29 @@ def test_a_snapshot_that_there_is_not_stops_nothing(
     assert "orders.find: failed" in err and "nothing was changed" in err and "stopped" not in err
     (task,) = (one for one in orders.sim.world.ended if one.owner == "orders.find")
     assert "there is no snapshot 00000000 of it" in task.spec["output"]
+
+
+def test_a_login_that_breaks_off_ends_the_restore_and_starts_the_application_again(tmp_path: Path) -> None:
+    found = Orders(tmp_path)
+    planned = plan(load(tmp_path / "cluster.yaml"), None)
+    with SimulatedCluster.of_plan(planned, clock=RunningClock(60)) as sim:
+        found.answered_by(sim)
+        sim.profile("orders.restore*", Profile(runs_seconds=10**6))
+        assert found.cli("apply") == 0
+        terminal, its_end = os.openpty()
+        words = ["restore", "orders", "--yes", "--simulator", f"{tmp_path}/sim.json"]
+        command = [sys.executable, "-m", "constructs_lib.cli.main", *words]
+        with subprocess.Popen([*command, "--file", f"{tmp_path}/cluster.yaml"], stderr=its_end) as login:
+            seen("the data is being restored", 60, lambda: sim.tasks("orders.restore"))
+            assert found.instances() == 0
+            os.close(its_end)
+            os.close(terminal)
+            login.send_signal(signal.SIGHUP)
+            assert login.wait(60) == 130
+
+        assert [task.owner for task in sim.world.ended if task.owner == "orders.undo"] == ["orders.undo"]
+        assert seen("it runs again", 30, found.instances) == 1
+        assert not sim.tasks("orders.*")
 
 
 def test_an_id_that_can_be_none_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
