@@ -29,6 +29,7 @@ _STOP_SECONDS = 300.0
 _UNDO_SECONDS = 180.0
 _START_SECONDS = 180.0
 """How long Marathon, or Consul, may be silent: an election takes less."""
+_BACK = "the snapshot is back"
 _UNDONE = "what was there before is there again"
 _HALF_LOADED = "the dump is back beside the volume, but was not loaded, or not whole: restore again"
 
@@ -140,9 +141,9 @@ class _Restoring:
 
     def _undone(self) -> str:
         """Undo what the job may have left half done; how the data is then, in words."""
-        if not self._restore.launched:
+        if self._restore.finished or not self._restore.launched:
             self.whole = True
-            return UNTOUCHED
+            return _BACK if self._restore.finished else UNTOUCHED
         try:
             if self._restore.gone:
                 self._undo.run(Deadline(_UNDO_SECONDS, self.platform.deadline.clock))

@@ -342,6 +342,23 @@ def test_an_interrupted_restore_is_ended_and_undone_before_the_application_start
     assert again(sim)
 
 
+def test_an_interruption_at_the_very_end_is_not_said_to_be_undone(sim: SimulatedCluster) -> None:
+    db = with_data()
+    up(sim, db)
+
+    def late() -> None:
+        sim.advance(30)
+        raise KeyboardInterrupt
+
+    at = At("db.restore: started", late)
+
+    with pytest.raises(KeyboardInterrupt):
+        done(sim, db, at)
+
+    assert at.said[-2:] == ["db: the snapshot is back", "/db/1a2b3c4d: 1 instance again"]
+    assert again(sim)
+
+
 def test_a_second_interruption_leaves_the_application_stopped(sim: SimulatedCluster) -> None:
     db = slow(sim)
     at = At(
