@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constructs_lib.cli.output import coloured, print_json
 from constructs_lib.cli.platform import Cluster, add_options, say, seconds
-from constructs_lib.errors import HookError
+from constructs_lib.errors import HookError, SecretsError
 
 if TYPE_CHECKING:
     from constructs_lib.hooks.report import Report
+    from constructs_lib.spec.workspace import Workspace
 
 LAST_RUN = "last-apply.json"
 """The report of the last run, in the cluster's private folder."""
@@ -68,18 +68,25 @@ def run(args: argparse.Namespace) -> int:
             gate_seconds=args.gate_timeout,
         )
         report = made.apply()
-    keep(report, cluster.workspace.make_private() / LAST_RUN)
-    if args.json:
-        print_json(report.plain())
-    else:
-        print(coloured("\n".join(report.lines())), flush=True)
+    try:
+        if args.json:
+            print_json(report.plain())
+        else:
+            print(coloured("\n".join(report.lines())), flush=True)
+    finally:
+        keep(report, cluster.workspace)
     return 0 if report.good else 1
 
 
-def keep(report: Report, path: Path) -> None:
-    """Write the report beside the outputs, for whoever comes later."""
-    path.write_text(json.dumps(report.plain(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    path.chmod(0o600)
+def keep(report: Report, workspace: Workspace) -> None:
+    """Write the report beside the outputs, for whoever comes later; a full disk is told and fails nothing."""
+    text = json.dumps(report.plain(), indent=2, ensure_ascii=False) + "\n"
+    try:
+        path = workspace.make_private() / LAST_RUN
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+    except (OSError, SecretsError) as error:
+        say(f"the report is not kept in {LAST_RUN}: {getattr(error, 'strerror', None) or error}")
 
 
 def save_outputs(cluster: Cluster) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Go back; 0 when the former version runs."""
+    from constructs_lib.access.person import person
     from constructs_lib.hooks import by_hand
     from constructs_lib.hooks.deploying import rollout_of
     from constructs_lib.hooks.patience import BEGIN_SECONDS
@@ -65,9 +65,7 @@ def run(args: argparse.Namespace) -> int:
             refused = {} if args.force else progress.refused
             back = _chosen(args, platform, rollout, contract, running, refused)
             if running not in (None, back.app.version):
-                by_hand.refuse(
-                    rollout.documents, contract.name, running, f"rolled back by {getpass.getuser()}"
-                )
+                by_hand.refuse(rollout.documents, contract.name, running, f"rolled back by {person()}")
         end = rollout.deploy(back, platform.deadline, say)
     answer = {"contract": contract.name, "from": running, "to": back.app.version, "good": end.good}
     text = f"{contract.name}: {running} → {back.app.version}: {end.why}"

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from constructs_lib.contracts.compiled import KV_PREFIX, Deployment, Route
 from constructs_lib.errors import HookError
@@ -205,19 +207,18 @@ class Documents:
         value = route["Value"] if route else None
         key = f"{ROUTES}{name}"
         behind = (site for site, there in copies.items() if (there.get(key) or {}).get("Value") != value)
-        chosen = _read(home.get(f"{COUNTS}{name}"))
-        count, at, decided = chosen.get("count"), chosen.get("at"), chosen.get("decided")
+        chosen = _read(_COUNT, home.get(f"{COUNTS}{name}")) or _Count()
         return Kept(
-            progress=_progress(_read(progress)),
+            progress=_read(_PROGRESS, progress) or Progress(),
             progress_index=int(progress["ModifyIndex"]) if progress else 0,
-            route=_route(_read(route)) if route else None,
+            route=_read(_ROUTE, route),
             route_index=int(route["ModifyIndex"]) if route else 0,
             behind=tuple(behind) if route else (),
             silent=silent,
-            count=count if isinstance(count, int) else None,
-            counted=float(at) if isinstance(at, int | float) else None,
-            why=str(chosen.get("why") or ""),
-            decided=float(decided) if isinstance(decided, int | float) else None,
+            count=chosen.count,
+            counted=chosen.at,
+            why=chosen.why,
+            decided=chosen.decided,
         )
 
 
@@ -229,24 +230,23 @@ def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True)
 
 
-def _read(entry: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Of a document that somebody broke by hand nothing is known; it is written anew."""
+@dataclass(frozen=True, kw_only=True)
+class _Count:
+    """What the scaler keeps."""
+
+    count: int | None = None
+    at: float | None = None
+    why: str = ""
+    decided: float | None = None
+
+
+Document = TypeVar("Document")
+_PROGRESS, _ROUTE, _COUNT = TypeAdapter(Progress), TypeAdapter(RouteDocument), TypeAdapter(_Count)
+
+
+def _read(kind: TypeAdapter[Document], entry: Mapping[str, Any] | None) -> Document | None:
+    """A document; None of one that somebody broke by hand, in its types too: it is written anew."""
     try:
-        found = json.loads((entry or {}).get("Value") or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _progress(document: Mapping[str, Any]) -> Progress:
-    known = {one.name for one in fields(Progress)}
-    return Progress(**{key: value for key, value in document.items() if key in known})
-
-
-def _route(document: Mapping[str, Any]) -> RouteDocument | None:
-    known = {one.name for one in fields(RouteDocument)}
-    given = {key: value for key, value in document.items() if key in known}
-    try:
-        return RouteDocument(**{**given, "drain": tuple(given.get("drain", ()))})
-    except TypeError:
+        return kind.validate_json((entry or {}).get("Value") or b"", strict=True)
+    except ValidationError:
         return None

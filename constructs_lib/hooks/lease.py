@@ -7,7 +7,6 @@ Source: developer.hashicorp.com/consul, "Session HTTP API": 10 to 86400 seconds.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import socket
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from consul.exceptions import ConsulException, NotFound
 
+from constructs_lib.access.person import person
 from constructs_lib.contracts.compiled import KV_PREFIX
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.consul import Consul
@@ -33,7 +33,7 @@ class Lease:
         self._key = f"{LEASES}{name}"
         self._name = name
         self._seconds = int(min(max(seconds, _FEWEST), _MOST))
-        self.who = who or f"{_user()}@{socket.gethostname()}, process {os.getpid()}"
+        self.who = who or f"{person()}@{socket.gethostname()}, process {os.getpid()}"
         self._session: str | None = None
 
     def take(self, consul: Consul) -> str | None:
@@ -87,13 +87,6 @@ class Lease:
 def _holder(consul: Consul, key: str) -> str:
     _, entry = consul.kv.get(key, consistency="consistent")
     found: Any = None
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, AttributeError):
         found = json.loads((entry or {}).get("Value") or b"{}").get("who")
     return str(found or "somebody who just let go of it")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

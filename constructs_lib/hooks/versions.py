@@ -48,7 +48,7 @@ def stored(store: Store, name: str) -> dict[str, Mapping[str, Any]]:
     _, entry = store.kv.get(f"{VERSIONS}{name}")
     try:
         found = json.loads((entry or {}).get("Value") or b"[]")
-        return {str(one["version"]): one["body"] for one in found}
+        return {str(one["version"]): one["body"] for one in found if isinstance(one["body"], dict)}
     except (ValueError, LookupError, TypeError):
         return {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
 import socket
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from constructs_lib.access.person import person
 from constructs_lib.components.model import Role
 from constructs_lib.errors import RollError
 from constructs_lib.plan.growth import Growth, as_locked, growths, with_quorum
@@ -193,4 +193,4 @@ def _values(cluster: ClusterPlan, workspace: Workspace) -> dict[str, str]:
 
 
 def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    return f"{person()}@{socket.gethostname()}"

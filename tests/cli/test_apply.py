@@ -180,6 +180,19 @@ def test_nothing_is_pruned_while_what_may_replace_it_has_failed(
     until("the old tasks have ended", 30, lambda: owners(folder) == {"store"})
 
 
+def test_a_report_that_cant_be_kept_is_printed_all_the_same(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.contract("shop")
+    (folder.path / ".clustermesos" / "last-apply.json").mkdir(parents=True)
+
+    assert folder.run("apply") == 0
+
+    out, err = capsys.readouterr()
+    assert out.endswith("1 change, everything is as the contracts say\n")
+    assert err.splitlines()[-1] == "the report is not kept in last-apply.json: Is a directory"
+
+
 def owners(folder: Folder) -> set[str]:
     return {task.owner.split("/")[1] for task in folder.sim.tasks()}
 
