@@ -174,12 +174,11 @@ def _contracts(planned: ClusterPlan, workspace: Workspace) -> Compiled | None:
     """What the contracts compile to; None, and nothing imported, where there are none."""
     if not workspace.contracts_folder.is_dir():
         return None
-    from constructs_lib.contracts.check import demand
+    from constructs_lib.contracts.check import kept
     from constructs_lib.contracts.compile import compile_contracts
-    from constructs_lib.contracts.load import load_contracts
+    from constructs_lib.contracts.load import read_contracts
 
-    contracts = load_contracts(workspace.contracts_folder)
-    demand(contracts, planned)
+    contracts = kept(read_contracts(workspace.contracts_folder), planned)
     compiled = compile_contracts(contracts, planned)
     return compiled if compiled.contracts else None
 

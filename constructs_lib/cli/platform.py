@@ -104,12 +104,11 @@ class Cluster:
 
     def compiled(self) -> Compiled:
         """What the contracts beside cluster.yaml compile to; ContractError with all that is wrong."""
-        from constructs_lib.contracts.check import demand
+        from constructs_lib.contracts.check import kept
         from constructs_lib.contracts.compile import compile_contracts
-        from constructs_lib.contracts.load import load_contracts
+        from constructs_lib.contracts.load import read_contracts
 
-        contracts = load_contracts(self.workspace.contracts_folder)
-        demand(contracts, self.plan)
+        contracts = kept(read_contracts(self.workspace.contracts_folder), self.plan)
         return compile_contracts(contracts, self.plan)
 
     def compiled_but(self, names: Collection[str] = ()) -> tuple[Compiled, str]:

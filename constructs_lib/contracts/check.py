@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from constructs_lib.contracts import check_backup, check_between, check_placement, check_policy
-from constructs_lib.contracts.load import Loaded
+from constructs_lib.contracts.load import Loaded, Read
 from constructs_lib.contracts.model import AppContract
 from constructs_lib.errors import ContractError, Problem
 from constructs_lib.plan.model import ClusterPlan
@@ -36,3 +36,14 @@ def demand(contracts: Mapping[str, Loaded], plan: ClusterPlan) -> None:
     problems = unkept(contracts, plan)
     if problems:
         raise ContractError(problems)
+
+
+def kept(read: Read, plan: ClusterPlan) -> Mapping[str, Loaded]:
+    """The contracts; ContractError with all that is wrong by itself, and all that the cluster can't keep.
+
+    Both at once: who mends a file should not hear of the rest by the next run.
+    """
+    problems = (*read.problems, *unkept(read.contracts, plan))
+    if problems:
+        raise ContractError(problems)
+    return read.contracts

@@ -70,6 +70,14 @@ def test_status_and_backups_tell_of_all_others_and_are_not_good(
     assert told["good"] is False and "others.yaml" in told["left_out"]
 
 
-def test_plan_and_apply_demand_that_all_are_right(folder: Path) -> None:
-    assert command(folder, "plan") == 2
-    assert command(folder, "apply") == 2
+@pytest.mark.parametrize("name", ["plan", "apply"])
+def test_plan_and_apply_demand_that_all_are_right_and_name_all_that_is_not(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "contracts" / "worker.yaml").write_text(RIGHT.replace("cpus: 0.1", "cpus: 64"))
+
+    assert command(folder, name) == 2
+
+    said = capsys.readouterr().err
+    assert "worker.yaml:4: ops: is too large for every agent" in said
+    assert "others.yaml: " in said
