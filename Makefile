@@ -32,7 +32,7 @@ test: venv system ## everything that CI checks
 check: venv ## lint, types, import layers and the fast tests (under two minutes)
 	@$(RUN) -m scripts.tools node
 	@$(MAKE) lint
-	@$(RUN) -m pytest -q -m "$(FAST)"
+	@$(RUN) -m pytest -q -n auto --dist loadfile -m "$(FAST)"
 
 .PHONY: lint
 lint:

@@ -1,10 +1,11 @@
-"""``make test``: the whole test run, in two lanes where there is more than one processor.
+"""``make test``: the whole test run, in a lane more than there are processors.
 
     python -m scripts.whole_test
 
-Each folder of tests is a run of pytest of its own. Labs boot machines, which wait most of their time: the
-first lane starts with them, one lab at a time, and then helps the second one with the rest. A folder's output
-is kept in .clustermesos/logs/tests while it runs, and printed as a whole when it ends, so that none is torn.
+Each folder of tests is a run of pytest of its own. Labs boot machines, which wait most of their time, and
+so do deploys into doubles of clouds: the first lane starts with the labs, one at a time, and then helps
+the others with the rest. A folder's output is kept in .clustermesos/logs/tests while it runs, and printed
+as a whole when it ends, so that none is torn.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ LONGEST = (
     "tests/simulator",
 )
 """What takes minutes, the longest first, so that no lane waits for the other in the end."""
+MOST_LANES = 4
+"""Beside the labs': what is longest ends no sooner by more of them."""
 LOOSE = "tests/test_*.py"
 """The tests that are in no folder, which run together."""
 LOGS = STATE / "logs" / "tests"
@@ -63,7 +66,7 @@ def main() -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     labs = _queue(LABS)
     rest = _queue(part for part in parts() if part not in LABS)
-    lanes = [[labs, rest], [rest]] if (os.cpu_count() or 1) > 1 else [[labs, rest]]
+    lanes = [[labs, rest], *[[rest]] * min(os.cpu_count() or 1, MOST_LANES)]
     with ThreadPoolExecutor(len(lanes)) as pool:
         try:
             ended = [one for lane in pool.map(_lane, lanes) for one in lane]
