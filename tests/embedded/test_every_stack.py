@@ -7,16 +7,11 @@ order of this file and each goes on from what the one before left.
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from constructs_lib.hooks.simulated import VARIABLE
 from constructs_lib.plan.plan import plan
@@ -24,9 +19,9 @@ from constructs_lib.simulator.cluster import RunningClock, SimulatedCluster
 from constructs_lib.simulator.cluster.endpoints_file import endpoints
 from constructs_lib.spec.load import from_dict
 from scripts import cdktf
-from scripts.cdktf import OPTIONS
 from tests.conftest import AwsDouble, running_aws
-from tests.embedded.cluster import ROOT, Cluster, environment, settings_for
+from tests.embedded.cluster import Cluster, environment, settings_for
+from tests.embedded.project import Project, finished
 from tests.embedded.test_deploy import leftovers
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
@@ -38,35 +33,6 @@ ops: {cpus: 0.5, memory_mib: 512, instances: 1}
 """
 STACKS = ("demo-eu", "demo-us", "demo-platform")
 """In the order of their deploy: the home site is called by the other, and the last waits for both."""
-
-
-@dataclass(frozen=True)
-class Project:
-    """A folder with cluster.yaml, contracts and cdktf.json, as a user has it."""
-
-    command: Path
-    cluster: Cluster
-
-    def cdktf(self, action: str) -> str:
-        """Run it on every stack; what it prints."""
-        done = subprocess.run(
-            [self.command, action, "*", *OPTIONS],
-            cwd=self.cluster.folder,
-            env=self.cluster.environ | {"PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        (self.cluster.folder / f"{action}.log").write_text(done.stdout + done.stderr)
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-        return done.stdout
-
-    def states(self) -> dict[str, dict[str, Any]]:
-        """Stack → its state."""
-        folder = self.cluster.folder / ".clustermesos" / "state"
-        return {stack: json.loads((folder / f"{stack}.tfstate").read_text()) for stack in STACKS}
 
 
 @pytest.fixture(scope="module")
@@ -97,30 +63,13 @@ def project(
 ) -> Iterator[Project]:
     assert terraform.exists()
     folder, settings = tmp_path_factory.mktemp("project"), two_sites(aws.endpoint)
-    (folder / "cluster.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     (folder / "contracts").mkdir()
     (folder / "contracts" / "web.yaml").write_text(CONTRACT)
-    app = {"language": "python", "app": f"{sys.executable} -m stacks", "projectId": "test"}
-    (folder / "cdktf.json").write_text(json.dumps(app | {"sendCrashReports": "false"}))
     simulated = folder / "simulator.json"
     environ = environment(cdktf.environment()) | {VARIABLE: str(simulated)}
     with SimulatedCluster.of_plan(plan(from_dict(settings)), clock=RunningClock(60)) as sim:
         simulated.write_text(json.dumps(endpoints(sim)))
-        yield Project(cdktf_command, Cluster(folder, settings, environ))
-
-
-def finished(printed: str) -> list[str]:
-    """The stacks in the order in which Terraform said that it was done with each.
-
-    Of lines that came at once, cdktf names the stack before the first alone and indents the others.
-    """
-    stack, found = "", []
-    for line in printed.splitlines():
-        if line[:1].strip():
-            stack = line.split()[0]
-        if re.search(r"(?:Apply complete!|No changes\.|Destroy complete!)", line):
-            found.append(stack)
-    return list(dict.fromkeys(found))
+        yield Project.begun(cdktf_command, Cluster(folder, settings, environ))
 
 
 def test_one_command_deploys_every_stack_after_those_that_it_needs(project: Project) -> None:

@@ -11,7 +11,9 @@ import base64
 import dataclasses
 import gzip
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,8 @@ from constructs_lib.openstack.secrets import SECRETS_PATH
 from constructs_lib.secrets.store import read_store
 from tests.conftest import AwsDouble, running_aws
 from tests.embedded.cluster import Cluster, changes, environment, settings_for
+from tests.embedded.project import Project, finished
+from tests.embedded.test_deploy import leftovers
 from tests.hybrid.conftest import Run
 from tests.openstack.deployed import counted, doubled
 from tests.openstack.double import OpenstackDouble
@@ -62,6 +66,11 @@ def home(
 
 
 @pytest.fixture(scope="module")
+def project(home: Cluster, cdktf_command: Path) -> Project:
+    return Project.begun(cdktf_command, home)
+
+
+@pytest.fixture(scope="module")
 def private(home: Cluster) -> Cluster:
     return dataclasses.replace(home, site_name="dc1")
 
@@ -90,9 +99,12 @@ def called(home: Cluster) -> str:
     return f"{home.terraform.outputs()['cluster']['gateway']['public_address']}:51820"
 
 
-def test_both_sites_are_built_one_after_the_other(home: Cluster, private: Cluster) -> None:
-    for site in (home, private):
-        assert {tuple(actions) for actions in changes(site.apply()).values()} == {("create",)}
+def test_one_command_builds_both_sites_the_public_one_first(project: Project) -> None:
+    printed = project.cdktf("deploy")
+
+    assert finished(printed) == ["demo-eu", "demo-dc1"]
+    assert len(re.findall(r"Resources: \d+ added, 0 changed, 0 destroyed", printed)) == 2
+    assert all(state["resources"] for state in project.states().values())
 
 
 def test_the_private_sites_gateway_calls_the_address_that_the_public_one_got(
@@ -203,10 +215,12 @@ def test_a_gateway_that_is_rolled_gets_the_new_keys_on_its_former_port(
     assert json.dumps(cloud.kept["floatingips"]) == floating
 
 
-def test_a_destroy_of_the_sites_from_the_last_to_the_first_leaves_nothing_in_the_private_cloud(
-    private: Cluster, cloud: OpenstackDouble
+def test_one_command_destroys_the_sites_from_the_last_to_the_first_and_leaves_nothing_in_either_cloud(
+    project: Project, cloud: OpenstackDouble, aws: AwsDouble
 ) -> None:
-    for name in ("dc2", "dc1"):
-        dataclasses.replace(private, site_name=name).destroy()
+    printed = project.cdktf("destroy")
 
+    assert finished(printed) == ["demo-dc2", "demo-dc1", "demo-eu"]
+    assert [stack for stack, state in project.states().items() if state["resources"]] == []
     assert counted(cloud) == {"networks": 1}
+    assert leftovers(aws) == []
