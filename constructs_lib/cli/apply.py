@@ -45,6 +45,12 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--retry", action="store_true", help="try versions again whose deployment turned round before"
     )
+    parser.add_argument(
+        "--degraded",
+        action="store_true",
+        help="for an urgent change: go on with one agent of each pool, one edge of each site and quorums, "
+        "and without Chronos, whose jobs are left as they are",
+    )
     parser.add_argument("--deployed", action="store_true", help=argparse.SUPPRESS)
     add_options(parser)
     parser.set_defaults(run=run)
@@ -66,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
             forgive=args.retry,
             say=say,
             gate_seconds=args.gate_timeout,
+            degraded=args.degraded,
         )
         report = made.apply()
     try:

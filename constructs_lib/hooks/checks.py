@@ -43,7 +43,11 @@ def _asked(
         says = str(error).removeprefix(f"{check}: ")
         found = Finding(check=check, good=False, says=says, try_next=_help(check, endpoints))
     _, of_site, site = check.partition("/")
-    return replace(found, sites=(site,)) if of_site and not found.good else found
+    if found.good:
+        return found
+    # What Chronos does can be made up for.
+    found = replace(found, enough=found.enough or check == "chronos")
+    return replace(found, sites=(site,)) if of_site else found
 
 
 def _help(check: str, endpoints: Endpoints) -> str | None:
@@ -114,6 +118,7 @@ def mesos(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Findi
         says="; ".join((says, *missing)),
         try_next="clustermesos nodes plan agent" if missing else None,
         sites=tuple(sorted(lacking)),
+        enough=all(there[where] for where, number in expected.pools.items() if number),
     )
 
 

@@ -27,6 +27,8 @@ class Finding:
     try_next: str | None = None
     sites: tuple[str, ...] = ()
     """The sites that alone are concerned where it is not good; none where the whole platform is."""
+    enough: bool = False
+    """Whether an urgent change can be made although it is not good."""
     sure: bool = True
     """False of what is not good, and was gone on without: tables mark it with a question mark."""
 

@@ -17,6 +17,8 @@ from constructs_lib.hooks.platform import Platform
 
 PAUSE_SECONDS = 3.0
 REMIND_SECONDS = 30.0
+_CUT_OFF = "gone on without {sites}, where no contract has instances"
+_DEGRADED = "gone on all the same: --degraded"
 
 
 def wait_until_ready(
@@ -26,10 +28,12 @@ def wait_until_ready(
     say: Callable[[str], None],
     *,
     spared: Collection[str] = (),
+    degraded: bool = False,
 ) -> tuple[Finding, ...]:
     """The findings once all are good; HookError with every one that is not when the deadline has passed.
 
-    What then is wrong with `spared` sites alone, since they may be cut off, is a warning.
+    What then is wrong with `spared` sites alone, since they may be cut off, is a warning. So is, if
+    `degraded`, at once what leaves enough for an urgent change.
     """
     told: dict[str, str] = {}
     waiting: list[Finding] = []
@@ -41,6 +45,8 @@ def wait_until_ready(
         now = [one for one in findings if not one.good]
         if not now:
             return findings
+        if degraded and all(one.enough for one in now):
+            return tuple(_without(findings, say, _DEGRADED))
         # What there was no time to ask for says nothing.
         if enough or not waiting:
             waiting, asked = now, findings
@@ -52,7 +58,7 @@ def wait_until_ready(
         deadline.sleep(PAUSE_SECONDS)
         if deadline.over:
             if all(one.sites and set(one.sites) <= set(spared) for one in waiting):
-                return tuple(_without(asked, say))
+                return tuple(_without(asked, say, _CUT_OFF))
             raise HookError(not_ready(waiting, deadline.seconds))
 
 
@@ -70,14 +76,13 @@ def _sites_of(contract: CompiledContract, sites: Collection[str]) -> Iterator[st
             yield site
 
 
-def _without(findings: tuple[Finding, ...], say: Callable[[str], None]) -> Iterator[Finding]:
+def _without(findings: tuple[Finding, ...], say: Callable[[str], None], why: str) -> Iterator[Finding]:
     """The findings, those that are gone on without as warnings."""
     for one in findings:
         if one.good:
             yield one
             continue
-        where = " and ".join(one.sites)
-        says = f"{one.says}; gone on without {where}, where no contract has instances"
+        says = f"{one.says}; {why.format(sites=' and '.join(one.sites))}"
         say(f"{one.check}: {says}")
         yield replace(one, good=True, sure=False, says=says)
 

@@ -22,6 +22,7 @@ from constructs_lib.hooks.applications import (
     Refused,
 )
 from constructs_lib.hooks.deploying import rollout_of
+from constructs_lib.hooks.finding import Finding
 from constructs_lib.hooks.gate import spared_sites, wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
 from constructs_lib.hooks.jobs import Jobs
@@ -95,6 +96,14 @@ def _settings(platform: Platform, compiled: Compiled, *, prune: bool = False) ->
     return Settings(platform.consuls, compiled, platform=own, prune=prune, home=platform.home)
 
 
+def _untouched(chronos: Finding) -> Outcome:
+    """Of jobs, which a run without Chronos leaves as they are."""
+    verdict = Verdict(
+        kind="job", name="all", good=False, says=f"not touched: {chronos.says}", try_next="clustermesos apply"
+    )
+    return Outcome(hook=Jobs.name, verdicts=(verdict,))
+
+
 class Run:
     """What a run needs; `deploy`, `pending`, `forget` and the like are those of a `rollout.Rollout`."""
 
@@ -108,8 +117,12 @@ class Run:
         forgive: bool = False,
         say: Callable[[str], None] = lambda _: None,
         gate_seconds: float = GATE_SECONDS,
+        degraded: bool = False,
     ) -> Run:
-        """A run on a platform as it is; `forgive` tries versions again that turned round before."""
+        """A run on a platform as it is; `forgive` tries versions again that turned round before.
+
+        `degraded` is content with a platform that has enough for an urgent change.
+        """
         rollout = rollout_of(platform, compiled, forgive=forgive)
         return cls(
             platform,
@@ -124,6 +137,7 @@ class Run:
             prune=prune,
             say=say,
             gate_seconds=gate_seconds,
+            degraded=degraded,
         )
 
     def __init__(
@@ -141,11 +155,13 @@ class Run:
         prune: bool = False,
         say: Callable[[str], None] = lambda _: None,
         gate_seconds: float = GATE_SECONDS,
+        degraded: bool = False,
     ) -> None:
         self._platform = platform
         self._compiled = compiled
         self._say = say
         self._gate_seconds = gate_seconds
+        self._degraded = degraded
         self._apps = Applications(
             platform.marathon,
             compiled,
@@ -187,7 +203,11 @@ class Run:
             deadline.within(self._gate_seconds),
             say,
             spared=spared_sites(platform, self._compiled),
+            degraded=self._degraded,
         )
+        silent = [one for one in ready if one.check == "chronos" and not one.sure]
+        if silent:
+            self._after = ()
         read = {hook.name: hook.read() for hook in (*self._before, *self._after)}
         for line in diff_lines(self._differences(read)):
             say(line)
@@ -198,7 +218,7 @@ class Run:
         spare = pipeline.not_pruned(apps.verdicts) or (f"not pruned: {apps.error}" if apps.error else "")
         before = [self._pruned(*one, spare) for one in zip(self._before, before, strict=True)]
         after = [pipeline.run_hook(hook, say, later.get(hook.name), spare=spare) for hook in self._after]
-        outcomes = [*before, apps, *after]
+        outcomes = [*before, apps, *after, *map(_untouched, silent)]
         outcomes.append(smoke_test(platform, self._compiled, deadline))
         if all(one.good for one in before):
             # Last: by now Prometheus has had the time to take over what was written first.

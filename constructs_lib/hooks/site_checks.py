@@ -48,6 +48,7 @@ def consul_of(program: str) -> Question:
             good=len(peers) > servers // 2 and not missing,
             says="; ".join((f"{says}, {living} members live", *missing.values())),
             try_next=node_plan(next(iter(missing)), endpoints) if missing else None,
+            enough=len(peers) > servers // 2,
         )
 
     return consul
@@ -87,6 +88,7 @@ def edge_of(program: str) -> Question:
             good=not troubles,
             says="; ".join((counted, *(f"{node}: {trouble}" for node, trouble in troubles.items()))),
             try_next=node_plan(next(iter(troubles)), endpoints) if troubles else None,
+            enough=len(troubles) < len(edges),
         )
 
     return edge

@@ -14,6 +14,7 @@ from constructs_lib.plan.plan import plan
 from constructs_lib.simulator.cluster import Fault, RunningClock, SimulatedCluster
 from constructs_lib.simulator.cluster.endpoints_file import endpoints
 from constructs_lib.spec.load import load
+from scripts.embedded_aws import free_port
 from tests.lab.asking import until
 
 ROOT = Path(__file__).parents[2]
@@ -191,6 +192,26 @@ def test_a_report_that_cant_be_kept_is_printed_all_the_same(
     out, err = capsys.readouterr()
     assert out.endswith("1 change, everything is as the contracts say\n")
     assert err.splitlines()[-1] == "the report is not kept in last-apply.json: Is a directory"
+
+
+def test_an_urgent_change_is_made_without_chronos_and_tells_that_jobs_were_left(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.contract("shop")
+    file = folder.path / "sim.json"
+    found = json.loads(file.read_text())
+    found["instances"]["chronos"] = [f"127.0.0.1:{free_port()}"]
+    file.write_text(json.dumps(found))
+
+    assert folder.run("apply", "--gate-timeout", "5") == 1
+    assert "the platform is not ready after 5 s; nothing was changed" in capsys.readouterr().err
+    assert folder.run("apply", "--gate-timeout", "5", "--degraded") == 1
+
+    out = capsys.readouterr().out
+    assert "?    chronos" in out and "gone on all the same: --degraded" in out
+    assert "ok   app shop" in out
+    assert "NOT  job all" in out
+    assert owners(folder) == {"shop"}
 
 
 def owners(folder: Folder) -> set[str]:

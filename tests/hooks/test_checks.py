@@ -356,6 +356,63 @@ def test_a_site_that_is_cut_off_and_that_no_contract_needs_is_a_warning_at_the_e
             gate(spared)
 
 
+def chronos_and_one_of_each_are_away(platform: Checked) -> None:
+    platform.set("mesos", "/master/slaves", {"slaves": [agent("general", "eu"), agent("general", "dc1")]})
+    platform.set("chronos", "/v1/scheduler/leader", Says(404))
+    platform.set("edge/eu", "/state", {"ok": False}, "edge-2")
+    platform.set("consul/eu", "/v1/agent/members", members(*IN_EU, agent_2=4))
+
+
+def no_agent_of_a_pool(platform: Checked) -> None:
+    platform.set("mesos", "/master/slaves", {"slaves": [agent("general", "eu")] * 3})
+
+
+def no_edge(platform: Checked) -> None:
+    platform.set("edge/eu", "/state", {"ok": False})
+
+
+def no_marathon(platform: Checked) -> None:
+    platform.set("marathon", "/v2/leader", Says(404))
+
+
+def no_leader_at_a_site(platform: Checked) -> None:
+    platform.set("consul/eu", "/v1/status/leader", '""')
+
+
+def test_an_urgent_change_passes_the_gate_at_once_with_a_warning_for_all_that_is_away(
+    platform: Checked,
+) -> None:
+    chronos_and_one_of_each_are_away(platform)
+    said: list[str] = []
+    jumps = Jumps()
+
+    found = wait_until_ready(
+        platform.endpoints, platform.expected, Deadline(900.0, jumps.clock), said.append, degraded=True
+    )
+
+    assert all(one.good for one in found) and jumps.time - 1000 < 5
+    warned = [one.check for one in found if one.mark == "?"]
+    assert warned == ["mesos", "chronos", "consul/eu", "edge/eu"]
+    assert [line.partition(": ")[0] for line in said] == warned
+    assert all(line.endswith("; gone on all the same: --degraded") for line in said)
+
+
+@pytest.mark.parametrize("break_it", [no_agent_of_a_pool, no_edge, no_marathon, no_leader_at_a_site])
+def test_what_an_urgent_change_needs_keeps_the_gate_closed(
+    break_it: Callable[[Checked], None], platform: Checked
+) -> None:
+    break_it(platform)
+
+    with pytest.raises(HookError, match="is not ready after 20 s; nothing was changed"):
+        wait_until_ready(
+            platform.endpoints,
+            platform.expected,
+            Deadline(20.0, Jumps().clock),
+            lambda _: None,
+            degraded=True,
+        )
+
+
 def test_the_gate_that_stays_closed_names_all_that_is_missing_and_changes_nothing(platform: Checked) -> None:
     platform.set("edge/eu", "/state", {"ok": False}, "edge-2")
     platform.set("consul/dc1", "/v1/status/leader", '""')
