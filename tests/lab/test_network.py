@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -13,6 +14,7 @@ from tests.lab.asking import (
     address,
     agents_of,
     all_members_alive,
+    consul,
     consul_members,
     leader,
     members_of,
@@ -25,6 +27,7 @@ from tests.lab.asking import (
     stays,
     until,
     zookeeper_mode,
+    zookeeper_modes,
 )
 from tests.lab.drill import Drill
 from tests.lab.healthy import BOOT_SECONDS, HEALTHY_SECONDS
@@ -107,6 +110,51 @@ def test_name_and_address_of_an_agent_changed(lab: KeptLab, drill: Drill) -> Non
         lab.rebuild(AGENT)
     lab.wait(BOOT_SECONDS)
     drill.saw("replaced by an agent of the old name")
+
+
+def _in(words: str, text: Callable[[], str]) -> bool:
+    return words in text()
+
+
+def test_name_and_address_of_a_consul_server_and_of_a_master_changed(lab: KeptLab, drill: Drill) -> None:
+    """Planned nodes, whose addresses all others know; at once, since each takes two reboots."""
+    planned = {name: address(lab, name) for name in ("consul-1", "master-2")}
+    moved = {name: f"{old.rpartition('.')[0]}.99" for name, old in planned.items()}
+    left = [master for master in MASTERS if master not in planned]
+    drill.breaks(
+        "the only Consul server and a master come up with another name and another address",
+        "each says which address it lacks and joins nobody; with that address it goes on, whatever its name",
+    )
+    try:
+        for name in planned:
+            says(lab, name, "hostnamectl", "set-hostname", f"renamed-{name}")
+        lab.stop(*planned)
+        for name, new in moved.items():
+            lab.address(name, new)
+        lab.start(*planned)
+        for name, old in planned.items():
+            journal = partial(says, lab, name, "journalctl", "-b", "-o", "cat", "-u", "clustermesos-apply")
+            words = f"no interface has {old}, the planned one"
+            until(f"{name} says so", LONG, partial(_in, words, journal))
+            assert lab.run(name, "clustermesos-health", "--brief").code != 0
+        drill.saw("each says that no interface has the planned address, and is not healthy")
+        seen("the others' quorum", LONG, lambda: sorted(zookeeper_modes(lab, left).values()), len)
+        assert sorted(zookeeper_modes(lab, left).values()) == ["follower", "leader"]
+        members = consul(lab, "master-1", "members", token="agent")
+        assert not [new for new in moved.values() if new in members]
+        drill.saw("the other two masters are a quorum, and nobody joined Consul from another address")
+    finally:
+        lab.stop(*planned)
+        for name, old in planned.items():
+            lab.address(name, old)
+        lab.start(*planned)
+    lab.wait(BOOT_SECONDS)
+    quorum(lab)
+    all_members_alive(lab)
+    for name in planned:
+        assert says(lab, name, "hostname") == f"renamed-{name}"
+        says(lab, name, "hostnamectl", "set-hostname", name)
+    drill.saw("with its planned address each is healthy, and a member by its planned name, not by its own")
 
 
 def test_consul_names_resolve_on_every_member(lab: KeptLab) -> None:
