@@ -26,6 +26,7 @@ from constructs_lib.roll.nodes import NodeRoll
 from constructs_lib.roll.reading import ReadPlan, judge
 from constructs_lib.roll.site import Site as RollSite
 from constructs_lib.secrets.ensure import ensure
+from constructs_lib.secrets.store import read_store, write_store
 from constructs_lib.secrets.values import new_value
 from constructs_lib.spec.load import from_dict
 from constructs_lib.spec.workspace import Workspace
@@ -406,9 +407,8 @@ def test_a_roll_replaces_one_master_whole_and_keeps_its_data(site: Site) -> None
 
 
 def test_a_roll_brings_another_value_of_a_secret_which_a_plain_deploy_does_not(site: Site) -> None:
-    file = site.terraform.folder / "secrets.json"
-    new = new_value("ssh_host_key")
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"gateway_ssh_host_key_dc1": new}))
+    store, new = site.terraform.folder / "secrets.json", new_value("ssh_host_key")
+    write_store(store, read_store(store) | {"gateway_ssh_host_key_dc1": new})
     before = site.uuids()
 
     plain = site.changes(**LARGER)
