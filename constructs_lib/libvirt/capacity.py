@@ -58,7 +58,7 @@ def _too_little(load: HostLoad, needed: float) -> str:
     if needed == load.memory_gib:
         return f"{machines}: {way_out}."
     return (
-        f"{machines}, {OWN_GIB:g} GiB for itself and {BESIDE_GIB:g} GiB beside each for QEMU ({needed:g} "
+        f"{machines}, {OWN_GIB:g} GiB for itself and {BESIDE_GIB:g} GiB beside each for QEMU ({needed:.2f} "
         f"GiB): {way_out}, or say in libvirt.capacity.memory_gib what it has for them."
     )
 

@@ -67,6 +67,9 @@ def test_a_plain_file_takes_the_fast_road(text: str) -> None:
 )
 @example("/etc/a.conf", "0644", "a\n\n  b\n")
 @example("/etc/a: b", "0644", "a\n")
+@example("/etc/a.conf", "0644", "\n")
 def test_a_file_is_written_as_the_emitter_writes_it(path: str, permissions: str, content: str) -> None:
     entry = {"path": path, "permissions": permissions, "content": content}
-    assert cloud_init._item(entry) == _dump({"write_files": [entry]}, _Slow).removeprefix("write_files:\n")
+    # Something comes after it: at the end of a document the emitter would mark that end, too.
+    document = _dump({"write_files": [entry], "z": 1}, _Slow)
+    assert cloud_init._item(entry) == document.removeprefix("write_files:\n").removesuffix("z: 1\n")

@@ -100,7 +100,7 @@ def test_ctrl_c_ends_what_runs_and_begins_nothing_more(project: Project) -> None
         project.test(path, f"open({str(begun)!r}, 'a').write('x'); __import__('time').sleep(300)")
     program = (
         "import sys; from pathlib import Path; from scripts import whole_test as it;"
-        "it.ROOT = it.STATE = Path(sys.argv[1]); it.LOGS = it.ROOT / 'logs'; it.os.cpu_count = lambda: 2;"
+        "it.ROOT = it.STATE = Path(sys.argv[1]); it.LOGS = it.ROOT / 'logs'; it.os.cpu_count = lambda: 1;"
         "it.LABS, it.LONGEST, made = ('tests/lab',), ('tests/long',), it.parts;"
         "it.parts = lambda: made(it.ROOT); it.main()"
     )
