@@ -104,6 +104,8 @@ class Model:
             for task in [task for task in app.tasks if app.behaviour == "crashes" and task.ready <= self.now]:
                 app.tasks.remove(task)
                 app.failed += 1
+                # One that answered before it ended was lost to nobody's step.
+                self.faults += task.ready < self.now
             placed = name in self.old or self.now >= self.hopeless_until
             while placed and len(app.tasks) < app.asked and self.running() < self.room:
                 never = app.behaviour == "never happy"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.contracts.compiled import Deployment
@@ -352,6 +352,18 @@ FAULTS = st.lists(
     surge=st.integers(1, 3),
     judgement=st.sampled_from(["good", "bad", "undecided"]),
     faults=FAULTS,
+)
+@example(
+    strategy="rolling",
+    old={"old": 1},
+    count=1,
+    new="crashes",
+    spare=1,
+    edges=[(0, 0)],
+    slow=0,
+    surge=1,
+    judgement="good",
+    faults=[(1, "hopeless", 2)],
 )
 def test_any_finite_faults_end_and_never_cost_more_instances_than_they_took(
     strategy: str,
