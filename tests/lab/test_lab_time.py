@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab_time import BOUND_MINUTES, VARIABLE, bound_seconds
+from scripts.drills import BOUND_MINUTES
+from tests.lab.lab_time import VARIABLE, bound_seconds
 
 ROOT = Path(__file__).parents[2]
 TESTS = """

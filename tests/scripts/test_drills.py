@@ -19,8 +19,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ran(started: str, *names: str, whole: bool = True, seconds: float = 600, passed: bool = True) -> Run:
-    run = Run(commit="abc123", started=started, seconds=seconds, bound=1200, load=2.5, whole=whole)
+def ran(
+    started: str,
+    *names: str,
+    whole: bool = True,
+    seconds: float = 600,
+    passed: bool = True,
+    bound: float = 1200,
+) -> Run:
+    run = Run(commit="abc123", started=started, seconds=seconds, bound=bound, load=2.5, whole=whole)
     for name in names:
         drill = Drill(name, run)
         drill.breaks("a thing", "it heals")
@@ -55,6 +62,13 @@ def test_a_drill_that_failed_and_a_run_that_was_too_long_stand_out() -> None:
 
     assert "## Leader killed: **not kept**" in page
     assert "took 1300 s of at most 1200, which is **too long**" in page
+
+
+def test_another_bound_of_a_run_is_told_beside_the_usual_one() -> None:
+    ran("2026-11-26T10:00:00Z", "leader_killed", bound=2400)
+
+    page = "\n".join(lines(*chosen(None)))
+    assert "took 600 s of at most 2400, 1200 on a machine that does nothing else (load average 2.5)." in page
 
 
 def test_a_run_of_some_drills_is_written_only_where_it_is_asked_for() -> None:
