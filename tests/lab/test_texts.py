@@ -149,6 +149,13 @@ def test_a_lab_takes_any_cluster(file: Path, tmp_path: Path) -> None:
             assert asked - names == set()
 
 
+def test_a_bare_image_has_what_the_lab_needs_and_no_package_that_components_install() -> None:
+    bare = package_names(bare=True)
+
+    assert {"cloud-init", "curl", "busybox-static"} <= set(bare) < set(package_names())
+    assert not {"chrony", "docker.io", "prometheus", "wireguard-tools"} & set(bare)
+
+
 @pytest.mark.parametrize("file", CLUSTERS, ids=_named)
 def test_machines_of_any_cluster_have_addresses_of_their_own(file: Path) -> None:
     for site in plan(read_overrides().apply(load(file))).sites.values():
