@@ -49,6 +49,9 @@ def tell(args: argparse.Namespace, word: Word, *, goes_on: bool) -> int:
     with cluster.connected() as platform:
         rollout = rollout_of(platform, compiled)
         with platform.patience.within(BEGIN_SECONDS):
+            if goes_on:
+                # First, so that nothing is said to a deployment that then is not gone on with.
+                rollout.apart.refuse(contract.name)
             version = word(rollout, contract.name)
         good, why = True, f"version {version}: said"
         if goes_on and not args.only_say:

@@ -19,7 +19,8 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         description="Asks an agent whether there is such a snapshot, stops the application where its volume "
         "is restored, restores the snapshot beside what is there, compares it with what was saved, puts it "
         "in its place, starts the application again, and loads a dump where the contract says how. What "
-        "stops in the middle is undone by the next run.",
+        "stops in the middle is undone by the next run. Until the data is known to be whole, apply, scale, "
+        "rollback, promote and resume leave the application alone.",
         epilog="Exit codes: 0 restored, 1 not restored, 2 wrong input.",
     )
     parser.add_argument("contract", metavar="APP", help="the contract's name")
@@ -28,6 +29,12 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--node", metavar="ADDRESS", help="the agent, where several have data of their own")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--force-unlock",
+        action="store_true",
+        help="restore nothing: let apply and the others start the application again although its last "
+        "restore did not end, because you know its data to be whole",
+    )
     add_options(parser)
     parser.set_defaults(run=run)
 
@@ -46,11 +53,29 @@ def run(args: argparse.Namespace) -> int:
     cluster = Cluster.of(args)
     compiled = cluster.compiled_for(args.contract)
     contract_of(compiled, args.contract)
+    if args.force_unlock:
+        return _unlock(cluster, args)
     if not args.yes and not _confirmed(f"Replace {args.contract}'s data by the snapshot {args.snapshot}?"):
         raise HookError("not confirmed; nothing was changed (--yes where nobody can be asked)")
     with cluster.connected() as platform:
         done = restore(platform, compiled, args.contract, snapshot=args.snapshot, node=args.node, say=say)
     cluster.answer({"restored": args.contract, "snapshot": args.snapshot}, done, as_json=args.json)
+    return 0
+
+
+def _unlock(cluster: Cluster, args: argparse.Namespace) -> int:
+    from constructs_lib.hooks.apart import unlock
+
+    name = args.contract
+    if not args.yes and not _confirmed(f"Is {name}'s data whole, so that it may be started?"):
+        raise HookError("not confirmed; nothing was changed (--yes where nobody can be asked)")
+    with cluster.connected() as platform:
+        if platform.home not in platform.consuls:
+            raise HookError("restores are kept apart by Consul, and there is none here: nothing is locked")
+        found = unlock(platform.consuls[platform.home], name)
+    whose = f"the restore that {found.holder.who}, began at {found.holder.since}"
+    done = f"{name}: {whose} no longer keeps others away; next: clustermesos apply"
+    cluster.answer({"unlocked": name}, done, as_json=args.json)
     return 0
 
 

@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         with platform.patience.within(BEGIN_SECONDS):
             # First, so that nothing is held against a version where nobody could go back.
             platform.marathon.below(f"/{contract.name}")
+            rollout.apart.refuse(contract.name)
             progress = rollout.documents.of(contract.name).progress
             running = progress.version
             refused = {} if args.force else progress.refused

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks.agents import Agents
 from constructs_lib.hooks.analysis import Analysts
+from constructs_lib.hooks.apart import ConsulDeployments, Deployments
 from constructs_lib.hooks.edge import PlannedEdges
 from constructs_lib.hooks.explaining import Explainers
 from constructs_lib.hooks.platform import Platform, time_of
@@ -32,8 +33,14 @@ def rollout_of(platform: Platform, compiled: Compiled | None = None, *, forgive:
         placing=platform.placements,
         explainer=Explainers(platform=platform, compiled=compiled) if compiled and explains else None,
         forgive=forgive,
+        apart=_apart(platform),
         now=time_of(platform),
     )
+
+
+def _apart(platform: Platform) -> Deployments:
+    home = platform.consuls.get(platform.home)
+    return ConsulDeployments(home, platform.another_consul) if home is not None else Deployments()
 
 
 def scaler_of(platform: Platform, contracts: Sequence[CompiledContract], history: History) -> Scaler:

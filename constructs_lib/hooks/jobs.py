@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,6 +23,8 @@ from constructs_lib.hooks.hook import NOT_PRUNED, Change, Verdict
 
 OWNER: Final = "clustermesos"
 _MOVING = ("schedule", "ownerName")
+_OF_A_RESTORE = frozenset(("find", "restore", "undo", "load"))
+"""Second words of names of jobs that no contract has: a restore makes them, and takes them away."""
 
 
 def owner(cluster: str) -> str:
@@ -57,10 +59,15 @@ class Jobs:
         *,
         prune: bool = False,
         now: Callable[[], float] = time.time,
+        restored: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """`now` is the platform's time, in seconds since 1970; it is asked where a job may be overdue."""
+        """`now` is the platform's time, in seconds since 1970; it is asked where a job may be overdue.
+
+        `restored` names the contracts whose restore may need its jobs; asked where there are such jobs.
+        """
         self._chronos = chronos
         self._now = now
+        self._restored = restored
         self._new: set[str] = set()
         self._refused: dict[str, str] = {}
         self._cluster = compiled.cluster
@@ -108,8 +115,14 @@ class Jobs:
                 yield Change(kind="job", name=name, action="update", contract=contract, details=details)
 
     def _left_over(self, state: State) -> Iterator[Change]:
-        for name in sorted(state.ours.keys() - self._wanted.keys()):
-            if self._prune:
+        left = sorted(state.ours.keys() - self._wanted.keys())
+        restoring = [name for name in left if name.split(".")[1:2] and name.split(".")[1] in _OF_A_RESTORE]
+        needed = set(self._restored()) if restoring and self._prune else set()
+        for name in left:
+            if name in restoring and name.partition(".")[0] in needed:
+                why = "a restore that has not ended needs it"
+                yield Change(kind="job", name=name, action="keep", details=(why,))
+            elif self._prune:
                 yield Change(kind="job", name=name, action="delete")
             else:
                 yield Change(kind="job", name=name, action="keep", details=(NOT_PRUNED,))

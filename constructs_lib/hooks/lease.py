@@ -11,9 +11,11 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 
 from consul.exceptions import ConsulException, NotFound
 
@@ -26,15 +28,49 @@ LEASES: Final = f"{KV_PREFIX}leases/"
 _FEWEST, _MOST = 10.0, 86400.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who has a lease, or had it."""
+
+    who: str
+    since: str
+    """Such as `2026-11-28 03:10 UTC`."""
+    has: bool
+    """False of one that let go of it, or is gone without a word."""
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any] | None) -> Holder:
+        """By what Consul has under the lease's key."""
+        entry, found = entry or {}, {}
+        with suppress(ValueError, TypeError):
+            found = json.loads(entry.get("Value") or b"{}")
+        found = found if isinstance(found, dict) else {}
+        who, since = (str(found.get(key) or "") for key in ("who", "since"))
+        who = who or "somebody who just let go of it"
+        return cls(who=who, since=since or "some time", has=bool(entry.get("Session")))
+
+
 class Lease:
     """The lease `name` of a platform, for this process."""
 
-    def __init__(self, name: str, *, seconds: float, who: str | None = None) -> None:
-        self._key = f"{LEASES}{name}"
+    def __init__(
+        self,
+        name: str,
+        *,
+        seconds: float,
+        who: str | None = None,
+        afterwards: Literal["release", "delete"] = "release",
+    ) -> None:
+        """`afterwards` is what becomes of its key in Consul: who had it last stays there, or nothing."""
+        self.key = f"{LEASES}{name}"
         self._name = name
         self._seconds = int(min(max(seconds, _FEWEST), _MOST))
+        self._afterwards: Literal["release", "delete"] = afterwards
         self.who = who or f"{person()}@{socket.gethostname()}, process {os.getpid()}"
+        self._since = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         self._session: str | None = None
+        self.lost = False
+        """Whether its session was found ended while it was `kept`: somebody else may have had it since."""
 
     def take(self, consul: Consul) -> str | None:
         """Take it, or go on having it; who has it instead, None where this process does. ApiError."""
@@ -43,12 +79,18 @@ class Lease:
         if self._session is None:
             named = f"clustermesos {self._name}"
             # No delay: what is written while it is held is right whoever writes it.
-            self._session = str(consul.session.create(named, lock_delay=0, ttl=self._seconds))
-        if consul.kv.put(self._key, json.dumps({"who": self.who}), acquire=self._session):
+            made = consul.session.create(named, lock_delay=0, ttl=self._seconds, behavior=self._afterwards)
+            self._session = str(made)
+        self.lost = False
+        if consul.kv.put(self.key, self._value, acquire=self._session):
             return None
-        holder = _holder(consul, self._key)
+        holder = Holder.of(consul.kv.get(self.key, consistency="consistent")[1]).who
         self.release(consul)
         return holder
+
+    @property
+    def _value(self) -> str:
+        return json.dumps({"who": self.who, "since": self._since})
 
     @contextmanager
     def kept(self, another: Consul) -> Iterator[None]:
@@ -58,7 +100,7 @@ class Lease:
         def renew() -> None:
             while not ended.wait(self._seconds / 3):
                 with suppress(ApiError):
-                    self._renewed(another)
+                    self.lost = not self._renewed(another) or self.lost
 
         thread = threading.Thread(target=renew, name="lease", daemon=True)
         thread.start()
@@ -72,8 +114,25 @@ class Lease:
         """Let somebody else have it at once; ApiError."""
         if self._session is not None:
             session, self._session = self._session, None
-            consul.kv.put(self._key, json.dumps({"who": self.who}), release=session)
+            if self._afterwards == "release":
+                consul.kv.put(self.key, self._value, release=session)
             consul.session.destroy(session)
+
+    def erase(self, consul: Consul) -> None:
+        """As `release`, and nothing says any longer that this process had it; ApiError."""
+        _, entry = consul.kv.get(self.key, consistency="consistent")
+        if entry and self._is_mine(entry):
+            consul.kv.delete(self.key, cas=entry["ModifyIndex"])
+        if self._session is not None:
+            session, self._session = self._session, None
+            consul.session.destroy(session)
+
+    def _is_mine(self, entry: Mapping[str, Any]) -> bool:
+        """Also where the session ended and nobody took it since."""
+        session = entry.get("Session")
+        if session is None:
+            return bool(entry.get("Value") == self._value.encode())
+        return bool(session == self._session)
 
     def _renewed(self, consul: Consul) -> bool:
         try:
@@ -82,11 +141,3 @@ class Lease:
             return False
         except ConsulException as error:
             raise ApiError("failed", "Consul: renewing a session", str(error)) from None
-
-
-def _holder(consul: Consul, key: str) -> str:
-    _, entry = consul.kv.get(key, consistency="consistent")
-    found: Any = None
-    with suppress(ValueError, TypeError, AttributeError):
-        found = json.loads((entry or {}).get("Value") or b"{}").get("who")
-    return str(found or "somebody who just let go of it")

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError
+from constructs_lib.hooks.apart import BeingRestoredError
 from constructs_lib.hooks.applications import stuck_at
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
@@ -119,6 +120,9 @@ def _deployed(
         return deployer.deploy(contract, deadline, say)
     except LateError as error:
         return stuck_at(contract, str(error), error.found)
+    except BeingRestoredError as error:
+        says, helps = error.says, error.try_next
+        return Verdict(kind="app", name=contract.name, good=False, says=says, try_next=helps)
     except HookError as error:
         helps = f"clustermesos explain {contract.name}"
         return Verdict(kind="app", name=contract.name, good=False, says=str(error), try_next=helps)

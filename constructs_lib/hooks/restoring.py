@@ -15,6 +15,7 @@ from typing import Any
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError, UnknownNameError
 from constructs_lib.hooks.acting import cut_short
+from constructs_lib.hooks.apart import RestoreLease
 from constructs_lib.hooks.chronos import Job
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import Documents
@@ -27,6 +28,8 @@ from constructs_lib.hooks.platform import Platform
 _PAUSE = 2.0
 _STOP_SECONDS = 300.0
 _UNDO_SECONDS = 180.0
+_GIVE_BACK_SECONDS = 30.0
+_AFTERWARDS_SECONDS = 3600.0
 _START_SECONDS = 180.0
 """How long Marathon, or Consul, may be silent: an election takes less."""
 _BACK = "the snapshot is back"
@@ -53,11 +56,12 @@ def restore(
     contract = contract_of(compiled, name)
     first, *loads = _jobs(contract, node)
     restoring = _Restoring(platform=platform, contract=contract, job=with_snapshot(first, snapshot), say=say)
-    restoring.ready()
-    with _stopped(platform, compiled, restoring, say) if contract.stops_to_restore else nullcontext():
-        restoring.run()
-    for job in loads:
-        run_job(platform, compiled.cluster, job, say, after=_HALF_LOADED)
+    with _alone(platform, restoring, say):
+        restoring.ready()
+        with _stopped(platform, compiled, restoring, say) if contract.stops_to_restore else nullcontext():
+            restoring.run()
+        for job in loads:
+            run_job(platform, compiled.cluster, job, say, after=_HALF_LOADED)
     return f"{name}: snapshot {snapshot} is back" + (", and loaded" if loads else "")
 
 
@@ -103,6 +107,8 @@ class _Restoring:
     job: Job
     say: Say
     whole: bool = True
+    mended: bool = False
+    """Whether it is whole by what this restore did, however it was before."""
 
     def __post_init__(self) -> None:
         self._find = self._once("find")
@@ -137,17 +143,17 @@ class _Restoring:
         except BaseException:
             self.say(f"{self.contract.name}: {self._undone()}")
             raise
-        self.whole = True
+        self.whole = self.mended = True
 
     def _undone(self) -> str:
         """Undo what the job may have left half done; how the data is then, in words."""
         if self._restore.finished or not self._restore.launched:
-            self.whole = True
+            self.whole, self.mended = True, self._restore.finished
             return _BACK if self._restore.finished else UNTOUCHED
         try:
             if self._restore.gone:
                 self._undo.run(Deadline(_UNDO_SECONDS, self.platform.deadline.clock))
-                self.whole = True
+                self.whole = self.mended = True
                 return _UNDONE
         except HookError as error:
             self.say(str(error))
@@ -168,6 +174,34 @@ def only(job: Job, word: str) -> dict[str, Any]:
     name = ".".join((contract, word, *node))
     environment = {**_environment(job), "ONLY": word, "JOB": name}
     return {**job, "name": name, "environmentVariables": _listed(environment)}
+
+
+@contextmanager
+def _alone(platform: Platform, restoring: _Restoring, say: Say) -> Iterator[None]:
+    """Nothing else starts the application, however long it takes; also afterwards, unless it is whole."""
+    if platform.home not in platform.consuls:
+        yield
+        return
+    contract = restoring.contract
+    lease = RestoreLease(contract.name, stays=contract.stops_to_restore)
+    try:
+        with _briefly(platform) as asked:
+            lease.take(asked.consuls[platform.home])
+    except HookError as error:
+        raise HookError(f"{error}; {UNTOUCHED}") from error
+    try:
+        # It may last longer than the run: what is half done is ended and undone in time of its own.
+        seconds = platform.deadline.left + _AFTERWARDS_SECONDS
+        with afresh(platform, seconds) as again, lease.kept(again.consuls[platform.home]):
+            yield
+    finally:
+        whole = not contract.stops_to_restore or restoring.mended or (restoring.whole and not lease.left)
+        try:
+            with afresh(platform, _GIVE_BACK_SECONDS) as again:
+                lease.end(again.consuls[platform.home], whole=whole)
+        except HookError as error:
+            then = f"; then: clustermesos restore {contract.name} --force-unlock" if whole else ""
+            say(f"{contract.name}: others are kept away from it for now: {error}{then}")
 
 
 def _briefly(platform: Platform) -> Platform:

@@ -10,6 +10,7 @@ from typing import Protocol
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.hooks import strategies
 from constructs_lib.hooks.acting import Acting, Say, routed
+from constructs_lib.hooks.apart import Deployments, Still
 from constructs_lib.hooks.api_error import NO_TIME, ApiError
 from constructs_lib.hooks.beginning import Beginning, Placing
 from constructs_lib.hooks.consul import Consul
@@ -55,6 +56,8 @@ class Rollout:
     """None asks nobody why a deployment makes no progress."""
     forgive: bool = False
     """Try versions again that turned round before."""
+    apart: Deployments = field(default_factory=Deployments)
+    """Keeps restores away while it deploys, and deploys nothing that is being restored."""
     pause: float = PAUSE
     now: Callable[[], float] = time.time
     documents: Documents = field(init=False)
@@ -99,13 +102,17 @@ class Rollout:
         return self._read().get(contract.name, Kept()).progress.refused.get(contract.app.version)
 
     def deploy(self, contract: CompiledContract, deadline: Deadline, say: Say) -> End:
-        """Until the contract is kept, turned round, or waits for somebody; HookError where an API failed."""
+        """Until the contract is kept, turned round, or waits for somebody; HookError where an API failed.
+
+        BeingRestoredError where its data is being restored, or was left half restored.
+        """
         try:
-            return self._loop(contract, deadline, say)
+            with self.apart.of(contract.name) as still:
+                return self._loop(contract, deadline, say, still)
         finally:
             self._kept = None
 
-    def _loop(self, contract: CompiledContract, deadline: Deadline, say: Say) -> End:
+    def _loop(self, contract: CompiledContract, deadline: Deadline, say: Say, still: Still) -> End:
         asked = contract
         if not self.sites:
             contract = replace(contract, route=None, service=None)
@@ -124,6 +131,7 @@ class Rollout:
         stuck = Stuck(contract=contract, explainer=self.explainer, say=say)
         while True:
             try:
+                still()
                 picture = watch.look()
                 if refusal := self._beginning.refusal(contract, picture, deadline, say):
                     return refusal
@@ -192,8 +200,9 @@ class Rollout:
     def empty(self, name: str, deadline: Deadline, say: Say) -> int:
         """Before a contract that is gone loses its apps; how many connections that cuts.
 
-        HookError where an edge may still send them something.
+        HookError where an edge may still send them something, or somebody restores its data.
         """
+        self.apart.refuse(name, left=False)
         return self.emptying.empty(name, deadline, say, for_good=True)
 
     def forget(self, name: str, deadline: Deadline, say: Say) -> None:
@@ -206,6 +215,7 @@ class Rollout:
                 break
             bounded.sleep(self.pause)
         self.documents.forget(name)
+        self.apart.forget(name)
         self._kept = None
 
     def recorded(self) -> tuple[str, ...]:

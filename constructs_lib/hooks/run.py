@@ -10,6 +10,7 @@ from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
+from constructs_lib.hooks.apart import restores
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.applications import (
     Applications,
@@ -96,6 +97,11 @@ def _settings(platform: Platform, compiled: Compiled, *, prune: bool = False) ->
     return Settings(platform.consuls, compiled, platform=own, prune=prune, home=platform.home)
 
 
+def _restored(platform: Platform) -> Collection[str]:
+    home = platform.consuls.get(platform.home)
+    return restores(home) if home is not None else ()
+
+
 def _untouched(chronos: Finding) -> Outcome:
     """Of jobs, which a run without Chronos leaves as they are."""
     verdict = Verdict(
@@ -180,7 +186,17 @@ class Run:
         )
         chronos = platform.endpoints.has("chronos")
         self._after: Sequence[Hook[Any]] = (
-            (Jobs(platform.chronos, compiled, prune=prune, now=platform.now),) if chronos else ()
+            (
+                Jobs(
+                    platform.chronos,
+                    compiled,
+                    prune=prune,
+                    now=platform.now,
+                    restored=lambda: _restored(platform),
+                ),
+            )
+            if chronos
+            else ()
         )
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from constructs_lib.contracts.compiled import CompiledContract
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.acting import Say
+from constructs_lib.hooks.apart import Restore, restores
 from constructs_lib.hooks.deploying import scaler_of
 from constructs_lib.hooks.lease import Lease
 from constructs_lib.hooks.platform import Platform
@@ -37,12 +38,22 @@ class Rounds:
     def once(
         self, platform: Platform, contracts: Sequence[CompiledContract], say: Say
     ) -> Mapping[str, Scaled] | str:
-        """Decide for each contract and do it; who scales instead, where somebody does. HookError."""
+        """Decide for each contract and do it; who scales instead, where somebody does. HookError.
+
+        A contract whose data is being restored is passed over in this round.
+        """
         with self._alone(platform) as other:
             if other is not None:
                 return other
             scaler = scaler_of(platform, contracts, self.history)
-            return {one.name: _scaled(scaler, one, platform, say) for one in contracts}
+            home = platform.consuls.get(platform.home)
+            held = restores(home) if home is not None else {}
+            return {
+                one.name: _passed_over(held[one.name])
+                if one.name in held
+                else _scaled(scaler, one, platform, say)
+                for one in contracts
+            }
 
     def preview(
         self, platform: Platform, contracts: Sequence[CompiledContract]
@@ -74,6 +85,11 @@ class Rounds:
             return
         with self.lease.kept(another):
             yield None
+
+
+def _passed_over(restore: Restore) -> Scaled:
+    says = str(restore.error).removeprefix(f"{restore.contract}: ")
+    return Scaled(count=None, changed=False, good=False, says=f"not scaled in this round: {says}")
 
 
 def _scaled(scaler: Scaler, contract: CompiledContract, platform: Platform, say: Say) -> Scaled:
