@@ -2,7 +2,8 @@
 
 What stood still for a job must not start beside it. Whoever waited for the job may be gone first (Ctrl-C, no
 time left, a silent Chronos), so its last task is waited for too; and Mesos knows of tasks what Chronos, which
-forgets a job with its deletion, does not tell.
+forgets a job with its deletion, does not tell. A new leader of the Mesos masters knows nothing of tasks until
+their agents have registered, and never of those that had ended.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.chronos import Job
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.jobs import marked, owner
-from constructs_lib.hooks.mesos import Mesos
+from constructs_lib.hooks.mesos import Memory, Mesos
 from constructs_lib.hooks.platform import Platform, expected
 
 Say = Callable[[str], None]
@@ -57,11 +58,15 @@ class Once:
     job: Job
     say: Say
     launched: bool = field(default=False, init=False)
-    """Whether a task of it was ever there; also where nobody could be asked."""
+    """Whether a task of it was ever there; also where nobody could be asked, or remembers."""
     gone: bool = field(default=False, init=False)
     """Whether nothing of it runs any longer, or will."""
     finished: bool = field(default=False, init=False)
+    remembered: bool = field(default=False, init=False)
+    """Whether it is known how its last task ended, if there was any."""
     _former: frozenset[str] = field(default=frozenset(), init=False)
+    _memory: Memory | None = field(default=None, init=False)
+    """The master's, from before the run."""
 
     @property
     def name(self) -> str:
@@ -74,10 +79,11 @@ class Once:
             with afresh(self.platform, min(_ASK_SECONDS, deadline.left)) as asked:
                 there = self._asked(asked)
             if not self._without_tasks(deadline):
-                raise HookError(f"{self.name}: a former run of it has not ended")
+                raise HookError(f"{self.name}: a former run of it has not ended, or nobody knows that it has")
             with afresh(self.platform, min(_SILENT_SECONDS, deadline.left)) as bounded:
                 if there is not None:
                     bounded.chronos.delete(self.name)
+                self._memory = bounded.mesos.memory()
                 self._former = frozenset(str(one.get("id")) for one in self._tasks(bounded.mesos)[1])
         except HookError as error:
             raise HookError(f"{error}; {UNTOUCHED}") from error
@@ -103,7 +109,7 @@ class Once:
 
         Whatever ends this early, the job is deleted and its last task waited for.
         """
-        self.launched, self.gone, self.finished = True, False, False
+        self.launched, self.gone, self.finished, self.remembered = True, False, False, False
         try:
             with afresh(self.platform, min(_SILENT_SECONDS, deadline.left)) as bounded:
                 self._start(bounded)
@@ -117,7 +123,7 @@ class Once:
             self._end()
             raise
         else:
-            self.finished = True
+            self.gone = self.finished = self.remembered = True
             self._end()
         self.say(f"{self.name}: done")
 
@@ -165,6 +171,8 @@ class Once:
 
     def _end(self) -> None:
         """Delete it, and wait for its last task, for as long as that may take."""
+        if not self.finished and self._succeeded():
+            self.gone = self.finished = self.remembered = True
         deleted = self._deleted()
         if self.finished:
             return
@@ -175,13 +183,25 @@ class Once:
             without = self._without_tasks(deadline)
             with afresh(self.platform, RESERVE_SECONDS) as platform:
                 ended = self._tasks(platform.mesos)[1]
+                # After what it is to vouch for.
+                same = self._memory is not None and platform.mesos.memory().goes_on_from(self._memory)
         except HookError as error:
             self.say(f"{self.name}: nobody knows whether a task of it still runs: {error}")
             return
         # While it is still in Chronos, a job of one run will run where it never has.
-        self.launched = bool(ended) or not (without and deleted)
+        self.remembered = bool(ended) or same
+        self.launched = bool(ended) or not (without and deleted and same)
         self.gone = without and (deleted or bool(ended))
         self.finished = without and any(one.get("state") == "TASK_FINISHED" for one in ended)
+
+    def _succeeded(self) -> bool:
+        """By Chronos' word, which it takes with the job: Mesos may forget the task."""
+        try:
+            with afresh(self.platform, _ASK_SECONDS) as platform:
+                job = _job(platform.chronos.jobs(), self.name)
+        except HookError:
+            return False
+        return bool(int((job or {}).get("successCount") or 0))
 
     def _deleted(self) -> bool:
         try:
@@ -195,19 +215,28 @@ class Once:
 
     def _without_tasks(self, deadline: Deadline) -> bool:
         """Wait until none of its tasks is left; False where one still is at the deadline."""
-        told = False
-        while running := self._running(deadline):
+        told: set[str] = set()
+        while waits := self._may_run(deadline):
             if deadline.over:
                 return False
-            if not told:
-                self.say(f"{self.name}: waits for its task {running[0].get('id')} to end")
-                told = True
+            if waits not in told:
+                self.say(f"{self.name}: waits for {waits}")
+                told.add(waits)
             deadline.sleep(_PAUSE)
         return True
 
-    def _running(self, deadline: Deadline) -> list[Task]:
+    def _may_run(self, deadline: Deadline) -> str | None:
+        """What has to happen before none of its tasks is left; None where that is so."""
         with afresh(self.platform, min(_SILENT_SECONDS, max(deadline.left, _ASK_SECONDS))) as platform:
-            return self._tasks(platform.mesos)[0]
+            before = platform.mesos.memory()
+            running = self._tasks(platform.mesos)[0]
+            memory = platform.mesos.memory()
+        if running:
+            return f"its task {running[0].get('id')} to end"
+        if memory.is_whole_since(before):
+            return None
+        agents = f"agents {', '.join(memory.awaited)}" if memory.awaited else "agents"
+        return f"{agents} to register at the new Mesos master, which does not know yet what runs there"
 
     def _tasks(self, mesos: Mesos) -> tuple[list[Task], list[Task]]:
         """Its tasks that may run, and those of this run that have ended, as the master knows them."""

@@ -34,6 +34,10 @@ _START_SECONDS = 180.0
 """How long Marathon, or Consul, may be silent: an election takes less."""
 _BACK = "the snapshot is back"
 _UNDONE = "what was there before is there again"
+_EITHER = (
+    "its data is whole, and either the snapshot or what was there before: the Mesos master that knew how the "
+    "restore ended no longer leads"
+)
 _HALF_LOADED = "the dump is back beside the volume, but was not loaded, or not whole: restore again"
 
 
@@ -154,7 +158,7 @@ class _Restoring:
             if self._restore.gone:
                 self._undo.run(Deadline(_UNDO_SECONDS, self.platform.deadline.clock))
                 self.whole = self.mended = True
-                return _UNDONE
+                return _UNDONE if self._restore.remembered else _EITHER
         except HookError as error:
             self.say(str(error))
         name = self.contract.name

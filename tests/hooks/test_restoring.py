@@ -342,6 +342,102 @@ def test_an_interrupted_restore_is_ended_and_undone_before_the_application_start
     assert again(sim)
 
 
+@pytest.fixture
+def two() -> Iterator[SimulatedCluster]:
+    """With a second master that can take over."""
+    with SimulatedCluster(masters=2) as cluster:
+        yield cluster
+
+
+def test_what_a_new_master_has_forgotten_is_undone_in_place_of_called_untouched(
+    two: SimulatedCluster,
+) -> None:
+    db = slow(two)
+
+    def happens() -> None:
+        if "runs, or waits" in at.said[-1]:
+            raise KeyboardInterrupt
+        if "waits for its task" in at.said[-1]:
+            two.advance(30)
+            two.change_leader("mesos")
+
+    at = At("db.restore: ", happens)
+
+    with pytest.raises(KeyboardInterrupt):
+        done(two, db, at)
+
+    assert at.said[-4:-2] == ["db.undo: started", "db.undo: done"]
+    assert "db: its data is whole, and either the snapshot or what was there before: the" in at.said[-2]
+    assert at.said[-1] == "/db/1a2b3c4d: 1 instance again"
+
+
+def test_what_a_new_master_does_not_know_yet_is_waited_for(two: SimulatedCluster) -> None:
+    db = slow(two)
+    two.mesos.reregister_seconds = 60
+
+    def happens() -> None:
+        if "runs, or waits" in at.said[-1]:
+            two.change_leader("mesos")
+            raise KeyboardInterrupt
+
+    def alone() -> None:
+        assert [task.owner for task in two.tasks() if task.owner.startswith("db.")] == []
+
+    at = At("", lambda: alone() if "instance again" in at.said[-1] else happens())
+
+    with pytest.raises(KeyboardInterrupt):
+        done(two, db, at)
+
+    assert any("to register at the new Mesos master, which does not know yet" in line for line in at.said)
+    assert at.said[-1] == "/db/1a2b3c4d: 1 instance again"
+
+
+def test_agents_that_never_register_again_leave_the_application_stopped(two: SimulatedCluster) -> None:
+    db = slow(two)
+    two.mesos.reregister_seconds = 10**5
+
+    def happens() -> None:
+        two.change_leader("mesos")
+        raise KeyboardInterrupt
+
+    at = At("db.restore: runs, or waits", happens)
+
+    with pytest.raises(KeyboardInterrupt):
+        done(two, db, at)
+
+    assert any("so it stays stopped; next: clustermesos restore db, which" in line for line in at.said)
+    assert at.said[-1] == "/db/1a2b3c4d: stays stopped"
+
+
+def test_an_end_that_the_new_master_forgot_is_known_by_chronos(two: SimulatedCluster) -> None:
+    db = with_data()
+    up(two, db)
+
+    def late() -> None:
+        two.advance(30)
+        two.change_leader("mesos")
+        raise KeyboardInterrupt
+
+    at = At("db.restore: started", late)
+
+    with pytest.raises(KeyboardInterrupt):
+        done(two, db, at)
+
+    assert at.said[-2:] == ["db: the snapshot is back", "/db/1a2b3c4d: 1 instance again"]
+
+
+def test_a_restore_does_not_begin_before_the_master_knows_what_runs(two: SimulatedCluster) -> None:
+    db = with_data()
+    up(two, db)
+    two.mesos.reregister_seconds = 40
+    two.change_leader("mesos")
+    said: list[str] = []
+
+    assert done(two, db, said).endswith("is back")
+
+    assert said[0].startswith("db.find: waits for agents ") and said[1] == "db.find: started"
+
+
 def test_an_interruption_at_the_very_end_is_not_said_to_be_undone(sim: SimulatedCluster) -> None:
     db = with_data()
     up(sim, db)

@@ -109,16 +109,17 @@ class SimulatedCluster:
         self.chronos_prefix = PREFIXES.get(chronos_version, "")
         self._jobs = ChronosFront(self.chronos, lambda: self.instances["chronos"], chronos_version)
         self.world.frameworks += [self.marathon, self.chronos]
-        self._mesos = MesosApi(self.world, self._frameworks, lambda: self.instances["mesos"].leading)
+        self.mesos = MesosApi(self.world, self._frameworks, lambda: self.instances["mesos"].leading)
         self._agents = AgentsApi(self.world, self.usage, self._framework_id)
         self._world_faults = WorldFaults(self)
         control = Control(self).answer
         answers: dict[str, Callable[..., Answer]] = {
-            "mesos": lambda q, n: self._mesos.answer(q, self.instances["mesos"].addresses[n]),
+            "mesos": lambda q, n: self.mesos.answer(q, self.instances["mesos"].addresses[n]),
             "marathon": self._front.answer,
             "chronos": self._jobs.answer,
             AGENTS: self._agents.answer,
         }
+        new_leader = {"marathon": self._front.new_leader, "mesos": self.mesos.new_leader}
         try:
             for program, answer in answers.items():
                 self.instances[program] = Instances(
@@ -132,7 +133,7 @@ class SimulatedCluster:
                     host=host,
                     ports=tuple(ports[program]) if ports and program in ports else None,
                     on_change=self._changed,
-                    on_new_leader=self._front.new_leader if program == "marathon" else lambda: None,
+                    on_new_leader=new_leader.get(program, lambda: None),
                 )
             self._state = StateFile(state, self) if state else None
             if self._state is not None:

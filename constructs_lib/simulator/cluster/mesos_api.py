@@ -18,7 +18,10 @@ _AGENT_PORT = 5051
 
 
 class MesosApi:
-    """Answers of the masters."""
+    """Answers of the masters. A new leader has forgotten all tasks that had ended before."""
+
+    reregister_seconds: float = 0.0
+    """How long agents take to register at a new leader, which knows of no task until then."""
 
     def __init__(
         self,
@@ -29,7 +32,15 @@ class MesosApi:
         self._world = world
         self._frameworks = frameworks
         self._leading = leading
-        self._began = world.now()
+        self._began = self._elected = world.now()
+        self._forgotten: set[str] = set()
+
+    def new_leader(self) -> None:
+        """Another one leads: agents register at it anew."""
+        self._elected = max(self._world.now(), self._elected + 0.001)
+        self._forgotten = {
+            task.id for task in (*self._world.ended, *self._world.tasks.values()) if task.ended
+        }
 
     def answer(self, question: Question, address: str) -> Answer:
         """The answer of the master at `address`."""
@@ -44,7 +55,7 @@ class MesosApi:
             "/version": lambda: {"version": MESOS_VERSION, "simulator": NOTICE},
             "/state": lambda: self._state(leader),
             "/state-summary": lambda: self._state(leader),
-            "/slaves": lambda: {"slaves": self._agents(), "recovered_slaves": []},
+            "/slaves": lambda: {"slaves": self._agents(), "recovered_slaves": self._recovered()},
             "/frameworks": lambda: {"frameworks": list(self._shown()), "completed_frameworks": []},
             "/tasks": lambda: {"tasks": [_task(task) for task in self._world.tasks.values()]},
             "/roles": lambda: {"roles": [{"name": "*", "weight": 1.0}]},
@@ -72,9 +83,17 @@ class MesosApi:
 
     def _agents(self) -> list[dict[str, Any]]:
         # Whom the master can't reach is no longer listed.
-        return [
-            _agent(agent, self._began) for agent in self._world.agents.values() if agent.presence == "active"
-        ]
+        return [] if self._waits_for_agents() else self._listed()
+
+    def _recovered(self) -> list[dict[str, Any]]:
+        return self._listed() if self._waits_for_agents() else []
+
+    def _listed(self) -> list[dict[str, Any]]:
+        there = (agent for agent in self._world.agents.values() if agent.presence == "active")
+        return [_agent(agent, self._elected) for agent in there]
+
+    def _waits_for_agents(self) -> bool:
+        return self._elected > self._began and self._world.now() < self._elected + self.reregister_seconds
 
     def _shown(self) -> list[dict[str, Any]]:
         return [
@@ -99,8 +118,9 @@ class MesosApi:
         ]
 
     def _tasks(self, framework: str, fits: Callable[[Task], bool]) -> list[dict[str, Any]]:
-        known = (*self._world.ended, *self._world.tasks.values())
-        return [_task(task) for task in known if task.framework == framework and fits(task)]
+        known = () if self._waits_for_agents() else (*self._world.ended, *self._world.tasks.values())
+        mine = (task for task in known if task.framework == framework and task.id not in self._forgotten)
+        return [_task(task) for task in mine if fits(task)]
 
     def _metrics(self, leading: bool) -> dict[str, float]:
         if not leading:
