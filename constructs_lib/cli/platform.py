@@ -18,6 +18,7 @@ from constructs_lib.spec.workspace import Workspace
 if TYPE_CHECKING:
     from constructs_lib.contracts.compiled import Compiled
     from constructs_lib.hooks.endpoints import Endpoints
+    from constructs_lib.hooks.finding import Login
     from constructs_lib.hooks.patience import Patience
     from constructs_lib.hooks.platform import Platform
     from constructs_lib.plan.model import ClusterPlan
@@ -140,9 +141,12 @@ class Cluster:
         from constructs_lib.hooks.platform import Platform
 
         with self._endpoints() as endpoints:
-            tokens = self._simulators_tokens() if endpoints.simulator else self._tokens()
+            simulated = endpoints.simulator
+            tokens = self._simulators_tokens() if simulated else self._tokens()
+            login = None if simulated else self._login()
             waits = patience or Patience(say=say)
-            with Platform(self.plan, endpoints, Deadline(self.timeout), tokens, waits) as platform:
+            deadline = Deadline(self.timeout)
+            with Platform(self.plan, endpoints, deadline, tokens, waits, login=login) as platform:
                 yield platform
 
     def looked_at(self) -> AbstractContextManager[Platform]:
@@ -182,20 +186,29 @@ class Cluster:
 
     def _tokens(self) -> Mapping[str, str]:
         from constructs_lib.hooks.platform import TOKEN
+
+        found = {site: self._secret(site, TOKEN) for site in self.plan.sites}
+        return {site: token for site, token in found.items() if token}
+
+    def _login(self) -> Login | None:
+        """Of the home site's registry; None where its password or the authority's certificate is not here."""
+        from constructs_lib.components.consul import AUTHORITY
+        from constructs_lib.hooks.finding import Login
+        from constructs_lib.hooks.registry_login import SECRET
+
+        home = next(iter(self.plan.sites.values())).home
+        password = self._secret(home, SECRET)
+        authority = self._secret(home, f"{AUTHORITY}_certificate")
+        return Login(password=password, authority=authority) if password and authority else None
+
+    def _secret(self, site: str, declared: str) -> str:
+        """Of a site, from the environment or the store; empty where it is not here."""
         from constructs_lib.secrets.ensure import VARIABLE_PREFIX
         from constructs_lib.secrets.store import read_store
 
         held = read_store(self.workspace.secrets_file)
-        names = {
-            site.name: secret.name
-            for site in self.plan.sites.values()
-            for secret in site.secrets
-            if secret.declared.name == TOKEN
-        }
-        found = {
-            site: os.environ.get(VARIABLE_PREFIX + name) or held.get(name, "") for site, name in names.items()
-        }
-        return {site: token for site, token in found.items() if token}
+        names = (one.name for one in self.plan.site(site).secrets if one.declared.name == declared)
+        return next((os.environ.get(VARIABLE_PREFIX + name) or held.get(name, "") for name in names), "")
 
 
 def say(line: str) -> None:

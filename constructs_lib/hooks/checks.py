@@ -1,8 +1,8 @@
 """Is the platform ready? One function per question; each says what is not, on which node, and what helps.
 
 ZooKeeper has a quorum, one Mesos master is elected and each pool has its agents, Marathon and Chronos lead
-and are frameworks that Mesos calls active, the registry answers, each site's Consul has a leader, its access
-lists and all members, each site's edges serve.
+and are frameworks that Mesos calls active, the registry answers and takes the nodes' login, each site's
+Consul has a leader, its access lists and all members, each site's edges serve.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.chronos import Chronos
 from constructs_lib.hooks.deadline import Deadline
-from constructs_lib.hooks.endpoints import Endpoints, Instance
+from constructs_lib.hooks.endpoints import LOGIN, Endpoints, Instance
 from constructs_lib.hooks.finding import Expected, Finding, Question, at_once, client, node_plan
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.mesos import Mesos
+from constructs_lib.hooks.registry_login import SECRET, refusal
 from constructs_lib.hooks.site_checks import consul_of, edge_of
 
 ASK_SECONDS = 10.0
@@ -183,10 +184,17 @@ def _framework(name: str, leader: str | None, known: Sequence[Mapping[str, Any]]
 
 
 def registry(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Finding:
-    """The private registry answers its health check."""
+    """The private registry answers its health check, and takes the nodes' login where that is known here."""
     with client(endpoints.target("registry"), deadline) as connection:
         connection.get("/debug/health")
-    return Finding(check="registry", good=True, says="answers")
+    if not endpoints.has(LOGIN):
+        return Finding(check="registry", good=True, says="answers")
+    if expected.login is None:
+        says = f"answers; its login was not tried: {SECRET} is not here"
+        return Finding(check="registry", good=True, says=says)
+    if trouble := refusal(endpoints, expected.login, deadline):
+        return Finding(check="registry", good=False, says=trouble, try_next=_help("registry", endpoints))
+    return Finding(check="registry", good=True, says="answers, and takes the nodes' login")
 
 
 QUESTIONS: tuple[tuple[str, Question], ...] = (

@@ -62,8 +62,9 @@ Opens = Callable[[Sequence[Instance]], AbstractContextManager[Ways]]
 class Endpoints:
     """Program → its instances, and the sockets that lead to those that aren't reached straight.
 
-    Programs are called zookeeper, mesos, marathon, chronos, registry, and for each site consul/SITE,
-    prometheus/SITE, edge/SITE and front/SITE. Agents are in no plan: Mesos' masters know them.
+    Programs are called zookeeper, mesos, marathon, chronos, registry (its health) and registry-login (where
+    images are pulled), and for each site consul/SITE, prometheus/SITE, edge/SITE and front/SITE. Agents are
+    in no plan: Mesos' masters know them.
     """
 
     instances: Mapping[str, tuple[Instance, ...]]
@@ -140,6 +141,9 @@ _BY_SITE: Mapping[str, tuple[Component, str, Role]] = {
     "edge/": (NGINX, "state", Role.EDGE),
     FRONT: (NGINX, "http", Role.EDGE),
 }
+LOGIN = "registry-login"
+"""The registry where nodes log in and pull images."""
+_OF_THE_REGISTRY = {"registry": "metrics", LOGIN: "https"}
 _LOOPBACK = "127.0.0.1"
 _NOWHERE = Path("/nonexistent")
 """Where a lost port's socket would be: connecting fails at once."""
@@ -156,7 +160,8 @@ def planned(plan: ClusterPlan) -> Mapping[str, tuple[Instance, ...]]:
     for site in plan.sites.values():
         for prefix, (component, port, role) in _BY_SITE.items():
             found[prefix + site.name] = _on(site, site.nodes_of(role), component, port)
-    found["registry"] = _on(home, home.nodes_of(Role.CONSUL)[:1], REGISTRY, "metrics")
+    for program, port in _OF_THE_REGISTRY.items():
+        found[program] = _on(home, home.nodes_of(Role.CONSUL)[:1], REGISTRY, port)
     return {program: instances for program, instances in found.items() if instances}
 
 
@@ -218,4 +223,6 @@ def _declared(program: str) -> tuple[Component, str]:
     if slash:
         component, port, _role = _BY_SITE[prefix + slash]
         return component, port
-    return (REGISTRY, "metrics") if program == "registry" else _ON_MASTERS[program]
+    if program in _OF_THE_REGISTRY:
+        return REGISTRY, _OF_THE_REGISTRY[program]
+    return _ON_MASTERS[program]

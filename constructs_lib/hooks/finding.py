@@ -39,6 +39,15 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Login:
+    """What nodes log in to the registry with."""
+
+    password: str = field(repr=False)
+    authority: str
+    """The certificate of the cluster's authority: the password is told to nobody whom it did not sign."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Expected:
     """What the plan has, as far as checks ask for it."""
 
@@ -50,6 +59,8 @@ class Expected:
     """Site → the nodes with a name of their own (no agents) that are members of its Consul."""
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Site → the token that may read its Consul."""
+    login: Login | None = field(default=None, repr=False)
+    """None where the registry's password is not known here."""
 
     @property
     def agents(self) -> int:

@@ -19,7 +19,7 @@ from constructs_lib.hooks.chronos import Job
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.jobs import marked, owner
 from constructs_lib.hooks.mesos import Memory, Mesos
-from constructs_lib.hooks.platform import Platform, expected
+from constructs_lib.hooks.platform import Platform
 
 Say = Callable[[str], None]
 Task = Mapping[str, Any]
@@ -40,9 +40,8 @@ _LOG = "its words are in its sandbox, on the Mesos master's page of the task (do
 
 def afresh(platform: Platform, seconds: float) -> Platform:
     """The same platform with so long from now on, whatever became of the run's own time."""
-    return Platform(
-        platform.plan, platform.endpoints, Deadline(seconds, platform.deadline.clock), platform.tokens
-    )
+    deadline = Deadline(seconds, platform.deadline.clock)
+    return Platform(platform.plan, platform.endpoints, deadline, platform.tokens, login=platform.login)
 
 
 class NotEndedError(HookError):
@@ -90,9 +89,7 @@ class Once:
 
     def _asked(self, platform: Platform) -> Job | None:
         """The job that a former run may have left; HookError where none can be started."""
-        found = checks.chronos(
-            platform.endpoints, expected(platform.plan, platform.tokens), platform.deadline
-        )
+        found = checks.chronos(platform.endpoints, platform.expected, platform.deadline)
         if not found.good:
             hint = f" (next: {found.try_next})" if found.try_next else ""
             raise HookError(f"chronos: {found.says}{hint}")

@@ -16,7 +16,7 @@ from constructs_lib.hooks.chronos import Chronos
 from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import REAL, Deadline
 from constructs_lib.hooks.endpoints import Endpoints
-from constructs_lib.hooks.finding import Expected, Finding
+from constructs_lib.hooks.finding import Expected, Finding, Login
 from constructs_lib.hooks.hopeless import Placements
 from constructs_lib.hooks.http import Client
 from constructs_lib.hooks.marathon import Marathon
@@ -32,7 +32,8 @@ TOKEN = "consul_management_token"  # noqa: S105 (its name)
 class Platform:
     """`with Platform(…) as platform:` closes all connections at its end.
 
-    `tokens` gives each site's Consul token; `patience` is for each program that does not answer. A program
+    `tokens` gives each site's Consul token, `login` the registry's, where it is known; `patience` is for each
+    program that does not answer. A program
     that the platform does not run is a HookError when it is asked for.
     """
 
@@ -43,11 +44,14 @@ class Platform:
         deadline: Deadline,
         tokens: Mapping[str, str],
         patience: Patience | None = None,
+        *,
+        login: Login | None = None,
     ) -> None:
         self.plan = plan
         self.endpoints = endpoints
         self.deadline = deadline
         self.tokens = tokens
+        self.login = login
         self.patience = patience or Patience()
         self.clients: list[Client] = []
         self._stack = ExitStack()
@@ -153,7 +157,12 @@ class Platform:
 
     def look(self) -> tuple[Finding, ...]:
         """Ask every program once how it is."""
-        return look(self.endpoints, expected(self.plan, self.tokens), self.deadline)
+        return look(self.endpoints, self.expected, self.deadline)
+
+    @property
+    def expected(self) -> Expected:
+        """What checks ask for."""
+        return expected(self.plan, self.tokens, self.login)
 
     def _client(
         self,
@@ -176,7 +185,7 @@ class Platform:
         return client
 
 
-def expected(plan: ClusterPlan, tokens: Mapping[str, str]) -> Expected:
+def expected(plan: ClusterPlan, tokens: Mapping[str, str], login: Login | None = None) -> Expected:
     """What checks ask for: of each site's pools as many agents as they have at least, and all other nodes."""
     sites = plan.sites.values()
     return Expected(
@@ -186,6 +195,7 @@ def expected(plan: ClusterPlan, tokens: Mapping[str, str]) -> Expected:
             site.name: tuple(node.name for node in site.nodes if node.role in CONSUL.roles) for site in sites
         },
         tokens=tokens,
+        login=login,
     )
 
 

@@ -27,7 +27,7 @@ from constructs_lib.hooks.finding import Finding
 from constructs_lib.hooks.gate import spared_sites, wait_until_ready
 from constructs_lib.hooks.hook import Change, Hook, Outcome, Verdict
 from constructs_lib.hooks.jobs import Jobs
-from constructs_lib.hooks.platform import Platform, expected
+from constructs_lib.hooks.platform import Platform
 from constructs_lib.hooks.reached import Reached
 from constructs_lib.hooks.report import Report, diff_lines
 from constructs_lib.hooks.settings import Settings
@@ -212,10 +212,9 @@ class Run:
         """Do it. HookError where the platform is not ready or can't be read: nothing was changed then."""
         platform, say = self._platform, self._say
         deadline = platform.deadline
-        wanted = expected(platform.plan, platform.tokens)
         ready = wait_until_ready(
             platform.endpoints,
-            wanted,
+            platform.expected,
             deadline.within(self._gate_seconds),
             say,
             spared=spared_sites(platform, self._compiled),

@@ -15,16 +15,18 @@ from typing import Any
 import pytest
 
 from constructs_lib.components.model import Role
+from constructs_lib.errors import HookError
 from constructs_lib.hooks.checks import look
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
-from constructs_lib.hooks.finding import Expected, Finding
+from constructs_lib.hooks.finding import Expected, Finding, Login
 from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
+from constructs_lib.secrets.certificates import certificate_alone, new_authority
 from constructs_lib.spec.model import ClusterSpec
 from tests.components.consul_here import CLUSTER, SERVER, Agent, client_of, values
-from tests.components.registry_here import SOFTWARE, Registry, files_of, planned, program_of
+from tests.components.registry_here import PASSWORD, SOFTWARE, Registry, files_of, planned, program_of
 from tests.components.zookeeper_here import QUORUM, Ensemble, running_ensemble
 from tests.conftest import need
 from tests.lab.asking import until
@@ -240,3 +242,60 @@ def test_the_registry_answers_without_a_password_until_it_ends(registry: Registr
     found = asked("registry", instances)
     assert (found.good, found.try_next) == (False, "clustermesos nodes plan consul-1")
     assert "connection refused" in found.says
+
+
+def login_of(registry: Registry, password: str = PASSWORD, authority: str | None = None) -> Login:
+    known = (registry.folder / "etc/authority.crt").read_text()
+    return Login(password=password, authority=authority or known)
+
+
+def logged_in(registry: Registry, login: Login | None) -> Finding:
+    instances = {
+        "registry": at(registry.metrics, node="consul"),
+        "registry-login": at(registry.port, node="consul"),
+    }
+    expected = dataclasses.replace(NOTHING, login=login)
+    (found,) = look(Endpoints(instances=instances), expected, Deadline(LONGEST))
+    return found
+
+
+def test_the_registry_is_well_only_if_it_takes_the_nodes_login(registry: Registry) -> None:
+    found = logged_in(registry, login_of(registry))
+    assert (found.good, found.says) == (True, "answers, and takes the nodes' login")
+
+    found = logged_in(registry, None)
+    assert (found.good, found.says) == (
+        True,
+        "answers; its login was not tried: registry_password is not here",
+    )
+
+    found = logged_in(registry, login_of(registry, "another-password"))
+    assert (found.good, found.try_next) == (False, "clustermesos nodes plan consul-1")
+    assert found.says == "login refused (401): its password is not the registry_password that is here"
+
+
+def test_a_login_that_is_refused_keeps_the_gate_closed_and_the_password_is_not_shown(
+    registry: Registry,
+) -> None:
+    said: list[str] = []
+    instances = {
+        "registry": at(registry.metrics, node="consul"),
+        "registry-login": at(registry.port, node="consul"),
+    }
+    expected = dataclasses.replace(NOTHING, login=login_of(registry, "another-password"))
+
+    with pytest.raises(HookError, match=r"registry: login refused \(401\)") as closed:
+        wait_until_ready(Endpoints(instances=instances), expected, Deadline(1.0), said.append)
+
+    assert "another-password" not in f"{closed.value} {said} {expected!r} {expected.login!r}"
+
+
+def test_nobody_else_is_told_the_password(registry: Registry) -> None:
+    stranger = certificate_alone(new_authority("cluster_authority"))
+
+    found = logged_in(registry, login_of(registry, authority=stranger))
+
+    assert not found.good
+    assert found.says.startswith("its certificate is not one of the cluster's for registry.service.consul: ")
+    last = (registry.folder / "log").read_text().splitlines()[-1]
+    assert "TLS handshake error" in last, "before anything was asked"

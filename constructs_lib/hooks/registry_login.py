@@ -1,0 +1,48 @@
+"""Does the registry take the nodes' login? Asked where images are pulled, by the password that nodes have.
+
+The password goes through the gateway's tunnel, by TLS, to whoever has a certificate of the cluster's own
+authority for the registry's name, and to nobody else: no redirect is followed, no proxy used.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from http.client import HTTPConnection, HTTPException
+from typing import Final
+
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.endpoints import LOGIN, Endpoints
+from constructs_lib.hooks.finding import Login
+
+USER: Final = "cluster"
+NAME: Final = "registry.service.consul"
+SECRET: Final = "registry_password"  # noqa: S105 (its name)
+
+
+def refusal(endpoints: Endpoints, login: Login, deadline: Deadline) -> str | None:
+    """Why it does not let nodes in, in words without the password; None where it does. One request."""
+    try:
+        status = _status(endpoints, login, max(deadline.left, 0.1))
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not one of the cluster's for {NAME}: {error.verify_message}"
+    except (OSError, HTTPException) as error:
+        said = getattr(error, "strerror", None) or type(error).__name__
+        return f"where images are pulled: {said}"
+    if status in (401, 403):
+        return f"login refused ({status}): its password is not the {SECRET} that is here"
+    return None if status == 200 else f"{status} to a login"
+
+
+def _status(endpoints: Endpoints, login: Login, seconds: float) -> int:
+    (instance,) = endpoints.instances[LOGIN]
+    context = ssl.create_default_context(cadata=login.authority)
+    with (
+        endpoints.connect(instance, seconds) as plain,
+        context.wrap_socket(plain, server_hostname=NAME) as encrypted,
+    ):
+        connection = HTTPConnection(NAME)
+        connection.sock = encrypted
+        word = base64.b64encode(f"{USER}:{login.password}".encode()).decode()
+        connection.request("GET", "/v2/", headers={"Authorization": f"Basic {word}", "Connection": "close"})
+        return connection.getresponse().status
