@@ -24,7 +24,7 @@ from constructs_lib.plan.model import NodePlan, PoolPlan
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import load
 from constructs_lib.spec.workspace import Workspace
-from tests.lab.asking import reboot, says
+from tests.lab.asking import LONG, consul, reboot, says, seen, until
 from tests.lab.healthy import BOOT_SECONDS, HEALTHY_SECONDS
 from tests.machines.conftest import JOURNALS
 
@@ -117,3 +117,16 @@ def test_they_come_back_with_what_packages_have_enabled(bare: KeptLab) -> None:
 
     for name in bare.names():
         assert says(bare, name, "systemctl", "--failed", "--plain", "--no-legend") == "", name
+
+
+def test_a_consul_node_that_is_replaced_installs_everything_anew_and_keeps_its_data(bare: KeptLab) -> None:
+    node, before = "consul-1", bare.run("consul-1", "cat", "/etc/machine-id").out
+    until("a key is taken", LONG, lambda: consul(bare, node, "kv", "put", "shop/colour", "blue"))
+    bare.destroy(node, keep_data=True)
+
+    bare.rebuild(node)
+
+    bare.wait(BOOT_SECONDS)
+    assert says(bare, node, "cat", "/etc/machine-id") != before.strip()
+    assert says(bare, node, "dpkg", "--audit") == ""
+    seen("the key is there", LONG, lambda: consul(bare, node, "kv", "get", "shop/colour") == "blue")
