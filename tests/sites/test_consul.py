@@ -246,9 +246,11 @@ def test_settings_of_a_site_that_is_lost_halfway_are_finished_by_the_next_run(wa
         if f"eu:{FOLDER}" in line:
             ways.lose("dc1")
 
-    lost = run_hook(Settings(ways.consuls(seconds=5), compiled(shop__colour="red")), loses)
-    assert lost.error is not None
-    assert lost.error.startswith("consul of dc1: ")
+    lost = run_hook(Settings(ways.consuls(), compiled(shop__colour="red"), home="eu"), loses)
+    assert lost.error is None
+    at_home, away = sorted(lost.verdicts, key=lambda one: not one.good)
+    assert (at_home.name, at_home.good, away.name, away.good) == ("eu", True, "dc1", False)
+    assert "consul of dc1: " in away.says
 
     ways.open("dc1")
     assert ways.colours() == {"eu": b"red", "dc1": b"blue"}

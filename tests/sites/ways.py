@@ -9,6 +9,7 @@ from constructs_lib.hooks.consul import Consul
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, planned
 from constructs_lib.hooks.http import Client
+from constructs_lib.hooks.patience import Patience
 from constructs_lib.hooks.settings import FOLDER
 from constructs_lib.plan.model import ClusterPlan
 from tests.lab.asking import LONG, until
@@ -38,7 +39,8 @@ class Ways:
         if site in self.running:
             stop(self.running.pop(site))
 
-    def consuls(self, seconds: float = LONG) -> dict[str, Consul]:
+    def consuls(self) -> dict[str, Consul]:
+        """As an operator's commands ask them: those of other sites than home are not waited for for long."""
         programs = planned(self.plan)
         sockets = {
             one.where: self.socket(site) for site in self.joined.sites for one in programs[f"consul/{site}"]
@@ -48,7 +50,8 @@ class Ways:
         for site in self.joined.sites:
             target = ends.target(f"consul/{site}")
             token = self.joined.machine(site, self.server).at("/etc/consul/secrets/management").read_text()
-            client = Client(target, Deadline(seconds))
+            away = None if site == self.plan.sites[site].home else Patience().elsewhere()
+            client = Client(target, Deadline(LONG), patience=away)
             found[site] = Consul(client, token.strip())
         return found
 
