@@ -70,6 +70,8 @@ def test_what_consul_has_is_what_the_edge_does(server: Agent, edge: Edge, port: 
 
     edge.wait("the route", lambda: edge.get(edge.http, "/", "shop.example.org") == (200, "hello"))
 
+    # It does first, and tells afterwards.
+    edge.wait("its word", lambda: "shop" in edge.says()["routes"])
     told = edge.says()
     assert told["routes"]["shop"]["instances"] == {"host:one:1": f"127.0.0.1:{port}"}, "only what passes"
     assert set(told["problems"]) == {"broken", "empty"}
