@@ -152,14 +152,20 @@ def test_a_login_that_breaks_off_ends_the_restore_and_starts_the_application_aga
         assert found.cli("apply") == 0
         terminal, its_end = os.openpty()
         words = ["restore", "orders", "--yes", "--simulator", f"{tmp_path}/sim.json"]
-        command = [sys.executable, "-m", "constructs_lib.cli.main", *words]
-        with subprocess.Popen([*command, "--file", f"{tmp_path}/cluster.yaml"], stderr=its_end) as login:
-            seen("the data is being restored", 60, lambda: sim.tasks("orders.restore"))
-            assert found.instances() == 0
-            os.close(its_end)
-            os.close(terminal)
-            login.send_signal(signal.SIGHUP)
-            assert login.wait(60) == 130
+        # As from a terminal, also where the tests run under nohup, whose children would not hear of it.
+        program = "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+        program += "from constructs_lib.cli.main import main; sys.exit(main())"
+        command = [sys.executable, "-c", program, *words, "--file", f"{tmp_path}/cluster.yaml"]
+        with subprocess.Popen(command, stderr=its_end) as login:
+            try:
+                seen("the data is being restored", 60, lambda: sim.tasks("orders.restore"))
+                assert found.instances() == 0
+                os.close(its_end)
+                os.close(terminal)
+                login.send_signal(signal.SIGHUP)
+                assert login.wait(60) == 130
+            finally:
+                login.kill()
 
         assert [task.owner for task in sim.world.ended if task.owner == "orders.undo"] == ["orders.undo"]
         assert seen("it runs again", 30, found.instances) == 1
