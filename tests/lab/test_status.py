@@ -6,10 +6,13 @@ import json
 
 import pytest
 
+from constructs_lib.components.consul import AUTHORITY
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.agents import Agents
+from constructs_lib.hooks.checks import registry
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import through_gateways
+from constructs_lib.hooks.finding import Login
 from constructs_lib.hooks.gate import wait_until_ready
 from constructs_lib.hooks.platform import TOKEN, Platform, expected
 from constructs_lib.lab.keeper import KeptLab, lab_folder
@@ -52,6 +55,8 @@ def test_the_gate_opens_for_a_healthy_platform_and_names_what_is_missing(
     cluster = plan(operator.overrides.apply(operator.spec), read_lock(operator.workspace.lock_file))
     secrets = json.loads((lab_folder(operator.workspace) / "secrets.json").read_text())["secrets"]
     tokens = {"eu": secrets[f"{TOKEN}_eu"]}
+    password, authority = secrets["registry_password"], secrets[f"{AUTHORITY}_certificate"]
+    login = Login(password=password, authority=authority)
     drill.breaks(
         "Chronos is stopped on all masters",
         "the gate before a deployment tells Chronos alone, with what to do, and opens when it is back",
@@ -59,11 +64,15 @@ def test_the_gate_opens_for_a_healthy_platform_and_names_what_is_missing(
     said: list[str] = []
     with through_gateways(cluster, operator.ssh) as endpoints:
         with Platform(cluster, endpoints, Deadline(LONG), tokens) as platform:
-            findings = wait_until_ready(endpoints, expected(cluster, tokens), platform.deadline, said.append)
+            asked = expected(cluster, tokens, login)
+            findings = wait_until_ready(endpoints, asked, platform.deadline, said.append)
         assert [one.check for one in findings] == [
             "zookeeper", "mesos", "marathon", "chronos", "registry", "consul/eu",
         ]  # fmt: skip
         drill.saw("; ".join(f"{one.check}: {one.says}" for one in findings))
+        assert findings[4].says == "answers, and takes the nodes' login"
+        wrong = expected(cluster, tokens, Login(password="wrong", authority=authority))
+        assert "login refused (401)" in registry(endpoints, wrong, Deadline(LONG)).says
 
         for master in MASTERS:
             says(operator.lab, master, "systemctl", "stop", "chronos.service", "chronos-watchdog.timer")
@@ -79,4 +88,4 @@ def test_the_gate_opens_for_a_healthy_platform_and_names_what_is_missing(
         drill.saw(lines[1].strip())
 
         wait_until_ready(endpoints, expected(cluster, tokens), Deadline(LONG), said.append)
-    assert not any(token in line for token in tokens.values() for line in said)
+    assert not any(secret in line for secret in (*tokens.values(), password) for line in said)
