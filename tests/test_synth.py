@@ -71,6 +71,7 @@ def test_the_first_run_writes_stack_lock_and_secrets_and_says_what_to_commit(fol
     assert (folder / ".clustermesos").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_the_same_bytes_and_says_nothing(folder: Path) -> None:
     def written() -> dict[str, bytes]:
         return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
@@ -97,6 +98,7 @@ def test_the_file_that_the_environment_names_is_read_and_its_folder_gets_lock_an
     assert (elsewhere / STACK / state).resolve().parent == (folder / ".clustermesos" / "state").resolve()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lock", "written"),
     [
@@ -185,6 +187,7 @@ def test_wrong_input_is_exit_code_2_and_writes_nothing(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["cluster.yaml"]
 
 
+@pytest.mark.slow
 def test_both_engines_write_the_same_cluster(folder: Path) -> None:
     written = {}
     for engine in ("cdktf", "cdktn"):

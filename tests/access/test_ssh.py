@@ -8,6 +8,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from constructs_lib.access.host_keys import public_host_key
 from constructs_lib.secrets.values import new_value
 from scripts.embedded_aws import free_port
@@ -79,6 +81,7 @@ def test_a_key_with_a_passphrase_fails_instead_of_asking(site: Site, tmp_path: P
     assert "admin.ssh_keys" in str(answer.trouble)
 
 
+@pytest.mark.slow
 def test_a_command_that_hangs_is_ended_in_time(site: Site) -> None:
     start = time.monotonic()
     answer = site.run("sleep", "600", timeout=3)
@@ -86,6 +89,7 @@ def test_a_command_that_hangs_is_ended_in_time(site: Site) -> None:
     assert time.monotonic() - start < 3 + ENOUGH
 
 
+@pytest.mark.slow
 def test_a_gateway_that_accepts_and_says_nothing_is_given_up(site: Site) -> None:
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import AwsDouble
 
 SCRIPT = Path(__file__).parents[2] / "cloud-init" / "aws" / "fetch-secret"
@@ -41,6 +43,7 @@ def test_it_prints_the_decrypted_value_and_nothing_else(embedded_aws: AwsDouble)
     assert (done.returncode, done.stdout, done.stderr) == (0, KEY, "")
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_parameter_that_is_still_on_its_way(embedded_aws: AwsDouble) -> None:
     process = subprocess.Popen(
         [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -87,6 +88,7 @@ def touched(before: Json, after: Json) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @FEW
 @given(edits())
 def test_an_edit_is_refused_or_leaves_every_master_that_runs_as_it_is(edit: tuple[Json, Json]) -> None:

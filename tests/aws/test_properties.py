@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,7 @@ def _resources(given: Json) -> dict[str, Json]:
     return resources(cluster_stack(plan_of(given)))
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters())
 def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(given: Json) -> None:
@@ -73,6 +75,7 @@ def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(given: Json) ->
     assert first == second
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters(), st.integers(1, 100))
 def test_more_agents_change_no_other_resource(given: Json, more: int) -> None:
@@ -89,6 +92,7 @@ def test_more_agents_change_no_other_resource(given: Json, more: int) -> None:
     assert {address for address in before if before[address] != after[address]} == {group}
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters(), POOLS)
 def test_one_more_pool_changes_no_existing_resource(given: Json, pool: Json) -> None:
@@ -104,6 +108,7 @@ def test_one_more_pool_changes_no_existing_resource(given: Json, pool: Json) -> 
     }
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters(), st.data())
 def test_a_pool_less_touches_no_other(given: Json, data: st.DataObject) -> None:
@@ -121,6 +126,7 @@ def test_a_pool_less_touches_no_other(given: Json, data: st.DataObject) -> None:
     )
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters())
 def test_one_site_wide_setting_more_touches_no_master(given: Json) -> None:

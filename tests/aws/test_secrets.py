@@ -105,6 +105,7 @@ def test_the_nodes_program_is_kept_whole_in_parts_that_a_parameter_takes() -> No
     assert all(0 < len(part) <= 4_000 for part in parts.values())
 
 
+@pytest.mark.slow
 def test_a_machine_that_has_only_its_user_data_gets_the_program(embedded_aws: AwsDouble) -> None:
     """The very command of the user data, against a real SSM protocol (the double's)."""
     site, stack = site_plan(), cluster_stack(site_plan())

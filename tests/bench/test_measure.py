@@ -15,6 +15,7 @@ _MIB = 2**20
 _HOLDS = "x = bytearray(64 * 2**20); import time; time.sleep(2)"
 
 
+@pytest.mark.slow
 def test_memory_of_a_child_is_counted(tmp_path: Path) -> None:
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {_HOLDS!r}], check=True)"
     run = measure([sys.executable, "-c", child], log=tmp_path / "log", env=os.environ)

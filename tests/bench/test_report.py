@@ -102,6 +102,7 @@ def test_numbers_are_short() -> None:
     assert ratio(Spread(12.345, 9, 14)) == "12.3 (9.0 … 14.0)"
 
 
+@pytest.mark.slow
 def test_an_empty_stack_of_each_engine_is_measured_in_turn(tmp_path: Path) -> None:
     floors = [floor(tmp_path, engine) for engine in ENGINES]
     results = play(floors, 1, tmp_path)

@@ -57,6 +57,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_what_plan_shows_apply_does_and_then_nothing_is_left(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +85,7 @@ def test_what_plan_shows_apply_does_and_then_nothing_is_left(
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_plan_apply_and_explain_answer_in_json_whether_it_went_well_or_not(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +106,7 @@ def test_plan_apply_and_explain_answer_in_json_whether_it_went_well_or_not(
     assert said(capsys)["good"] is False
 
 
+@pytest.mark.slow
 def test_what_cant_be_placed_is_explained_and_what_needs_it_is_not_touched(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +125,7 @@ def test_what_cant_be_placed_is_explained_and_what_needs_it_is_not_touched(
     assert folder.run("apply") == 0
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_told_with_its_arithmetic_in_the_report_and_in_json(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +147,7 @@ def test_what_is_too_large_is_told_with_its_arithmetic_in_the_report_and_in_json
     }
 
 
+@pytest.mark.slow
 def test_what_no_contract_names_any_longer_goes_only_with_prune(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +163,7 @@ def test_what_no_contract_names_any_longer_goes_only_with_prune(
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_nothing_is_pruned_while_what_may_replace_it_has_failed(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +187,7 @@ def test_nothing_is_pruned_while_what_may_replace_it_has_failed(
     until("the old tasks have ended", 30, lambda: owners(folder) == {"store"})
 
 
+@pytest.mark.slow
 def test_a_report_that_cant_be_kept_is_printed_all_the_same(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,6 +201,7 @@ def test_a_report_that_cant_be_kept_is_printed_all_the_same(
     assert err.splitlines()[-1] == "the report is not kept in last-apply.json: Is a directory"
 
 
+@pytest.mark.slow
 def test_an_urgent_change_is_made_without_chronos_and_tells_that_jobs_were_left(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:

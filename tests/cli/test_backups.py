@@ -175,6 +175,7 @@ def test_of_one_contract_there_is_no_word_of_the_platform(
     assert "platform" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_job_that_failed_names_where_its_words_are(
     folder: tuple[Folder, SimulatedCluster], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_job_that_failed_names_where_its_words_are(
     assert "try: clustermesos backups" not in text, "that is what was typed"
 
 
+@pytest.mark.slow
 def test_a_chronos_that_starts_nothing_any_longer_leaves_no_backup_green(
     folder: tuple[Folder, SimulatedCluster], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,6 +221,7 @@ def test_a_chronos_that_starts_nothing_any_longer_leaves_no_backup_green(
     assert f"overdue: last succeeded {succeeded}, and it runs hourly at minute " in text
 
 
+@pytest.mark.slow
 def test_without_chronos_the_platform_s_are_told_all_the_same(
     folder: tuple[Folder, SimulatedCluster], capsys: pytest.CaptureFixture[str]
 ) -> None:

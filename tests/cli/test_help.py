@@ -100,6 +100,7 @@ def test_ctrl_c_is_one_word_and_130(
     assert capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_command_is_ended_by_signals_as_by_ctrl_c_and_tidies_up(
     tmp_path: Path,

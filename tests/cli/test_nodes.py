@@ -249,6 +249,7 @@ def test_a_planned_node_that_is_not_deployed_is_told(
     assert "consul-1.eu   planned, not deployed yet: cdktf deploy" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_five_masters_instead_of_three_are_let_in_after_the_running_ones_know_the_quorum(
     deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,6 +303,7 @@ def conf(deployed: Deployed, name: str) -> str:
     return (deployed.root(name) / CONF.lstrip("/")).read_text()
 
 
+@pytest.mark.slow
 def test_apply_changes_every_node_and_rollback_takes_it_back(
     small: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -329,6 +331,7 @@ def test_apply_of_one_node_leaves_the_others_alone(
     assert conf(small, "master-1") == "master-1: 203.0.113.0/24\n"
 
 
+@pytest.mark.slow
 def test_a_gate_that_says_no_stops_before_the_first_node(
     small: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:

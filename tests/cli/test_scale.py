@@ -117,6 +117,7 @@ def test_the_number_follows_what_agents_count_and_is_told_with_all_that_it_comes
     assert told["says"].endswith("→ 4 (near enough)")
 
 
+@pytest.mark.slow
 def test_every_so_often_changes_are_one_line_each_and_sigterm_ends_it(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

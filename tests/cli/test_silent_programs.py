@@ -103,6 +103,7 @@ def test_a_command_ends_soon_whatever_is_down(
         assert code == 1 and any(f"{one.partition('/')[0]}: " in err for one in missing), err
 
 
+@pytest.mark.slow
 def test_what_is_waited_for_is_said(
     instances: dict[str, list[str]],
     folder: Path,

@@ -86,6 +86,7 @@ def test_its_agents_are_those_of_cluster_yaml(tmp_path: Path) -> None:
     assert {slave["domain"]["fault_domain"]["region"]["name"] for slave in slaves} == {"eu"}
 
 
+@pytest.mark.slow
 def test_tasks_are_servers_that_a_real_consul_knows(tmp_path: Path, consul: Path) -> None:
     app = {
         "container": {"docker": {"image": "web"}, "portMappings": [{"containerPort": 80}]},

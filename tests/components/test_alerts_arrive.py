@@ -108,6 +108,7 @@ def application() -> Iterator[int]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_what_a_contract_says_of_alerts_is_loaded_fires_and_reaches_who_is_on_call(
     road: Road, server: Agent
 ) -> None:

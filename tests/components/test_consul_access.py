@@ -146,6 +146,7 @@ def test_the_agents_token_has_no_more_rights_than_an_agent_needs(server: Agent, 
     assert server.ask("snapshot", token)[0] == 403
 
 
+@pytest.mark.slow
 def test_a_client_with_another_gossip_key_stays_outside(consul: Path, server: Agent, tmp_path: Path) -> None:
     stranger = client_of(
         consul, server, tmp_path, consul_gossip_key="c3RyYW5nZXItc3RyYW5nZXItc3RyYW5nZXItMTIzNDU="
@@ -158,6 +159,7 @@ def test_a_client_with_another_gossip_key_stays_outside(consul: Path, server: Ag
         stranger.stop()
 
 
+@pytest.mark.slow
 def test_a_client_of_another_authority_does_not_talk_to_the_server(
     consul: Path, server: Agent, acl: object, tmp_path: Path
 ) -> None:
@@ -187,6 +189,7 @@ def test_prometheus_reads_the_metrics_with_its_token_and_nobody_does_without(
     server.wait("Raft's numbers", lambda: "consul_raft_" in server.ask(path, server.secret("metrics"))[1])
 
 
+@pytest.mark.slow
 def test_a_server_tells_prometheus_how_long_its_certificate_is_valid(consul: Path, tmp_path: Path) -> None:
     agent = Agent(consul, tmp_path, SERVER, values(CLUSTER.secrets))
     agent.configure(agent.ports["serf_lan"])

@@ -127,6 +127,7 @@ def test_a_request_that_was_begun_is_answered_whole_however_slowly_it_is_sent(
             assert peer.recv(4096) == b""
 
 
+@pytest.mark.slow
 def test_a_client_that_asks_again_on_a_closed_connection_loses_nothing_and_repeats_nothing(
     edge: Edge, shop: tuple[int, list[str]]
 ) -> None:

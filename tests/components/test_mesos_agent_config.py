@@ -166,6 +166,7 @@ def test_a_docker_that_hangs_is_asked_for_three_minutes_and_then_told_in_one_lin
     assert 180 <= now[0] <= 250
 
 
+@pytest.mark.slow
 def test_a_docker_that_refuses_at_first_is_asked_again(node: Node) -> None:
     ready = node.root.at("/ready")
     refuse = f"{{ touch {ready}; echo no daemon >&2; exit 1; }}"

@@ -127,6 +127,7 @@ def test_without_one_nobody_can_say_to_be_somebody_else(tmp_path: Path) -> None:
     assert "real_ip" not in Edge(tmp_path).conf.read_text()
 
 
+@pytest.mark.slow
 def test_a_route_leads_to_its_instances_by_the_share_of_their_versions(edge: Edge, applications: Any) -> None:
     (old, _), (new, _), (also_old, _) = (applications(name) for name in ("old", "new", "old"))
     instances = [("a", "0ld", old), ("b", "0ld", also_old), ("c", "new1", new)]
@@ -212,6 +213,7 @@ def test_once_edge_state_started_anew_only_what_follows_is_counted(edge: Edge, a
     assert counted(edge) == 40
 
 
+@pytest.mark.slow
 def test_while_edge_state_stands_still_no_request_goes_uncounted(edge: Edge, applications: Any) -> None:
     port, _ = applications("one")
     edge.apply(route("shop", 1, {"v1": 1}, [("a", "v1", port)]))

@@ -136,6 +136,7 @@ def test_consuls_token_is_handed_over_by_systemd_and_named_in_the_file_only() ->
     assert authorized == {"credentials_file": "/run/credentials/prometheus.service/consul"}
 
 
+@pytest.mark.slow
 def test_prometheus_starts_from_the_unit_and_reads_itself(tmp_path: Path) -> None:
     need("prometheus")
     port = free_port()

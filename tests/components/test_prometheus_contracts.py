@@ -48,6 +48,7 @@ def application() -> Iterator[int]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_what_contracts_say_reaches_prometheus_and_a_bad_one_harms_no_other(
     server: Agent, acl: object, node: Contracts, application: int
 ) -> None:

@@ -117,6 +117,7 @@ def test_prometheus_finds_the_metrics(ensemble: Ensemble) -> None:
     assert "\nznode_count " in text and "\nnum_alive_connections " in text
 
 
+@pytest.mark.slow
 def test_zookeeper_takes_the_super_users_digest_from_the_file(ensemble: Ensemble) -> None:
     """An unknown key of zoo.cfg really becomes a system property: nothing else told it the digest."""
     refused = "Insufficient permission : /locked"
@@ -138,6 +139,7 @@ def client(ensemble: Ensemble, commands: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_quorum_survives_its_leader_and_takes_it_back(ensemble: Ensemble) -> None:
     ensemble.wait("a leader", lambda: "leader" in ensemble.modes())
     leader = next(number for number in (1, 2, 3) if ensemble.mode(number) == "leader")
@@ -149,6 +151,7 @@ def test_the_quorum_survives_its_leader_and_takes_it_back(ensemble: Ensemble) ->
     ensemble.wait("the old leader as a follower", lambda: ensemble.mode(leader) == "follower")
 
 
+@pytest.mark.slow
 def test_without_a_quorum_the_health_check_fails_and_says_why(ensemble: Ensemble) -> None:
     alone, *others = sorted(ensemble.servers)
     for number in others:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,6 +78,7 @@ def test_any_value_as_the_whole_contract(value: object) -> None:
     tried(yaml.safe_dump(value))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(PLACES), values)
 def test_any_value_in_any_place_of_a_good_contract(place: tuple[int, tuple[str, ...]], value: object) -> None:

@@ -29,6 +29,7 @@ def as_bytes(value: Any) -> bytes:
     return json.dumps(dataclasses.asdict(value)).encode()
 
 
+@pytest.mark.slow
 @given(st.permutations(sorted(LOADED)))
 def test_the_order_of_the_input_changes_no_byte(names: list[str]) -> None:
     assert as_bytes(compile_contracts([LOADED[name].contract for name in names], PLAN)) == as_bytes(

@@ -164,6 +164,7 @@ def ends_well(command: Command, platform: Faulty, mend: Callable[[], None]) -> N
     command.ended(platform)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["look", "change"])
 @pytest.mark.parametrize("kind", MARATHON)
 @pytest.mark.parametrize("name", COMMANDS)
@@ -181,6 +182,7 @@ def test_what_marathon_answers_in_the_middle_of_a_command_is_made_up_for(
     ends_well(command, platform, hit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 2])
 @pytest.mark.parametrize("kind", CONSUL)
 @pytest.mark.parametrize("name", COMMANDS)

@@ -105,6 +105,7 @@ def ends_in_the_new_version(platform: Faulty, proxy: FaultyConsul) -> None:
     assert list(stored(rollout.store, platform.name)) == ["v2", "v1"], "both were good"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 5])
 @pytest.mark.parametrize("name", PASSING)
 def test_a_fault_that_goes_away_by_itself_ends_in_the_new_version(
@@ -121,6 +122,7 @@ def test_a_fault_that_goes_away_by_itself_ends_in_the_new_version(
     ends_in_the_new_version(platform, proxy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 3])
 @pytest.mark.parametrize("name", STAYING)
 def test_a_fault_that_stays_is_a_clear_error_and_the_next_run_finishes(

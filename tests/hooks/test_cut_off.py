@@ -56,6 +56,7 @@ def routed(contract: CompiledContract) -> CompiledContract:
     return replace(contract, route=Route(host="h.example.org", path="/", service=contract.name))
 
 
+@pytest.mark.slow
 def test_a_former_version_is_gone_back_to_and_the_site_gets_the_route_once_it_answers(
     platform: Platform,
 ) -> None:

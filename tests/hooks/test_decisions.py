@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from constructs_lib.contracts.compiled import Compiled
 from constructs_lib.hooks.decisions import decisions
 from constructs_lib.hooks.hook import Verdict
@@ -12,6 +14,7 @@ from tests.hooks.rolling_platform import Platform
 from tests.hooks.test_scaler import Measures, following, scaled, scaler_of
 
 
+@pytest.mark.slow
 def test_the_last_decision_is_one_row_with_its_inputs(platform: Platform) -> None:
     contract, measures = following(platform, "v1", "load"), Measures()
     prometheus: Any = measures

@@ -131,6 +131,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["deployments", "routes", "counts"]),
     JSON | st.dictionaries(st.sampled_from([*vars(Progress()), *ROUTE, "count", "at", "why", "drain"]), JSON),

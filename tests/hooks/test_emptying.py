@@ -102,6 +102,7 @@ def test_a_route_that_was_written_before_it_said_how_to_drain_has_the_default(pl
     assert emptied.empty() == (2, pytest.approx(60, abs=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "waited"), [(5000.0, 600), (30.0, 30)], ids=["the progress deadline", "the run's time"]
 )
@@ -121,6 +122,7 @@ def test_an_edge_that_does_not_confirm_is_an_error_and_never_a_reason_to_go_on(
     )
 
 
+@pytest.mark.slow
 def test_a_contract_that_lets_nobody_be_cut_off_is_waited_for_until_the_end_of_the_run(
     platform: Platform,
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_version_that_turned_round_is_told_with_its_reason_its_last_failure_an
     )
 
 
+@pytest.mark.slow
 def test_a_version_that_got_no_room_says_what_each_agent_lacks_although_nothing_waits_any_longer(
     platform: Platform,
 ) -> None:

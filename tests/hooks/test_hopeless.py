@@ -141,6 +141,7 @@ def test_a_version_whose_only_agent_is_lost_turns_round_long_before_its_deadline
     assert platform.cluster.now() - before < 2 * HOPELESS_SECONDS
 
 
+@pytest.mark.slow
 def test_a_version_that_waits_for_room_has_its_whole_deadline(platform: Platform) -> None:
     assert platform.deploy(larger(platform, "v1", 1.9)).good
     before = platform.cluster.now()

@@ -30,6 +30,7 @@ def left(platform: Platform, name: str) -> tuple[bool, bool]:
     return setting is not None, f"{name}.backup" in jobs
 
 
+@pytest.mark.slow
 def test_settings_and_jobs_of_a_contract_that_is_gone_stay_while_its_application_does(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,7 @@ def deployed(platform: Platform, fault: Fault, after: int) -> list[str]:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", answers())
 def test_a_fault_of_an_answer_ends_in_the_new_version(name: str, platform: Platform) -> None:
     said = deployed(platform, answers()[name], after=0 if name.startswith("create") else 1)
@@ -107,6 +108,7 @@ def test_a_fault_of_an_answer_ends_in_the_new_version(name: str, platform: Platf
     assert not any("Traceback" in line for line in said)
 
 
+@pytest.mark.slow
 def test_a_look_that_is_told_404_does_not_begin_anew(platform: Platform) -> None:
     fixed = replace(platform.contract("v1"), instances=Instances(min=3, max=3))
     assert platform.deploy(fixed).good
@@ -121,6 +123,7 @@ def test_a_look_that_is_told_404_does_not_begin_anew(platform: Platform) -> None
     assert platform.rollout().documents.of(platform.name).count == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 4])
 @pytest.mark.parametrize("name", WORLD)
 def test_a_fault_of_the_cluster_ends_in_the_new_version_at_last(
@@ -129,6 +132,7 @@ def test_a_fault_of_the_cluster_ends_in_the_new_version_at_last(
     assert deployed(platform, WORLD[name], after)[-1] == "version v2 runs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["crash_loop", "never_healthy"])
 def test_a_version_that_does_not_work_turns_round_and_is_deployed_once_it_does(
     kind: Kind, platform: Platform

@@ -63,6 +63,7 @@ def cluster_files(page: Path) -> list[str]:
 PAGES = [page for page in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]) if cluster_files(page)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BY_HAND)
 def test_an_example_is_synthesized_by_the_command_and_by_the_stacks_that_are_written_by_hand(
     name: str, tmp_path: Path

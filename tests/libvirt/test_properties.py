@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,7 @@ def _pools(addresses: set[str]) -> set[str]:
     return {each if isinstance(each, str) else each[1] for each in found}
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters())
 def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(chosen: Json) -> None:
@@ -80,6 +82,7 @@ def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(chosen: Json) -
     assert first == second
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters(), st.integers(1, 100))
 def test_more_agents_change_no_other_resource(chosen: Json, more: int) -> None:
@@ -105,6 +108,7 @@ def test_one_more_pool_changes_no_existing_resource(chosen: Json, pool: Json) ->
     assert _pools(after.keys() - before.keys()) == {"added"}
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters())
 def test_a_pool_less_touches_no_other(chosen: Json) -> None:

@@ -243,6 +243,7 @@ for path in sys.argv[1:]:
 """What `cloud-init schema -c FILE` does, in one process for all files."""
 
 
+@pytest.mark.slow
 def test_cloud_init_itself_accepts_every_text_of_every_platform(tmp_path: Path) -> None:
     need("cloud-init")
     for where, planned in everywhere().items():
@@ -381,6 +382,7 @@ def terraform_gives(template: str) -> str:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.lists(NASTY, min_size=20, max_size=40))
 @example(["$TfToken[a", "%TfToken[", "$$", "${"])

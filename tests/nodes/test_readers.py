@@ -228,6 +228,7 @@ def readers(path: str) -> list[Reader]:
     return [reader for pattern, reader in READERS if re.fullmatch(pattern, path)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(texts()))
 def test_every_file_is_read_by_its_program(path: str, tmp_path: Path) -> None:
     found = readers(path)
@@ -290,6 +291,7 @@ def test_no_test_that_reads_a_nodes_file_may_be_skipped_in_ci() -> None:
     assert [file for file in sorted(ours) if any(fnmatchcase(file, pattern) for pattern in files)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ci", "code"), [("", pytest.ExitCode.OK), ("true", pytest.ExitCode.TESTS_FAILED)])
 def test_a_reader_that_is_not_here_is_skipped_by_name_and_fails_in_ci(
     ci: str, code: pytest.ExitCode, tmp_path: Path

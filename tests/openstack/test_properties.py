@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,7 @@ def _resources(chosen: Json) -> dict[str, Json]:
     return resources(cluster_stack(plan_of(chosen)))
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters())
 def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(chosen: Json) -> None:
@@ -71,6 +73,7 @@ def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(chosen: Json) -
     assert first == second
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters(), st.integers(1, 100))
 def test_more_agents_change_no_other_resource(chosen: Json, more: int) -> None:
@@ -87,6 +90,7 @@ def test_more_agents_change_no_other_resource(chosen: Json, more: int) -> None:
     }
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters(), POOLS)
 def test_one_more_pool_changes_no_existing_resource(chosen: Json, pool: Json) -> None:
@@ -102,6 +106,7 @@ def test_one_more_pool_changes_no_existing_resource(chosen: Json, pool: Json) ->
     }
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters())
 def test_a_pool_less_touches_no_other(chosen: Json) -> None:

@@ -62,6 +62,7 @@ def test_promtool_takes_the_rules(case: str, tmp_path: Path) -> None:
     promtool(tmp_path, "check", "rules", "rules.yml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", sorted(path.name for path in FOLDER.glob("*.yml")))
 def test_an_alert_fires_when_it_should_and_not_before(case: str, tmp_path: Path) -> None:
     write(tmp_path, whole())

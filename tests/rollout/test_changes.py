@@ -198,6 +198,7 @@ def test_packages_of_docker_and_a_restart_of_it_that_is_left_to_do_end_container
     }
 
 
+@pytest.mark.slow
 def test_what_a_rollback_would_change_is_what_the_former_generation_has(node: Behind) -> None:
     older, newer = daemon('{"mtu": 1500}'), daemon('{"mtu": 1400}')
     for wanted in (older, newer):

@@ -179,6 +179,7 @@ def test_the_former_keys_come_back_at_a_word(gateway: Node, changes: list[Change
     assert json.loads((gateway.state / "given").read_text()) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("links", "expected"), [("work", NEW), ("are missed", OLD)])
 def test_a_gateway_whose_operator_is_lost_decides_by_what_it_hears(
     gateway: Node, changes: list[Change], links: str, expected: list[str]

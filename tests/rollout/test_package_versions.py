@@ -57,6 +57,7 @@ def is_untouched(node: Behind) -> bool:
     return nothing and node.conf() == "one\n" and node.node.status()["wanted"] == 1
 
 
+@pytest.mark.slow
 def test_a_version_that_does_not_exist_is_refused_with_those_that_do_and_nothing_changes(
     node: Behind,
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_package_that_no_repository_has_is_refused_with_what_the_update_said(n
     assert is_untouched(node)
 
 
+@pytest.mark.slow
 def test_a_failed_update_is_no_reason_where_the_version_is_known_already(node: Behind) -> None:
     node.node.double("apt-get", BROKEN)
     known(node, "docker-ce", "5:28.5.2-1")
@@ -97,6 +99,7 @@ def test_a_failed_update_is_no_reason_where_the_version_is_known_already(node: B
     assert send(node, "28.5").code == 1
 
 
+@pytest.mark.slow
 def test_what_is_installed_in_its_line_asks_no_repository(node: Behind) -> None:
     installed(node, "docker-ce", "5:28.5.2-1")
     installed(node, "cli", "5:28.5.2-1")
@@ -107,6 +110,7 @@ def test_what_is_installed_in_its_line_asks_no_repository(node: Behind) -> None:
     assert node.conf() == "two\n"
 
 
+@pytest.mark.slow
 def test_a_repository_that_the_node_does_not_have_yet_is_not_asked(node: Behind) -> None:
     """Its key comes with the generation: clustermesos-apply adds it, and looks then."""
     assert send(node, "28.5", repository=REPOSITORY).code == 1

@@ -61,6 +61,7 @@ def test_changed_added_and_hand_edited_files_are_told_apart(node: Behind) -> Non
     assert "-one\n+two" in conf.diff
 
 
+@pytest.mark.slow
 def test_a_secrets_value_is_compared_and_never_travels(node: Behind) -> None:
     secret = {
         "name": "password",
@@ -81,6 +82,7 @@ def test_a_secrets_value_is_compared_and_never_travels(node: Behind) -> None:
     assert "hunter2" not in str(asking("look", {"root": "/"}))
 
 
+@pytest.mark.slow
 def test_a_generation_arrives_is_applied_and_leaves_nothing_behind(node: Behind) -> None:
     heard: list[str] = []
     outcome = node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, heard.append)
@@ -95,6 +97,7 @@ def test_a_generation_arrives_is_applied_and_leaves_nothing_behind(node: Behind)
     assert not (node.node.state / "incoming").exists()
 
 
+@pytest.mark.slow
 def test_only_what_the_node_lacks_is_sent(node: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = node.shell.look(TWO, {})
     sent: list[dict[str, object]] = []
@@ -112,6 +115,7 @@ def test_only_what_the_node_lacks_is_sent(node: Behind, monkeypatch: pytest.Monk
     assert len(files) == len(TWO.files)
 
 
+@pytest.mark.slow
 def test_a_rollback_brings_the_former_generation_back(node: Behind) -> None:
     node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
     outcome = node.shell.back(node.shell.look(ONE, {}), lambda line: None)
@@ -120,6 +124,7 @@ def test_a_rollback_brings_the_former_generation_back(node: Behind) -> None:
     assert changes(ONE, node.shell.look(ONE, {})) == ()
 
 
+@pytest.mark.slow
 def test_an_unhealthy_generation_ends_with_3_and_the_reason(node: Behind) -> None:
     (node.node.doubles / "inactive").write_text(f"{UNIT}\n")
     outcome = node.shell.apply(TWO, node.shell.look(TWO, {}), ROLLOUT, lambda line: None)
@@ -132,6 +137,7 @@ def test_an_unhealthy_generation_ends_with_3_and_the_reason(node: Behind) -> Non
     assert (finish.kind, finish.action) == ("apply", "finish")
 
 
+@pytest.mark.slow
 def test_a_transfer_that_is_cut_off_leaves_the_former_generation(node: Behind) -> None:
     seen = node.shell.look(TWO, {})
     words, stdin = asking(
@@ -153,6 +159,7 @@ def test_a_transfer_that_is_cut_off_leaves_the_former_generation(node: Behind) -
     assert changes(ONE, node.shell.look(ONE, {})) == ()
 
 
+@pytest.mark.slow
 def test_a_node_that_changed_meanwhile_is_refused(node: Behind) -> None:
     stale = node.shell.look(TWO, {})
     node.shell.apply(TWO, stale, ROLLOUT, lambda line: None)
@@ -161,6 +168,7 @@ def test_a_node_that_changed_meanwhile_is_refused(node: Behind) -> None:
     assert node.conf() == "two\n"
 
 
+@pytest.mark.slow
 def test_a_running_apply_is_seen_and_nothing_is_sent(node: Behind) -> None:
     lock = node.node.state / "lock"
     with lock.open("a") as held:
@@ -171,6 +179,7 @@ def test_a_running_apply_is_seen_and_nothing_is_sent(node: Behind) -> None:
         assert not (node.node.state / "incoming").exists()
 
 
+@pytest.mark.slow
 def test_a_boot_that_is_tried_again_and_again_steps_aside(node: Behind) -> None:
     """Its unit would hold the lock most of the time, and take it before a rollback could."""
     node.node.calls()
@@ -197,6 +206,7 @@ def test_a_boot_that_does_not_step_aside_is_one_line_and_goes_on(
     assert node.node.calls()[-1] == "start --no-block clustermesos-apply.service"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("active", [True, False])
 def test_a_boot_that_stepped_aside_for_what_was_refused_goes_on(node: Behind, active: bool) -> None:
     if not active:
@@ -210,6 +220,7 @@ def test_a_boot_that_stepped_aside_for_what_was_refused_goes_on(node: Behind, ac
     assert began is active
 
 
+@pytest.mark.slow
 def test_a_first_boot_that_an_operator_could_not_heal_either_is_tried_again(node: Behind) -> None:
     (node.node.state / "applied").unlink()
     (node.node.doubles / "fail").write_text(f"restart {UNIT}\n")
@@ -220,6 +231,7 @@ def test_a_first_boot_that_an_operator_could_not_heal_either_is_tried_again(node
     assert node.node.calls()[-1] == "start --no-block clustermesos-apply.service"
 
 
+@pytest.mark.slow
 def test_a_node_that_no_operator_reaches_again_goes_back_by_itself(node: Behind) -> None:
     nobody_confirms(node, TWO)
     until("its end", lambda: ended(node, ONE))
@@ -227,6 +239,7 @@ def test_a_node_that_no_operator_reaches_again_goes_back_by_itself(node: Behind)
     assert (node.shell.look(ONE, {}).result or {})["went_back"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["apply", "rollback"])
 def test_who_looks_at_the_very_moment_keeps_no_node_from_changing_and_going_back(
     node: Behind, command: str
@@ -273,6 +286,7 @@ class Cut(Ssh):
         return process
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_lost_meanwhile_is_made_again_and_the_change_is_kept(node: Behind) -> None:
     ssh = Cut(folder=node.shell.ssh.folder, environ=node.shell.ssh.environ)
     shell = replace(node.shell, ssh=ssh, sleep=lambda seconds: time.sleep(0.1))

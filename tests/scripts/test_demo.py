@@ -60,6 +60,7 @@ def test_a_wrong_cluster_file_is_exit_code_2(
     assert demo.main([]) == 2
 
 
+@pytest.mark.slow
 def test_the_demos_applications_are_shown_running_and_every_table_says_simulator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def _command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_it_outlives_the_process_that_started_it_and_says_that_it_is_a_double(double: EmbeddedAws) -> None:
     port = free_port()
     started = _command("start", "--port", str(port), folder=double.folder)

@@ -60,6 +60,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processors", [1, 2])
 def test_all_parts_run_once_on_one_processor_and_on_more(
     project: Project, processors: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -74,6 +75,7 @@ def test_all_parts_run_once_on_one_processor_and_on_more(
     assert said.count("1 passed") == 4
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_fails_the_run_and_is_named_with_its_command(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_part_that_fails_fails_the_run_and_is_named_with_its_command(
     assert said.err == "!!! again, by itself: .venv/bin/python -m pytest tests/test_d.py\n"
 
 
+@pytest.mark.slow
 def test_a_part_that_has_no_test_fails_the_run(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     (project.folder / "tests/short/test_c.py").unlink()
 
@@ -94,6 +97,7 @@ def test_a_part_that_has_no_test_fails_the_run(project: Project, capsys: pytest.
     assert "tests/short ended: FAILED (5)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_what_runs_and_begins_nothing_more(project: Project) -> None:
     begun = project.folder / "begun"
     for path in ("lab/test_a.py", "long/test_b.py"):

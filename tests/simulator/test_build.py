@@ -162,6 +162,7 @@ def test_the_wrapper_passes_shellcheck() -> None:
     subprocess.run([need("shellcheck"), NODE / "mesos-init-wrapper"], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ENTRIES)
 def test_an_image_holds_the_program_and_a_python_without_a_download(built: Path, program: str) -> None:
     tar = io.BytesIO()

@@ -67,6 +67,7 @@ def active(site: Site) -> list[str]:
     return [one["name"] for one in frameworks if one["active"]]
 
 
+@pytest.mark.slow
 def test_jobs_and_framework_outlive_the_leader_whose_node_is_open_to_all(site: Site, zk: KazooClient) -> None:
     doubles = [site.chronos() for _ in range(2)]
     names = {wait_for("a leader", partial(leader, double), *doubles) for double in doubles}

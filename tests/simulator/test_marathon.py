@@ -75,6 +75,7 @@ def ready(double: Double) -> str | None:
     return double.get("/v2/leader")["leader"] if info(double).get("frameworkId") else None
 
 
+@pytest.mark.slow
 def test_one_leads_the_others_proxy_and_apps_and_framework_outlive_it(site: Site, zk: KazooClient) -> None:
     doubles = [site.marathon() for _ in range(3)]
     leaders = {wait_for("a leader", partial(ready, double), *doubles) for double in doubles}
@@ -105,6 +106,7 @@ def deployed(double: Double) -> list[dict[str, Any]]:
     return [app for app in apps if not app["deployments"]]
 
 
+@pytest.mark.slow
 def test_it_registers_again_when_another_mesos_master_leads(site: Site) -> None:
     double = site.marathon()
     wait_for("a leader", lambda: ready(double), double)
@@ -146,6 +148,7 @@ def test_a_lost_zookeeper_at_the_start_is_exit_code_100(tmp_path: Path) -> None:
     assert "Failed to connect to ZooKeeper" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_api_refuses_what_marathon_refuses_in_its_shapes(site: Site) -> None:
     double = site.marathon(MARATHON_METRICS_PROMETHEUS="")
     wait_for("a leader", lambda: ready(double), double)

@@ -56,6 +56,7 @@ def registered(double: Double) -> bool:
     return metrics(double).get("slave/registered") == 1.0
 
 
+@pytest.mark.slow
 def test_an_agent_registers_and_does_so_again_with_the_next_leader_under_its_own_id(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:

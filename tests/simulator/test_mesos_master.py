@@ -38,6 +38,7 @@ def redirects(double: Double) -> bool:
     return double.ask("/master/state")[0] == 307
 
 
+@pytest.mark.slow
 def test_one_of_three_masters_leads_and_the_others_redirect_to_it(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_the_znodes_are_those_of_mesos_and_only_its_login_writes_there(
     }
 
 
+@pytest.mark.slow
 def test_another_master_takes_over_and_the_old_one_comes_back_as_a_follower(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_master_that_loses_its_session_while_it_leads_ends_itself(
     operator.close()
 
 
+@pytest.mark.slow
 def test_another_password_than_the_one_that_made_the_znodes_is_refused(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
@@ -127,6 +130,7 @@ def test_another_password_than_the_one_that_made_the_znodes_is_refused(
     assert "mesos:wrong" not in wrong.log()
 
 
+@pytest.mark.slow
 def test_with_fewer_masters_than_its_quorum_the_leader_never_recovers_its_registry(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
@@ -182,6 +186,7 @@ def test_two_masters_with_their_logs_go_on_and_one_without_copies_from_them(rebu
     assert "copied from a quorum" in third.log()
 
 
+@pytest.mark.slow
 def test_two_masters_that_lost_their_logs_at_once_never_recover(rebuilt: Rebuilt) -> None:
     rebuilt.fetch = "8secs"
     masters = [rebuilt.master(keeps=rebuilt.masters[0]), rebuilt.master(), rebuilt.master()]
@@ -194,6 +199,7 @@ def test_two_masters_that_lost_their_logs_at_once_never_recover(rebuilt: Rebuilt
     assert not any(votes(each) for each in masters[1:] if each.process.poll() is None)
 
 
+@pytest.mark.slow
 def test_the_first_boot_needs_all_masters(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> None:
     path = f"{zookeeper.path()}/mesos"
     two = [master(start, zookeeper, path, tmp_path, quorum=2) for _ in range(2)]

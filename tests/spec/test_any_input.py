@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +76,7 @@ def test_random_yaml(text: str) -> None:
         assert_only_problems(error)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(PLACES), values), min_size=1, max_size=3))
 @settings(max_examples=400, deadline=None)
 def test_a_good_file_with_any_other_value_anywhere(changes: list[tuple[tuple[str, ...], Any]]) -> None:

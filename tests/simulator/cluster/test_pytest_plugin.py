@@ -66,6 +66,7 @@ def test_the_agents_come_from_the_setting_or_the_marker(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_without_a_cluster_yaml_there_are_three_agents_and_no_pools_to_count(tmp_path: Path) -> None:
     (tmp_path / "test_none.py").write_text(
         "import json, os, pytest, time\n"
