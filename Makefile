@@ -29,7 +29,7 @@ test: venv system ## everything that CI checks
 	@$(MAKE) lint
 	@$(RUN) -m scripts.whole_test
 
-check: venv ## lint, types, import layers and the fast tests (under two minutes)
+check: venv ## lint, types, import layers and the fast tests, on all processors
 	@$(RUN) -m scripts.tools node
 	@$(MAKE) lint
 	@$(RUN) -m pytest -q -n auto --dist loadfile -m "$(FAST)"
