@@ -1,11 +1,12 @@
-"""``make test``: the whole test run, in a lane more than there are processors.
+"""``make test``: the whole test run, in two lanes, and in one more than processors once labs are done.
 
     python -m scripts.whole_test
 
-Each folder of tests is a run of pytest of its own. Labs boot machines, which wait most of their time, and
-so do deploys into doubles of clouds: the first lane starts with the labs, one at a time, and then helps
-the others with the rest. A folder's output is kept in .clustermesos/logs/tests while it runs, and printed
-as a whole when it ends, so that none is torn.
+Each folder of tests is a run of pytest of its own. Labs boot machines, which wait most of their time:
+the first lane starts with them, one lab at a time, and then helps the second one with the rest, as
+further lanes do, since deploys into doubles of clouds wait, too. None of those runs beside a lab, whose
+drills are bounded in time. A folder's output is kept in .clustermesos/logs/tests while it runs, and
+printed as a whole when it ends, so that none is torn.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Event
 
 from scripts.progress import ROOT, STATE, state_folder
 
@@ -37,7 +39,7 @@ LONGEST = (
 )
 """What takes minutes, the longest first, so that no lane waits for the other in the end."""
 MOST_LANES = 4
-"""Beside the labs': what is longest ends no sooner by more of them."""
+"""What is longest ends no sooner by more of them."""
 LOOSE = "tests/test_*.py"
 """The tests that are in no folder, which run together."""
 LOGS = STATE / "logs" / "tests"
@@ -66,14 +68,21 @@ def main() -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     labs = _queue(LABS)
     rest = _queue(part for part in parts() if part not in LABS)
-    lanes = [[labs, rest], *[[rest]] * min(os.cpu_count() or 1, MOST_LANES)]
-    with ThreadPoolExecutor(len(lanes)) as pool:
+    booted = Event()
+    processors = os.cpu_count() or 1
+    with ThreadPoolExecutor(MOST_LANES) as pool:
         try:
-            ended = [one for lane in pool.map(_lane, lanes) for one in lane]
+            lanes = [pool.submit(_first_lane, labs, rest, booted)]
+            if processors > 1:
+                lanes.append(pool.submit(_lane, rest))
+            for _ in range(min(processors - 1, MOST_LANES - 2)):
+                lanes.append(pool.submit(_later_lane, rest, booted))
+            ended = [one for lane in lanes for one in lane.result()]
         except KeyboardInterrupt:
             # What runs was told by the terminal as well; nothing more begins.
             for waiting in (labs, rest):
                 list(_taken(waiting))
+            booted.set()
             raise
     _sum_up(ended)
     return max(one.code for one in ended)
@@ -86,9 +95,22 @@ def _queue(wanted: Iterable[str]) -> SimpleQueue[str]:
     return made
 
 
-def _lane(queues: Sequence[SimpleQueue[str]]) -> list[Ended]:
-    """What it gets of one queue after the other, as long as there is any."""
-    return [_run(part) for queue in queues for part in _taken(queue)]
+def _lane(queue: SimpleQueue[str]) -> list[Ended]:
+    """What it gets of the queue, as long as there is any."""
+    return [_run(part) for part in _taken(queue)]
+
+
+def _first_lane(labs: SimpleQueue[str], rest: SimpleQueue[str], booted: Event) -> list[Ended]:
+    try:
+        ended = _lane(labs)
+    finally:
+        booted.set()
+    return ended + _lane(rest)
+
+
+def _later_lane(rest: SimpleQueue[str], booted: Event) -> list[Ended]:
+    booted.wait()
+    return _lane(rest)
 
 
 def _taken(queue: SimpleQueue[str]) -> Iterator[str]:

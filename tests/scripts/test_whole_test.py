@@ -76,6 +76,26 @@ def test_all_parts_run_once_on_one_processor_and_on_more(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_one_part_alone_runs_beside_a_lab_and_more_once_it_is_done(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    program = "import pathlib, time; at = pathlib.Path({!r}); {}"
+    wait = "assert any(all((at / one).exists() for one in {}) or time.sleep(0.1) for _ in range(300))"
+
+    def does(path: str, *steps: str) -> None:
+        project.test(path, program.format(str(project.folder), "; ".join(steps)))
+
+    does("lab/test_a.py", wait.format(["b"]), "time.sleep(1)", "(at / 'a').touch()")
+    # The first lane and another one take the last two, while the second still has what is long.
+    does("long/test_b.py", "(at / 'b').touch()", wait.format(["c", "d"]))
+    for path, own in (("short/test_c.py", "c"), ("test_d.py", "d")):
+        does(path, "assert (at / 'a').exists()", f"(at / {own!r}).touch()", wait.format(["c", "d"]))
+
+    assert whole_test.main() == 0
+
+
 def test_a_part_that_fails_fails_the_run_and_is_named_with_its_command(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,7 +124,7 @@ def test_ctrl_c_ends_what_runs_and_begins_nothing_more(project: Project) -> None
         project.test(path, f"open({str(begun)!r}, 'a').write('x'); __import__('time').sleep(300)")
     program = (
         "import sys; from pathlib import Path; from scripts import whole_test as it;"
-        "it.ROOT = it.STATE = Path(sys.argv[1]); it.LOGS = it.ROOT / 'logs'; it.os.cpu_count = lambda: 1;"
+        "it.ROOT = it.STATE = Path(sys.argv[1]); it.LOGS = it.ROOT / 'logs'; it.os.cpu_count = lambda: 2;"
         "it.LABS, it.LONGEST, made = ('tests/lab',), ('tests/long',), it.parts;"
         "it.parts = lambda: made(it.ROOT); it.main()"
     )
