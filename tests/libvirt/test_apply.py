@@ -300,7 +300,7 @@ def test_a_host_is_full_a_gibibyte_before_its_memory_and_one_more_for_four_machi
     }
 
     assert refused.returncode == 1
-    assert f"({full + 4} GiB)" in " ".join(refused.stderr.replace("│", "").split())
+    assert f"({full + 4:.2f} GiB)" in " ".join(refused.stderr.replace("│", "").split())
     assert site.changes(**said) == {}
 
 
