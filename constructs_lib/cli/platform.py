@@ -193,11 +193,11 @@ class Cluster:
     def _login(self) -> Login | None:
         """Of the home site's registry; None where its password or the authority's certificate is not here."""
         from constructs_lib.components.consul import AUTHORITY
+        from constructs_lib.components.registry import PASSWORD
         from constructs_lib.hooks.finding import Login
-        from constructs_lib.hooks.registry_login import SECRET
 
         home = next(iter(self.plan.sites.values())).home
-        password = self._secret(home, SECRET)
+        password = self._secret(home, PASSWORD)
         authority = self._secret(home, f"{AUTHORITY}_certificate")
         return Login(password=password, authority=authority) if password and authority else None
 

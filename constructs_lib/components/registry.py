@@ -26,6 +26,11 @@ UNIT = "docker-registry.service"
 CACHE_UNIT = "docker-registry-cache.service"
 HOME = "/usr/local/libexec/registry-home"
 HOME_TIMER = "registry-home.timer"
+NAME = "registry.service.consul"
+"""Of the home site's, in every site; its certificate is for it."""
+ACCOUNT = "cluster"
+"""What nodes log in as; cloud-init/registry lets it in."""
+PASSWORD = "registry_password"  # noqa: S105 (its name)
 DOCKER_NODES = (Role.MASTER, Role.CONSUL, Role.AGENT)
 
 REGISTRY = Component(
@@ -75,7 +80,7 @@ REGISTRY = Component(
             name="registry_certificate",
             kind="certificate",
             signed_by=AUTHORITY,
-            dns_names=("registry.service.consul", "registry.service.{site}.consul"),
+            dns_names=(NAME, "registry.service.{site}.consul"),
             roles=(Role.CONSUL,),
             to="/etc/registry/registry.pem",
             owner="registry",
@@ -87,7 +92,7 @@ REGISTRY = Component(
             name="registry_certificate",
             kind="certificate",
             signed_by=AUTHORITY,
-            dns_names=("registry.service.consul", "registry.service.{site}.consul"),
+            dns_names=(NAME, "registry.service.{site}.consul"),
             roles=(Role.CONSUL,),
             to="/etc/registry/cache.pem",
             owner="registry",
@@ -95,7 +100,7 @@ REGISTRY = Component(
             restarts=CACHE_UNIT,
         ),
         Secret(
-            name="registry_password",
+            name=PASSWORD,
             kind="password",
             roles=(Role.CONSUL,),
             to="/etc/registry/password",

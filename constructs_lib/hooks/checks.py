@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from constructs_lib.components.registry import PASSWORD
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.chronos import Chronos
 from constructs_lib.hooks.deadline import Deadline
@@ -19,7 +20,7 @@ from constructs_lib.hooks.endpoints import LOGIN, Endpoints, Instance
 from constructs_lib.hooks.finding import Expected, Finding, Question, at_once, client, node_plan
 from constructs_lib.hooks.marathon import Marathon
 from constructs_lib.hooks.mesos import Mesos
-from constructs_lib.hooks.registry_login import SECRET, refusal
+from constructs_lib.hooks.registry_login import refusal
 from constructs_lib.hooks.site_checks import consul_of, edge_of
 
 ASK_SECONDS = 10.0
@@ -190,7 +191,7 @@ def registry(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Fi
     if not endpoints.has(LOGIN):
         return Finding(check="registry", good=True, says="answers")
     if expected.login is None:
-        says = f"answers; its login was not tried: {SECRET} is not here"
+        says = f"answers; its login was not tried: {PASSWORD} is not here"
         return Finding(check="registry", good=True, says=says)
     if trouble := refusal(endpoints, expected.login, deadline):
         return Finding(check="registry", good=False, says=trouble, try_next=_help("registry", endpoints))

@@ -9,15 +9,11 @@ from __future__ import annotations
 import base64
 import ssl
 from http.client import HTTPConnection, HTTPException
-from typing import Final
 
+from constructs_lib.components.registry import ACCOUNT, NAME, PASSWORD
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import LOGIN, Endpoints
 from constructs_lib.hooks.finding import Login
-
-USER: Final = "cluster"
-NAME: Final = "registry.service.consul"
-SECRET: Final = "registry_password"  # noqa: S105 (its name)
 
 
 def refusal(endpoints: Endpoints, login: Login, deadline: Deadline) -> str | None:
@@ -30,7 +26,7 @@ def refusal(endpoints: Endpoints, login: Login, deadline: Deadline) -> str | Non
         said = getattr(error, "strerror", None) or type(error).__name__
         return f"where images are pulled: {said}"
     if status in (401, 403):
-        return f"login refused ({status}): its password is not the {SECRET} that is here"
+        return f"login refused ({status}): its password is not the {PASSWORD} that is here"
     return None if status == 200 else f"{status} to a login"
 
 
@@ -43,6 +39,6 @@ def _status(endpoints: Endpoints, login: Login, seconds: float) -> int:
     ):
         connection = HTTPConnection(NAME)
         connection.sock = encrypted
-        word = base64.b64encode(f"{USER}:{login.password}".encode()).decode()
+        word = base64.b64encode(f"{ACCOUNT}:{login.password}".encode()).decode()
         connection.request("GET", "/v2/", headers={"Authorization": f"Basic {word}", "Connection": "close"})
         return connection.getresponse().status

@@ -189,7 +189,7 @@ def test_a_restore_that_fails_is_undone_before_the_application_runs_again(
     restic.parent.mkdir()
     restic.write_text('#!/bin/sh\ncase "$1" in restore) exit 1;; esac\nexec /usr/bin/restic "$@"\n')
     restic.chmod(0o755)
-    orders.commands.environ["PATH"] = f"{restic.parent}:{os.environ['PATH']}"  # type: ignore[index]
+    orders.commands.environ["PATH"] = f"{restic.parent}:{os.environ['PATH']}"  # type: ignore[index]  # a dict here
 
     assert orders.cli("restore", "orders", "--yes") == 1
 

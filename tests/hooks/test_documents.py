@@ -117,7 +117,7 @@ def test_of_a_document_with_a_value_of_a_wrong_type_nothing_is_known(
 
 def test_what_a_later_version_of_this_program_adds_is_no_obstacle() -> None:
     assert kept("routes", {**ROUTE, "later": 1, "drain": ["a"]}).route == RouteDocument(
-        **{**ROUTE, "drain": ("a",)}  # type: ignore[arg-type]
+        **{**ROUTE, "drain": ("a",)}  # type: ignore[arg-type]  # fields of several types
     )
     assert kept("deployments", {"version": "v2", "began": 5, "later": 1}).progress == Progress(
         version="v2", began=5.0
