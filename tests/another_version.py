@@ -21,5 +21,7 @@ def of_another_version(stack: Json) -> Json:
 
     local_values = changed(stack["locals"])
     assert local_values != stack["locals"]
-    local_values["node_program"] += "# of another version\n"
+    local_values["carried"] = {
+        key: f"{text}# of another version\n" for key, text in local_values["carried"].items()
+    }
     return {**stack, "locals": local_values}

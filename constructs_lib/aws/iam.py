@@ -96,7 +96,7 @@ def _secret_statements(plan: SitePlan, role: Role, secrets: Secrets) -> list[Map
         "Sid": "ReadOwnSecrets",
         "Effect": "Allow",
         "Action": "ssm:GetParameter",
-        "Resource": [secrets.arn(secret) for secret in plan.secrets_of(role)] + secrets.program_arns(),
+        "Resource": [secrets.arn(secret) for secret in plan.secrets_of(role)] + secrets.carried_arns(),
     }
     aws = aws_of(plan)
     if aws.kms_key_arn is None:

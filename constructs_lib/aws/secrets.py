@@ -1,6 +1,6 @@
 """Secrets: sensitive Terraform variables, kept in SSM's parameter store, fetched by each node itself.
 
-The nodes' program comes the same way: user data is too small for it with everything else.
+What is carried beside user data, such as the nodes' program, comes the same way.
 
 A secret's parameter is `/<cluster>/<site>/<secret>`, a SecureString. Its value passes through Terraform's
 state, see docs/aws.md; it is in no file of the stack, no user data and no output.
@@ -8,9 +8,9 @@ state, see docs/aws.md; it is in no file of the stack, no user data and no outpu
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from string import ascii_lowercase
 from weakref import WeakKeyDictionary
 
 from constructs import Construct as Scope
@@ -19,17 +19,18 @@ from constructs_lib.aws.settings import aws_of
 from constructs_lib.aws.tags import tags
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
+from constructs_lib.nodes.carried import carried
 from constructs_lib.nodes.cloud_init import SecretSource
 from constructs_lib.nodes.generation import INCOMING
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import PlannedSecret, SitePlan
-from constructs_lib.sites.node_program import node_program, part_size, program_part
+from constructs_lib.sites.carried import part, part_size, short_digest, size_in_base64
 from constructs_lib.terraform import Construct, Expr, Resource, TerraformStack, Variable
 from constructs_lib.terraform.naming import StackRecord, place_of
 from constructs_lib.terraform.policy import accept
 
-PROGRAM_PARTS = ("a", "b", "c")
-"""Parameters that hold the nodes' program: one takes 4,096 characters at no cost."""
+LONGEST_PART = 4_000
+"""Characters of a parameter at most; one takes 4,096 at no cost."""
 FETCH_PATH = "/usr/local/lib/clustermesos/fetch-secret"
 _SCRIPT = files("constructs_lib").joinpath("cloud_init", "aws", "fetch-secret")
 
@@ -70,27 +71,29 @@ class Secrets(Construct):
                 value = given.get(secret.name) or _variable(self, secret)
                 made[name] = self._parameter(plan, secret.name, secret.name, value)
             self._parameters[secret.name] = made[name]
-        program = f"{parameter_path(plan)}program"
-        if program not in made:
-            made[program] = self._kept_program(plan)
-        self._program = made[program]
+        carried = f"{parameter_path(plan)}carried"
+        if carried not in made:
+            made[carried] = self._kept(plan)
+        self._carried, self._parts = made[carried], len(_parts(plan))
 
     def arn(self, secret: PlannedSecret) -> str:
         """The parameter's ARN, as an expression."""
         return self._parameters[secret.name].ref("arn")
 
-    def program_arns(self) -> list[str]:
-        """The ARNs of the parameters that hold the nodes' program, as expressions: every role reads them."""
+    def carried_arns(self) -> list[str]:
+        """The ARNs of the parameters with what is carried beside user data, as expressions: every role reads
+        them.
+        """
         # By number: the quotes of a key would be escaped inside a policy, which is JSON in a template.
-        parts = f"values({self._program.address})"
-        return [Expr(f"{parts}[{number}].arn") for number in range(len(PROGRAM_PARTS))]
+        parts = f"values({self._carried.address})"
+        return [Expr(f"{parts}[{number}].arn") for number in range(self._parts)]
 
-    def _kept_program(self, plan: SitePlan) -> Resource:
-        """The program in parts, compressed by Terraform as user data is."""
-        size = part_size(len(PROGRAM_PARTS))
-        starts = {part: str(number * size) for number, part in enumerate(PROGRAM_PARTS)}
-        value = f"${{{program_part(self, 'each.value', size)}}}"
-        return self._parameter(plan, "program", _program_part("${each.key}"), value, for_each=starts)
+    def _kept(self, plan: SitePlan) -> Resource:
+        """What is carried, in parts, compressed by Terraform as user data is."""
+        size = part_size(plan, len(_parts(plan)))
+        starts = {letter: str(number * size) for number, letter in enumerate(_parts(plan))}
+        value = f"${{{part(self, plan, 'each.value', size)}}}"
+        return self._parameter(plan, "program", _part_name(plan, "${each.key}"), value, for_each=starts)
 
     def _parameter(
         self, plan: SitePlan, id: str, name: str, value: str, for_each: Mapping[str, str] | None = None
@@ -126,23 +129,32 @@ def secret_source(plan: SitePlan) -> SecretSource:
     script = NodeFile(path=FETCH_PATH, content=_SCRIPT.read_text(encoding="utf-8"), mode=0o755)
     command = f"{FETCH_PATH} --region {aws_of(plan).region} --prefix {parameter_path(plan)}"
     return SecretSource(
-        command=command, files=(script,), packages=("python3-boto3",), program=_fetch_program(command)
+        command=command,
+        files=(script,),
+        packages=("python3-boto3",),
+        carried=carried(plan),
+        bundle=_fetch_bundle(plan, command),
     )
 
 
-def _fetch_program(command: str) -> str:
-    """Shell that prints the program; boto3 comes first, from the distribution."""
+def _fetch_bundle(plan: SitePlan, command: str) -> str:
+    """Shell that prints the bundle; boto3 comes first, from the distribution."""
     fetch = f"python3 {INCOMING}/files{command} --seconds 5"
-    parts = " ".join(_program_part(part) for part in PROGRAM_PARTS)
+    parts = " ".join(_part_name(plan, letter) for letter in _parts(plan))
     return (
         "python3 -c 'import boto3' || { apt-get -q update && apt-get -q -y install python3-boto3; } >&2; "
         f"for part in {parts}; do {fetch} $part; done | base64 -d | gzip -d"
     )
 
 
-def _program_part(part: str) -> str:
+def _parts(plan: SitePlan) -> str:
+    """A letter for each part."""
+    return ascii_lowercase[: -(-size_in_base64(plan) // LONGEST_PART)]
+
+
+def _part_name(plan: SitePlan, letter: str) -> str:
     """Named by the content: a machine that is made while the program changes finds its own or none."""
-    return f"program-{hashlib.sha256(node_program().encode()).hexdigest()[:12]}-{part}"
+    return f"program-{short_digest(plan)}-{letter}"
 
 
 def _variable(scope: Scope, secret: PlannedSecret) -> str:

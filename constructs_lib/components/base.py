@@ -27,7 +27,8 @@ BASE = Component(
         ),
     ),
     files=(
-        *(File(name, to=f"/usr/local/sbin/{name}", mode=0o755) for name in PROGRAM),
+        File("clustermesos-apply", to="/usr/local/sbin/clustermesos-apply", mode=0o755, carried=True),
+        File("clustermesos-health", to="/usr/local/sbin/clustermesos-health", mode=0o755),
         File("clustermesos-preflight.j2", to="/usr/local/sbin/clustermesos-preflight", mode=0o755),
         File("chrony.conf.j2", to="/etc/chrony/chrony.conf", restarts=CHRONY),
         File("clustermesos-apply.service.j2", to="/etc/systemd/system/clustermesos-apply.service"),

@@ -39,7 +39,7 @@ CHRONOS = Component(
     files=(
         File("args.j2", to="/etc/chronos/args", restarts=UNIT),
         File("chronos.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
-        File("chronos-watchdog", to=WATCHDOG, mode=0o755),
+        File("chronos-watchdog", to=WATCHDOG, mode=0o755, carried=True),
         File("chronos-watchdog.service", to="/etc/systemd/system/chronos-watchdog.service"),
         File("chronos-watchdog.timer", to=f"/etc/systemd/system/{TIMER}", restarts=TIMER),
     ),

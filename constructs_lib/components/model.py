@@ -136,6 +136,10 @@ class File:
     """Of a JSON object: a change of these alone, none of which goes away, reloads the unit of `restarts`."""
     on: tuple[Role, ...] | None = None
     """The roles of the component that get the file; None is all of them."""
+    carried: bool = False
+    """True has it travel with the nodes' program where that is not in user data, which has little room: for
+    a long script that is copied as it is, and so the same on all nodes of a site.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,12 +256,15 @@ class Backup:
     `copy DIR` puts a consistent copy into the empty DIR, below the data volume, and fails where there is
     nothing to save; `verify DIR` fails unless a copy is whole and readable; `ready [--force]` fails, and says
     what to do, while a restore would harm what is there; `put DIR` puts a verified copy in its place.
-    It may render to nothing on nodes that have nothing to save.
+    It is copied as it is, and finds the image of its component, where it runs from one, in the variable
+    `<component>_image`.
     """
 
     template: str
     on: tuple[Role, ...] | None = None
     """The roles of the component that hold the state; None is all of them."""
+    only_where: str = ""
+    """A template expression such as `plan.name == plan.home`: only nodes for which it is true hold it."""
 
 
 @dataclass(frozen=True, kw_only=True)

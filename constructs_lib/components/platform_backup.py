@@ -37,7 +37,8 @@ PLATFORM_BACKUP = Component(
     software=None,
     packages=("restic",),
     files=(
-        File("platform-backup.j2", to="/usr/local/sbin/platform-backup", mode=0o755),
+        File("platform-backup", to="/usr/local/sbin/platform-backup", mode=0o755, carried=True),
+        File("platform-backup.conf.j2", to="/etc/clustermesos/platform-backup.conf"),
         File("platform-backup.service", to="/etc/systemd/system/platform-backup.service"),
         File(TIMER, to=f"/etc/systemd/system/{TIMER}", restarts=TIMER),
         File("platform-backup-test.service", to="/etc/systemd/system/platform-backup-test.service"),

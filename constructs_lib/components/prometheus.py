@@ -31,7 +31,7 @@ PROMETHEUS = Component(
     ports=(Port("http", 9090, (), "queries, from this node only", metrics="/metrics"),),
     files=(
         File("prometheus.yml.j2", to="/etc/prometheus/prometheus.yml", reloads=UNIT),
-        File("prometheus-contracts", to="/usr/local/libexec/prometheus-contracts", mode=0o755),
+        File("prometheus-contracts", to="/usr/local/libexec/prometheus-contracts", mode=0o755, carried=True),
         File("prometheus.service.j2", to=f"/etc/systemd/system/{UNIT}", restarts=UNIT),
     ),
     directories=(

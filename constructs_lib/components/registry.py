@@ -118,5 +118,5 @@ REGISTRY = Component(
     ),
     health=(HttpOk(port="metrics", path="/debug/health"),),
     state="/srv/data/registry",
-    backup=Backup(template="backup.j2"),
+    backup=Backup(template="backup", only_where="plan.name == plan.home and not plan.registry.bucket"),
 )

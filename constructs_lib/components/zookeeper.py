@@ -96,5 +96,5 @@ ZOOKEEPER = Component(
     # The others of the ensemble may still be installing.
     ready_within=900,
     state="/srv/data/zookeeper",
-    backup=Backup(template="backup.j2"),
+    backup=Backup(template="backup"),
 )

@@ -3,7 +3,7 @@
 The plugin leaves every cloud-init image readable for all in the temporary folder of the machine that
 deploys, so no secret is on one. The disk is the JSON text itself, padded with spaces to `DISK` bytes: written
 0600 into `secrets/` beside the stack, uploaded, and deleted. Its value passes through Terraform's state, see
-docs/libvirt.md. The nodes' program lies on it too, so that user data is as small as on AWS.
+docs/libvirt.md. The nodes' program and long scripts lie on it too, so that user data is as small as on AWS.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from constructs import Construct as Scope
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
+from constructs_lib.nodes.carried import carried
 from constructs_lib.nodes.cloud_init import SecretSource
 from constructs_lib.nodes.generation import INCOMING
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import SitePlan
-from constructs_lib.sites.node_program import compressed_program
+from constructs_lib.sites.carried import compressed
 from constructs_lib.terraform import Construct, Expr, TerraformStack, Variable, to_hcl
 from constructs_lib.terraform.naming import StackRecord, place_of
 
@@ -31,7 +32,7 @@ DEVICE = f"/dev/disk/by-id/virtio-{SERIAL}"
 DISK = 49_152
 """Bytes of the disk, whole sectors; the secrets of a role take a quarter of it, the program less."""
 PROGRAM = "clustermesos-apply"
-"""The program's key among the secrets, of which none has a hyphen: compressed, in base64."""
+"""The key, among the secrets, of the program and what travels with it: none of theirs has a hyphen."""
 _SCRIPT = files("constructs_lib").joinpath("cloud_init", "libvirt", "fetch-secret")
 
 _SHARED: WeakKeyDictionary[StackRecord, dict[str, str]] = WeakKeyDictionary()
@@ -80,7 +81,7 @@ class Secrets(Construct):
 
     def text(self, role: Role, pool: str | None = None) -> Expr:
         """The whole disk of a machine of that role or pool, as an expression."""
-        named = self._named(role, pool) | {PROGRAM: Expr(compressed_program(self))}
+        named = self._named(role, pool) | {PROGRAM: Expr(compressed(self, self._plan))}
         return Expr(f'format("%-{DISK}s", jsonencode({to_hcl(named)}))')
 
     def digest(self, role: Role, pool: str | None = None) -> Expr:
@@ -132,7 +133,8 @@ def secret_source(plan: SitePlan) -> SecretSource:
     return SecretSource(
         command=f"{FETCH_PATH} {DEVICE}",
         files=(script,),
-        program=f"python3 {INCOMING}/files{FETCH_PATH} {DEVICE} {PROGRAM} | base64 -d | gzip -d",
+        carried=carried(plan),
+        bundle=f"python3 {INCOMING}/files{FETCH_PATH} {DEVICE} {PROGRAM} | base64 -d | gzip -d",
         renewal="a machine keeps the secrets that it was made with: clustermesos roll replaces it",
         comes_with_machine=True,
     )

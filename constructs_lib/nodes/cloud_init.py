@@ -64,6 +64,7 @@ def check_size(text: str, late_values: Iterable[LateValue], limit: int, who: str
 
 
 def _config(files: NodeFiles, source: SecretSource) -> dict[str, object]:
+    elsewhere = {f"{INCOMING}/files{path}" for path in source.carried}
     return {
         **_names(files),
         "users": [
@@ -82,7 +83,7 @@ def _config(files: NodeFiles, source: SecretSource) -> dict[str, object]:
         "write_files": [
             _write_file(file)
             for file in (*arrival(files, source), *_alike_together(incoming(files, source)))
-            if not (source.program and file.path == APPLY)
+            if file.path not in elsewhere
         ],
         "bootcmd": [_BEGIN_AGAIN],
         # Without -e a failing line would not show in `cloud-init status` unless it is the last one.
@@ -104,7 +105,7 @@ its unit: user data knows nothing of what `nodes apply` brought."""
 
 def _healing(source: SecretSource) -> list[str]:
     """cloud-init runs commands once in a machine's life: from here on the unit tries, also after reboots."""
-    placed = [] if source.program else [f"install -m 755 {APPLY} {PROGRAM}"]
+    placed = [] if source.carried else [f"install -m 755 {APPLY} {PROGRAM}"]
     unit = f"install -m 644 {INCOMING}/files{UNIT} {UNIT}"
     # Written out before and after: an enabled unit tells the next boot that nothing is missing.
     enabled = f"systemctl enable --no-reload {UNIT.rpartition('/')[2]}"

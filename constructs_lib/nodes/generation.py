@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from constructs_lib.errors import RenderError
 from constructs_lib.nodes.bare_python import shipped
@@ -25,14 +25,16 @@ class SecretSource:
     """How this platform's nodes get a secret.
 
     `command` is run with the secret's name as its last argument and prints the value; `files` are what it
-    needs on the node, `packages` come from the distribution. `program` is, on a platform whose user data is
-    too small for it, a shell command that prints clustermesos-apply on a machine that has only user data.
+    needs on the node, `packages` come from the distribution. `carried` is, on a platform whose user data has
+    no room for it, path → text of what travels beside it, `constructs_lib.nodes.carried`; `bundle` is a shell
+    command that prints that bundled on a machine that has only user data.
     """
 
     command: str
     files: tuple[NodeFile, ...] = ()
     packages: tuple[str, ...] = ()
-    program: str = ""
+    carried: Mapping[str, str] = field(default_factory=dict)
+    bundle: str = ""
     renewal: str = "cdktf deploy brings the new one there"
     """How another value of a secret gets to where `command` finds it."""
     comes_with_machine: bool = False

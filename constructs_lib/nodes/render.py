@@ -17,6 +17,7 @@ from constructs_lib.components.model import (
     Secret,
 )
 from constructs_lib.errors import RenderError
+from constructs_lib.nodes.carried import part_of_backups
 from constructs_lib.nodes.health import checks_of
 from constructs_lib.nodes.metrics import scrapes
 from constructs_lib.nodes.model import NodeFile, NodeFiles, NodePackages, NodeSecret, Stage
@@ -179,11 +180,11 @@ def _rendered(file: File, component: Component, context: dict[str, object]) -> I
 
 def _backup(component: Component, context: dict[str, object]) -> Iterator[NodeFile]:
     """The component's own part of the platform's backups, where there are any."""
-    backup, plan = component.backup, context["plan"]
-    if backup is None or not isinstance(plan, SitePlan) or plan.platform_backup is None:
+    part, plan = part_of_backups(component), context["plan"]
+    if part is None or not isinstance(plan, SitePlan) or plan.platform_backup is None:
         return
-    to = f"{platform_backup.PARTS}/{component.name}"
-    yield from _rendered(File(backup.template, to=to, mode=0o755, on=backup.on), component, context)
+    if component.backup and holds(component.backup.only_where, context):
+        yield from _rendered(part, component, context)
 
 
 def _node_file(file: File, content: str, context: dict[str, object]) -> NodeFile:

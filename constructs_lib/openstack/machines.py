@@ -243,7 +243,7 @@ def machine(
         "name": f"{prefix(plan)}-${{each.key}}",
         "config_drive": True,
         "key_pair": openstack_of(plan).key_pair,
-        "personality": [*([file] if file else []), *around.secrets.program()],
+        "personality": [*([file] if file else []), *around.secrets.carried()],
         # Nova pulls the plug when it deletes; stopping first lets the system unmount its volume.
         "stop_before_destroy": True,
         "lifecycle": {

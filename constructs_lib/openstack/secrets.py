@@ -3,7 +3,7 @@
 One file per machine with the secrets of its role and no others, sent with the request that makes the machine.
 Nova puts it on the drive and keeps it nowhere else: neither its API nor the metadata service ever show it,
 while both show user data. Its value passes through Terraform's state, see docs/openstack.md. The nodes'
-program comes the same way, so that user data is as small as on AWS.
+program and long scripts come the same way, so that user data is as small as on AWS.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from constructs import Construct as Scope
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
+from constructs_lib.nodes.carried import carried
 from constructs_lib.nodes.cloud_init import SecretSource
 from constructs_lib.nodes.model import NodeFile
 from constructs_lib.plan.model import SitePlan
-from constructs_lib.sites.node_program import part_size, program_part
+from constructs_lib.sites.carried import part, part_size
 from constructs_lib.terraform import Construct, Expr, TerraformStack, Variable, to_hcl
 from constructs_lib.terraform.naming import StackRecord, place_of
 
 FETCH_PATH = "/usr/local/lib/clustermesos/fetch-secret"
 SECRETS_PATH = "/var/lib/clustermesos/secrets.json"
 """Where cloud-init puts the file; {"<secret>": "<value>", …}."""
-PROGRAM_PATHS = ("/var/lib/clustermesos/program-a", "/var/lib/clustermesos/program-b")
-"""The nodes' program, compressed, in base64 and in parts, of which each is well below the longest file."""
+CARRIED_PATHS = tuple(f"/var/lib/clustermesos/program-{letter}" for letter in "abc")
+"""The nodes' program and what travels with it, compressed, in base64 and in parts, of which each is well
+below the longest file.
+"""
 LONGEST_FILE = 10_240
 """Bytes of one such file by nova's default quota (`injected_file_content_bytes`)."""
 _ABSENT = "echo not read from the config drive: is ConfigDrive the first in datasource_list? >&2"
@@ -83,12 +86,12 @@ class Secrets(Construct):
         named = {secret.name: self._values[secret.name] for secret in self._plan.secrets_of(role, pool)}
         return {"file": SECRETS_PATH, "content": Expr(f"jsonencode({to_hcl(named)})")} if named else None
 
-    def program(self) -> list[dict[str, str]]:
-        """The `personality` blocks of the nodes' program, the same for every machine."""
-        size = part_size(len(PROGRAM_PATHS))
+    def carried(self) -> list[dict[str, str]]:
+        """The `personality` blocks of what travels beside user data, the same for every machine."""
+        size = part_size(self._plan, len(CARRIED_PATHS))
         return [
-            {"file": path, "content": Expr(program_part(self, number * size, size))}
-            for number, path in enumerate(PROGRAM_PATHS)
+            {"file": path, "content": Expr(part(self, self._plan, number * size, size))}
+            for number, path in enumerate(CARRIED_PATHS)
         ]
 
 
@@ -108,7 +111,8 @@ def secret_source(plan: SitePlan) -> SecretSource:
     return SecretSource(
         command=f"{FETCH_PATH} {SECRETS_PATH}",
         files=(script,),
-        program=f"{{ cat {' '.join(PROGRAM_PATHS)} || {_ABSENT}; }} | base64 -d | gzip -d",
+        carried=carried(plan),
+        bundle=f"{{ cat {' '.join(CARRIED_PATHS)} || {_ABSENT}; }} | base64 -d | gzip -d",
         renewal="a machine keeps the secrets that it was made with: clustermesos roll replaces it",
         comes_with_machine=True,
     )

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,18 @@ from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
 from constructs_lib.nodes.generation import INCOMING
 from constructs_lib.terraform import TerraformStack
-from tests.aws.clusters import CASES, Json, cluster_stack, only, resources, site_plan, synthesize
+from tests.aws.clusters import (
+    CASES,
+    Json,
+    cluster_stack,
+    only,
+    plan_of,
+    resources,
+    settings,
+    site_plan,
+    synthesize,
+)
+from tests.components.platform_backup_here import FIELDS
 from tests.conftest import AwsDouble
 
 
@@ -80,40 +92,47 @@ def test_nodes_ask_ssm_in_their_region_below_their_site() -> None:
     assert source.packages == ("python3-boto3",)
 
 
-def kept_program(stack: Json) -> dict[str, str]:
+CUT = r"\$\{substr\(base64gzip\(local\.carried\.v[0-9a-f]{12}\), each.value, (\d+)\)\}"
+
+
+def kept(stack: Json) -> dict[str, str]:
     """Parameter name → value, as Terraform's functions give them."""
-    kept = base64.b64encode(gzip.compress(program_of(stack).encode(), 6)).decode()
+    whole = base64.b64encode(gzip.compress(carried_by(stack).encode(), 6)).decode()
     found = only(stack, "aws_ssm_parameter", "program")
-    cut = re.fullmatch(r"\$\{substr\(base64gzip\(local.node_program\), each.value, (\d+)\)\}", found["value"])
+    cut = re.fullmatch(CUT, found["value"])
     assert cut
     starts = {part: int(start) for part, start in found["for_each"].items()}
     names = {part: found["name"].replace("${each.key}", part) for part in starts}
-    parts = {names[part]: kept[start : start + int(cut[1])] for part, start in starts.items()}
-    assert "".join(parts.values()) == kept
+    parts = {names[part]: whole[start : start + int(cut[1])] for part, start in starts.items()}
+    assert "".join(parts.values()) == whole
     return parts
 
 
-def program_of(stack: Json) -> str:
-    text: str = stack["locals"]["node_program"]
+def carried_by(stack: Json) -> str:
+    text: str
+    [text] = stack["locals"]["carried"].values()
     return text.replace("$${", "${").replace("%%{", "%{")
 
 
-def test_the_nodes_program_is_kept_whole_in_parts_that_a_parameter_takes() -> None:
-    parts = kept_program(cluster_stack(site_plan()))
+@pytest.mark.parametrize(("more", "count"), [({}, 4), (FIELDS, 5)])
+def test_what_is_carried_is_kept_whole_in_parts_that_a_parameter_takes(
+    more: dict[str, Any], count: int
+) -> None:
+    parts = kept(cluster_stack(plan_of(settings("demo") | more)))
 
-    assert len(parts) == 3
+    assert len(parts) == count
     assert all(0 < len(part) <= 4_000 for part in parts.values())
 
 
 @pytest.mark.slow
-def test_a_machine_that_has_only_its_user_data_gets_the_program(embedded_aws: AwsDouble) -> None:
+def test_a_machine_that_has_only_its_user_data_gets_what_is_carried(embedded_aws: AwsDouble) -> None:
     """The very command of the user data, against a real SSM protocol (the double's)."""
     site, stack = site_plan(), cluster_stack(site_plan())
-    program = program_of(stack)
-    for name, value in kept_program(stack).items():
+    text = carried_by(stack)
+    for name, value in kept(stack).items():
         embedded_aws.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
     script = Path(__file__).parents[2] / "cloud-init" / "aws" / "fetch-secret"
-    command = secret_source(site).program.replace(f"{INCOMING}/files{FETCH_PATH}", str(script))
+    command = secret_source(site).bundle.replace(f"{INCOMING}/files{FETCH_PATH}", str(script))
     command = command.replace("--seconds 5", f"--seconds 5 --endpoint-url {embedded_aws.endpoint}")
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     path = f"{Path(sys.executable).parent}:{os.defpath}"
@@ -122,5 +141,5 @@ def test_a_machine_that_has_only_its_user_data_gets_the_program(embedded_aws: Aw
         ["sh", "-c", command], capture_output=True, text=True, check=False, env=keys | {"PATH": path}
     )
 
-    assert done.stdout == program, done.stderr
-    assert program.startswith("#!/usr/bin/python3\n")
+    assert done.stdout == text, done.stderr
+    assert text.startswith("#:/usr/local/sbin/clustermesos-apply\n#!/usr/bin/python3\n")

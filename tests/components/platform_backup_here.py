@@ -22,6 +22,7 @@ from constructs_lib.spec.model import ClusterSpec
 from tests.nodes.clusters import WHOLE
 
 PROGRAM = "/usr/local/sbin/platform-backup"
+SETTINGS = "/etc/clustermesos/platform-backup.conf"
 REPOSITORY = "s3:https://s3.eu-west-3.amazonaws.com/saved"
 FIELDS: dict[str, Any] = {
     "backups": {"offsite": {"repository": REPOSITORY, "password": "backup/platform"}},
@@ -61,7 +62,7 @@ class Saver:
         self.double("chown", "exit 0")
         self.environment = environment
         self.says_that_units_run(False)
-        for path in (PROGRAM, f"{PARTS}/{only}"):
+        for path in (PROGRAM, SETTINGS, f"{PARTS}/{only}"):
             place = folder / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(self.here(files.file(path).content))

@@ -15,13 +15,15 @@ import yaml
 
 from constructs_lib.components.model import Role
 from constructs_lib.libvirt.secrets import DEVICE, DISK, PROGRAM, secret_source
+from constructs_lib.nodes.arrival import BUNDLE
+from constructs_lib.nodes.carried import carried
 from constructs_lib.nodes.cloud_init import APPLY
 from constructs_lib.nodes.cloud_init import PROGRAM as PLACE
 from constructs_lib.nodes.generation import incoming
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.ensure import ensure
-from constructs_lib.sites.node_program import node_program, part_size
+from constructs_lib.sites.carried import size_in_base64
 from constructs_lib.spec.load import from_dict
 from tests.conftest import need
 from tests.libvirt.clusters import CASES, Json, cluster_stack, of_kind, settings, site_plan
@@ -54,7 +56,7 @@ def disk_text(stack: Json, values: dict[str, str], folder: Path) -> str:
     (provisioner,) = of_kind(stack, "terraform_data.")["small_masters_machine"]["provisioner"]
     code = provisioner["local-exec"]["environment"]["SECRETS"][2:-1]
     main: dict[str, Any] = {
-        "locals": {"node_program": stack["locals"]["node_program"]},
+        "locals": {"carried": stack["locals"]["carried"]},
         "variable": {name: {"default": values.get(name, "")} for name in re.findall(r"var\.(\w+)", code)},
     }
     (folder / "main.tf.json").write_text(json.dumps(main))
@@ -80,7 +82,7 @@ def arrive(root: Path, written: dict[str, str], disk: Path) -> subprocess.Comple
         file.write_text(content)
     script = Path(f"{root}{PLACE}")
     text = script.read_text().replace(DEVICE, str(disk))
-    script.write_text(re.sub(r"(?<![\w/])/(var/lib|usr/local)/", rf"{root}/\1/", text))
+    script.write_text(re.sub(r"(?<![\w/.])/(var/lib|usr/local)/", rf"{root}/\1/", text))
     return subprocess.run(
         ["sh", str(script), "status", "--root", str(root)],
         capture_output=True,
@@ -101,7 +103,7 @@ def test_the_first_boot_takes_the_program_from_the_disk_that_terraform_writes(
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["applied"] is None
-    assert Path(f"{root}{PLACE}").read_text() == node_program()
+    assert Path(f"{root}{PLACE}").read_text() == carried(site_plan("small"))[PLACE]
     assert json.loads(disk.read_text())["registry_password"] == "<&>é $"
 
 
@@ -123,7 +125,7 @@ def test_a_program_that_is_missing_or_another_one_ends_the_attempt_at_once(
     done = arrive(tmp_path / "root", written, tmp_path / "disk")
 
     # 2: the unit does not try again by time (RestartPreventExitStatus).
-    assert (done.returncode, done.stdout.replace(f"{tmp_path}/root{APPLY}: FAILED\n", "")) == (2, "")
+    assert (done.returncode, done.stdout.replace(f"{tmp_path}/root{BUNDLE}: FAILED\n", "")) == (2, "")
     assert reason in done.stderr
     told = done.stderr.splitlines()[-1]
     assert told.startswith(
@@ -139,7 +141,7 @@ def test_the_secrets_of_each_role_and_the_program_leave_room_on_the_disk(case: s
     site = planned.site("dc1")
     for role in Role:
         named = {secret.name: values[secret.name] for secret in site.secrets_of(role)}
-        assert len(json.dumps(named)) + part_size(1) < DISK * (1 - SPACE_LEFT), role
+        assert len(json.dumps(named)) + size_in_base64(site) < DISK * (1 - SPACE_LEFT), role
 
 
 def test_another_program_changes_nothing_of_a_machine_that_runs(stack: Json) -> None:
@@ -151,11 +153,11 @@ def test_another_program_changes_nothing_of_a_machine_that_runs(stack: Json) -> 
     for kind in ("libvirt_cloudinit_disk.", "libvirt_volume.", "libvirt_domain."):
         for name, body in of_kind(stack, kind).items():
             assert body["lifecycle"]["ignore_changes"] == "all", name
-            assert "node_program" not in json.dumps(body)
+            assert "local.carried" not in json.dumps(body)
 
 
 def test_nodes_apply_brings_a_new_program_as_everywhere() -> None:
     site = site_plan("small")
     files = incoming(render(site, site.nodes_of(Role.MASTER)[0]), secret_source(site))
 
-    assert node_program() in [file.content for file in files if file.path == APPLY]
+    assert [carried(site)[PLACE]] == [file.content for file in files if file.path == APPLY]

@@ -162,8 +162,6 @@ def test_a_secret_source_may_not_take_a_components_path() -> None:
 
 BOUND = 12 * 1024
 """Bytes of each role's text on each platform; the tightest one is AWS, with 16,384."""
-BOUND_WITH_BACKUPS = 15 * 1024
-"""Where `platform_backup` brings the scripts that save, prove and restore what a node holds."""
 
 
 @lru_cache
@@ -188,8 +186,7 @@ def test_every_text_leaves_a_quarter_of_the_tightest_platforms_limit(where: str)
     planned = everywhere()[where]
     for node in nodes(planned):
         text = pack(render(planned, node), secret_source(planned))
-        bound = BOUND_WITH_BACKUPS if planned.platform_backup else BOUND
-        check_size(text, planned.late_values, bound, f"{where}, {node.name}")
+        check_size(text, planned.late_values, BOUND, f"{where}, {node.name}")
 
 
 def test_a_text_over_the_limit_is_refused_with_its_size_and_its_biggest_files() -> None:

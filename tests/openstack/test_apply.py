@@ -13,7 +13,7 @@ import pytest
 
 from constructs_lib.errors import RollError
 from constructs_lib.openstack.rolling import KINDS
-from constructs_lib.openstack.secrets import PROGRAM_PATHS, SECRETS_PATH
+from constructs_lib.openstack.secrets import CARRIED_PATHS, SECRETS_PATH
 from constructs_lib.plan.plan import plan
 from constructs_lib.roll.reading import ReadPlan, half_done, judge
 from constructs_lib.secrets.ensure import ensure
@@ -108,9 +108,9 @@ def test_a_node_gets_its_text_its_secrets_and_the_id_of_its_volume(site: Site) -
 
     assert text.startswith("#cloud-config\n# master master-2")
     assert site.double.named("volumes", "demo-dc1-master-2-data")["id"] in text
-    assert files.keys() == {SECRETS_PATH, *PROGRAM_PATHS}
-    packed = b"".join(files[path] for path in PROGRAM_PATHS)
-    assert gzip.decompress(base64.b64decode(packed)).startswith(b"#!/usr/bin/python3\n")
+    assert files.keys() == {SECRETS_PATH, *CARRIED_PATHS}
+    packed = b"".join(files[path] for path in CARRIED_PATHS)
+    assert gzip.decompress(base64.b64decode(packed)).startswith(b"#:/usr/local/sbin/clustermesos-apply\n#!")
     assert told == {name: site.secrets[name] for name in told}
     assert {"mesos_operator_password", "zookeeper_super_password"} <= told.keys()
     assert not [name for name, value in site.secrets.items() if value in text]

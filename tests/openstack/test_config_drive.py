@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from constructs_lib.nodes.carried import bundle, carried
 from constructs_lib.nodes.cloud_init import APPLY, PROGRAM
-from constructs_lib.openstack.secrets import PROGRAM_PATHS, SECRETS_PATH
-from constructs_lib.sites.node_program import node_program
+from constructs_lib.openstack.secrets import CARRIED_PATHS, SECRETS_PATH
 from tests.conftest import need
 from tests.openstack.clusters import cluster_stack, site_plan
 from tests.openstack.test_secrets import fetch
@@ -33,15 +33,16 @@ source.on_first_boot(found, network=False)
 sys.stdout.write(util.decomp_gzip(found["userdata"]))
 """
 """What cloud-init does with a drive of an instance that it has not seen before, below another root."""
+CARRIED = carried(site_plan("private"))
 SECRETS = {"key": "-----BEGIN-----\n<&>é\n", "word": "hunter2"}
 
 
 def config_drive(folder: Path, user_data: bytes) -> Path:
     """The files of nova's drive: https://docs.openstack.org/nova/latest/admin/config-drive.html."""
-    packed = base64.b64encode(gzip.compress(node_program().encode())).decode()
-    half = len(packed) // 2
-    contents = {SECRETS_PATH: json.dumps(SECRETS)}
-    contents |= dict(zip(PROGRAM_PATHS, (packed[:half], packed[half:]), strict=True))
+    packed = base64.b64encode(gzip.compress(bundle(CARRIED).encode())).decode()
+    size = len(packed) // len(CARRIED_PATHS) + 1
+    parts = {path: packed[n * size : (n + 1) * size] for n, path in enumerate(CARRIED_PATHS)}
+    contents = {SECRETS_PATH: json.dumps(SECRETS)} | parts
     files = [{"path": path, "content_path": f"/content/{n:04}"} for n, path in enumerate(contents)]
     meta_data = {"uuid": "83679162-1378-4288-a2d4-70e13ec132aa", "name": "demo-dc1-master-1", "files": files}
     latest, content = folder / "openstack" / "latest", folder / "openstack" / "content"
@@ -103,7 +104,7 @@ def test_the_node_finds_the_program_beside_its_secrets_and_puts_it_where_it_belo
     assert APPLY not in written
     arrival = tmp_path / "arrival"
     # It runs the program once it is there: `status` changes nothing.
-    arrival.write_text(re.sub(r"(?<![\w/])/(var|usr/local)/", rf"{root}/\1/", written[PROGRAM]))
+    arrival.write_text(re.sub(r"(?<![\w/.])/(var|usr/local)/", rf"{root}/\1/", written[PROGRAM]))
     for path in (APPLY, PROGRAM):
         Path(f"{root}{path}").parent.mkdir(parents=True, exist_ok=True)
 
@@ -117,4 +118,4 @@ def test_the_node_finds_the_program_beside_its_secrets_and_puts_it_where_it_belo
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["applied"] is None
-    assert Path(f"{root}{PROGRAM}").read_text() == node_program()
+    assert Path(f"{root}{PROGRAM}").read_text() == CARRIED[PROGRAM]

@@ -15,13 +15,13 @@ import pytest
 
 from constructs_lib.components.model import Role
 from constructs_lib.openstack.elastic import variable_name
-from constructs_lib.openstack.secrets import LONGEST_FILE, PROGRAM_PATHS, SECRETS_PATH, secret_source
+from constructs_lib.openstack.secrets import CARRIED_PATHS, LONGEST_FILE, SECRETS_PATH, secret_source
 from constructs_lib.plan.plan import plan
 from constructs_lib.secrets.ensure import ensure
 from constructs_lib.spec.load import from_dict
 from tests.openstack.clusters import CASES, Json, cluster_stack, resources, settings, site_plan
 
-CUT = r"\$\{substr\(base64gzip\(local\.node_program\), (\d+), (\d+)\)\}"
+CUT = r"\$\{substr\(base64gzip\(local\.carried\.v[0-9a-f]{12}\), (\d+), (\d+)\)\}"
 SCRIPT = Path(__file__).parents[2] / "cloud-init" / "openstack" / "fetch-secret"
 
 
@@ -76,14 +76,15 @@ def test_terraform_refuses_secrets_that_nova_would_not_take(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_machine_gets_the_program_in_parts_that_nova_takes(case: str) -> None:
+def test_every_machine_gets_what_is_carried_in_parts_that_nova_takes(case: str) -> None:
     stack = cluster_stack(site_plan(case))
-    text = stack["locals"]["node_program"].replace("$${", "${").replace("%%{", "%{")
+    [text] = stack["locals"]["carried"].values()
+    text = text.replace("$${", "${").replace("%%{", "%{")
     packed = base64.b64encode(gzip.compress(text.encode(), 6)).decode()
 
     for body in machines(stack):
-        parts = body["personality"][-len(PROGRAM_PATHS) :]
-        assert [part["file"] for part in parts] == [*PROGRAM_PATHS]
+        parts = body["personality"][-len(CARRIED_PATHS) :]
+        assert [part["file"] for part in parts] == [*CARRIED_PATHS]
         cuts = [re.fullmatch(CUT, part["content"]) for part in parts]
         bounds = [(int(cut[1]), int(cut[2])) for cut in cuts if cut]
         pieces = [packed[start : start + size] for start, size in bounds]
