@@ -257,7 +257,7 @@ class Backup:
     nothing to save; `verify DIR` fails unless a copy is whole and readable; `ready [--force]` fails, and says
     what to do, while a restore would harm what is there; `put DIR` puts a verified copy in its place.
     It is copied as it is, and finds the image of its component, where it runs from one, in the variable
-    `<component>_image`.
+    `<COMPONENT>_IMAGE`.
     """
 
     template: str

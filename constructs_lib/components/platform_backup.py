@@ -38,7 +38,7 @@ PLATFORM_BACKUP = Component(
     packages=("restic",),
     files=(
         File("platform-backup", to="/usr/local/sbin/platform-backup", mode=0o755, carried=True),
-        File("platform-backup.conf.j2", to="/etc/clustermesos/platform-backup.conf"),
+        File("platform-backup.env.j2", to="/etc/clustermesos/platform-backup.env"),
         File("platform-backup.service", to="/etc/systemd/system/platform-backup.service"),
         File(TIMER, to=f"/etc/systemd/system/{TIMER}", restarts=TIMER),
         File("platform-backup-test.service", to="/etc/systemd/system/platform-backup-test.service"),

@@ -22,7 +22,7 @@ from constructs_lib.spec.model import ClusterSpec
 from tests.nodes.clusters import WHOLE
 
 PROGRAM = "/usr/local/sbin/platform-backup"
-SETTINGS = "/etc/clustermesos/platform-backup.conf"
+SETTINGS = "/etc/clustermesos/platform-backup.env"
 REPOSITORY = "s3:https://s3.eu-west-3.amazonaws.com/saved"
 FIELDS: dict[str, Any] = {
     "backups": {"offsite": {"repository": REPOSITORY, "password": "backup/platform"}},

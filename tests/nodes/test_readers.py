@@ -189,7 +189,7 @@ READERS: tuple[tuple[str, Reader], ...] = (
     (r"/usr/local/(sbin|libexec(/platform-backup)?)/[^/]+", any_script),
     (r"/etc/systemd/system/.+", "all of a node's units together, below"),
     (r"/etc/clustermesos/firewall(-closed)?\.nft", nftables),
-    (r"/etc/clustermesos/node\.env", environment_file),
+    (r"/etc/clustermesos/(node|platform-backup)\.env", environment_file),
     (r"/etc/clustermesos/site-link\.json", json_text),
     (r"/etc/hosts", hosts),
     (r"/etc/chrony/chrony\.conf", chrony),
