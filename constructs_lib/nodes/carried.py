@@ -40,6 +40,7 @@ def bundle(files: Mapping[str, str]) -> str:
     return "".join(f"{MARK}{path}\n{text}" for path, text in files.items())
 
 
+@lru_cache(maxsize=16)
 def digest(text: str) -> str:
     """SHA-256 of a text as a node computes it, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
