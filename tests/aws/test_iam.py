@@ -43,7 +43,7 @@ def test_each_role_reads_exactly_its_own_secrets(case: str) -> None:
             *(f"${{aws_ssm_parameter.{site.cluster}_secrets_{name}.arn}}" for name in names),
             *(
                 f"${{values(aws_ssm_parameter.{site.cluster}_secrets_program)[{part}].arn}}"
-                for part in range(3)
+                for part in range(len(only(stack, "aws_ssm_parameter", "program")["for_each"]))
             ),
         ]
 
@@ -69,7 +69,7 @@ def test_a_role_without_secrets_and_state_may_read_the_nodes_program_alone() -> 
 
     assert "agent" in only(stack, "aws_iam_instance_profile")["for_each"]
     [read] = statements(stack, "agent")
-    assert len(read["Resource"]) == 3
+    assert len(read["Resource"]) == len(only(stack, "aws_ssm_parameter", "program")["for_each"])
     assert all("secrets_program)[" in arn for arn in read["Resource"])
     assert any(address.endswith("consul-policy") for address in resources(stack))
 

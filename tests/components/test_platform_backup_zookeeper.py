@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 
 JARS = TOOLS / "zookeeper"
 MODES = ["follower", "follower", "leader"]
-PATH = "/marathon/state/framework:id"
+PATH = "/marathon/state/apps/e/shop"
+"""Where Marathon keeps an application: its ZkStoreSerialization and ZkId, of 1.4 and later."""
 SOFTWARE: dict[str, dict[str, Any]] = {"image": {}, "apt": FROM_PACKAGES}
 DOCKER = """# Double of docker: runs that very command with the image's jars, below its working directory.
 only() { [ "$1" = "$2" ] || { echo "docker: got $2, expected $1" >&2; exit 125; }; }
@@ -120,11 +121,22 @@ def test_a_copy_that_zookeeper_cannot_read_is_no_backup(ensemble: Ensemble, sour
     assert node.metric("backup_success_timestamp_seconds") == 0
 
 
-def test_an_ensemble_that_holds_nothing_of_marathons_is_no_backup(ensemble: Ensemble) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/mesos/json.info_0000000001",
+        "/marathon/leader-curator/_c_x-latch-0000000001",
+        "/marathon/state/framework-id/a/id",
+        "/marathon/state/apps",
+    ],
+)
+def test_an_ensemble_over_which_marathon_has_just_begun_anew_is_no_backup(
+    ensemble: Ensemble, path: str
+) -> None:
     node = saver(ensemble, 1, "image")
-    asked(ensemble, 1, b"x", "/mesos/json.info_0000000001")
+    asked(ensemble, 1, b"x", path)
     done = node.run("save")
-    assert done.returncode == 1 and "nothing of Marathon's is in it" in done.stderr
+    assert done.returncode == 1 and "no application of Marathon's is in it" in done.stderr
     assert node.metric("backup_success_timestamp_seconds") == 0
     assert not node.repository.exists()
     asked(ensemble, 1, b"who Marathon is")

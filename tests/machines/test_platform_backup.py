@@ -7,7 +7,7 @@ import json
 import pytest
 
 from constructs_lib.lab.keeper import KeptLab
-from tests.lab.asking import LONG, SECRETS, says, until
+from tests.lab.asking import CLIENT, LONG, SECRETS, says, until
 from tests.machines.registry_of import push
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.lab]
@@ -33,6 +33,21 @@ def metric(lab: KeptLab, node: str, name: str, state: str) -> float:
     return float(line.split()[-1])
 
 
+def with_an_application(lab: KeptLab) -> None:
+    """ZooKeeper as it is once Marathon keeps one: the double of it keeps none there."""
+    password = says(lab, "master-1", "cat", "/etc/zookeeper/super-password")
+    parts = ("marathon", "state", "apps", "e", "shop")
+    nodes = [f"/{'/'.join(parts[: n + 1])}" for n in range(len(parts))]
+    asked = "".join(f"create {node} x\n" for node in nodes)
+
+    def made() -> bool:
+        login = f"addauth digest super:{password}\n"
+        done = lab.run("master-1", *CLIENT, stdin=f"{login}{asked}get {nodes[-1]}\nquit\n", timeout=LONG)
+        return "x" in done.out.splitlines()
+
+    until("ZooKeeper keeps an application", LONG, made)
+
+
 def test_the_timers_of_a_node_that_booted_are_armed(machines: KeptLab) -> None:
     for node in STATES:
         for timer in ("platform-backup.timer", "platform-backup-test.timer"):
@@ -44,6 +59,7 @@ def test_their_units_save_each_state_and_prove_that_it_comes_back(machines: Kept
     put = f"CONSUL_HTTP_TOKEN_FILE={SECRETS}/management consul kv put shop/colour blue"
     until("a key is taken", LONG, lambda: says(machines, "consul-1", "sh", "-c", put))
     push(machines, "lab/saved:1")
+    with_an_application(machines)
     for node, states in STATES.items():
         says(machines, node, "systemctl", "start", "platform-backup.service")
         assert saved(machines, node) == list(states)
