@@ -43,6 +43,8 @@ def late_value(plan: SitePlan, name: str) -> str:
     if kind == "gateway_public_address":
         own = plan.name == subject
         return str(plan.nodes_of(Role.GATEWAY)[0].address) if own else NOWHERE
+    if kind == "network_mtu":
+        return str(plan.mtu)
     raise LabError(f"late value {name}: a lab knows no answer to it; teach constructs_lib/lab/texts.py")
 
 

@@ -60,7 +60,7 @@ class AgentPool(Construct):
             for_each=members,
             **own | {"tags": pool_tags(plan, self._pool)},
         )
-        self.instance = self._instances(members, around, late or {})
+        self.instance = self._instances(members, around, {**network.late_values, **(late or {})})
 
     def outputs(self) -> dict[str, Any]:
         """Bounds of the pool, and its agents by name, for the stack's output."""

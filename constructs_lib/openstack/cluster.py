@@ -36,7 +36,7 @@ class MesosCluster(Construct):
     JSON object, read by `clustermesos` and by later stages:
 
         cluster, site, platform ("openstack"), region, network (CIDR), network_id, subnet_id
-        network_mtu   of the largest packet in bytes; containers may have been told less
+        network_mtu   of the largest packet in bytes; with links to other sites containers send less
         backup_bucket the container for backups, where there is one
         nodes         name → {role, zone, address, instance_id}; agents are not listed, see pools
         pools         name → {min, max, agents: name → {id, address}}
@@ -88,7 +88,7 @@ class MesosCluster(Construct):
     def _describe(self) -> dict[str, Any]:
         plan = self._plan
         groups = [part.machines for part in (self.gateway, self.masters, self.consul, self.edge) if part]
-        late: dict[str, Expr] = dict(self._late)
+        late: dict[str, Expr] = {**self._late, **self.network.late_values}
         for machines in groups:
             late |= machines.late_values
         return {

@@ -109,7 +109,7 @@ class Machines:
 
     def boot(self, late: Late) -> None:
         """Make the instances; apart, since their texts may tell of addresses that lead to the ports."""
-        self.instance = self._instances({**late, **self.late_values})
+        self.instance = self._instances({**late, **self._around.network.late_values, **self.late_values})
 
     def port_id(self, node: NodePlan) -> str:
         """The id of a node's port, as an expression."""

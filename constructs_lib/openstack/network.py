@@ -22,7 +22,19 @@ from constructs_lib.openstack.settings import is_id, openstack_of
 from constructs_lib.openstack.tags import neutron_tags
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.sites.names import prefix
-from constructs_lib.terraform import Construct, DataSource, Resource, TerraformElement, TerraformStack
+from constructs_lib.terraform import (
+    Construct,
+    DataSource,
+    Expr,
+    Resource,
+    TerraformElement,
+    TerraformStack,
+)
+
+LEAST_MTU = 1280
+"""Bytes that a network has to take where cluster.yaml says no MTU: what IPv6 demands of every link, so less
+is a mistake of the cloud's, or a 0 of one that tells none.
+"""
 
 
 class Network(Construct):
@@ -39,8 +51,8 @@ class Network(Construct):
     road: tuple[TerraformElement, ...]
     router_id: str | None
     """The router's id, as an expression; None where it is not known."""
-    mtu: str
-    """Neutron's own number for the network, as an expression."""
+    mtu: Expr
+    """Neutron's own number for the network."""
 
     def __init__(self, scope: Scope, id: str, *, plan: SitePlan) -> None:
         super().__init__(scope, id)
@@ -55,7 +67,7 @@ class Network(Construct):
             tags=neutron_tags(plan),
             lifecycle={"postcondition": [_wide_enough(plan)]},
         )
-        self.mtu = network.ref("mtu")
+        self.mtu = Expr(f"{network.address}.mtu")
         self.network_id = network.ref("id")
         self.subnet_id = self._subnet(plan).ref("id")
         self.road = self._router(plan)
@@ -89,6 +101,12 @@ class Network(Construct):
             router_id=router_id,
             road=road,
         )
+
+    @property
+    def late_values(self) -> dict[str, Expr]:
+        """What the plan wants to know of the network, by the late value's name."""
+        late = self._plan.late_mtu
+        return {late.name: Expr(f"tostring({self.mtu.code})")} if late else {}
 
     @cached_property
     def pool(self) -> str:
@@ -183,17 +201,22 @@ class _ExistingNetwork(Network):
             network_id=network_id,
             lifecycle={"postcondition": [_wide_enough(plan)]},
         )
-        self.mtu = found.ref("mtu")
+        # Until a network of the same stack is made, the plugin calls its MTU null here, and not unknown.
+        self.mtu = Expr(f'{found.address}.id == "" ? 0 : {found.address}.mtu')
 
 
 def _wide_enough(plan: SitePlan) -> dict[str, str]:
-    """Nodes get their text before anything is made, and containers have to know what passes: a bound that the
-    network is held to, before any machine is made.
+    """A bound that the network is held to before any machine is made: what links and containers count on, or
+    where containers take the network's own number, the least that can be meant.
     """
     known = "${coalesce(self.mtu, 0)}"
+    least, fix = plan.mtu, f"set sites.{plan.name}.mtu to {known} in cluster.yaml and synthesize again."
+    wanted = f"containers would send {least}: {fix}"
+    if plan.late_mtu:
+        least, fix = LEAST_MTU, f"say what passes as sites.{plan.name}.mtu in cluster.yaml."
+        wanted = f"nodes need {least}: give it more, or {fix}"
     return {
-        # While a network of the same stack is still to be made, the plugin's data source has null for it.
-        "condition": f"${{self.mtu == null ? true : self.mtu >= {plan.mtu}}}",
-        "error_message": f"The network takes packets of {known} bytes at most, and containers would send "
-        f"{plan.mtu}: set sites.{plan.name}.mtu to {known} in cluster.yaml and synthesize again.",
+        # No id: a network of the same stack is still to be made.
+        "condition": f'${{self.id == "" ? true : coalesce(self.mtu, 0) >= {least}}}',
+        "error_message": f"The network takes packets of {known} bytes at most, and {wanted}",
     }

@@ -51,7 +51,7 @@ class ZonePlan:
 
 
 ADDRESS_LENGTH = len("255.255.255.255")
-LateKind = Literal["gateway_public_address", "data_volume_id"]
+LateKind = Literal["gateway_public_address", "data_volume_id", "network_mtu"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,9 +281,11 @@ class SitePlan:
     """
     network: IPv4Network
     mtu: int
-    """Of the largest packet in bytes that nodes may count on."""
+    """Of the largest packet in bytes that links may count on, and everyone where there is no `late_mtu`."""
     mtu_given: bool
     """Whether cluster.yaml says it; else a platform with networks of its own keeps theirs, if not smaller."""
+    late_mtu: LateValue | None
+    """The network's own number, where containers take that; None where `mtu` or the links say theirs."""
     protect_data: bool
     zones: tuple[ZonePlan, ...]
     nodes: tuple[NodePlan, ...]
@@ -331,8 +333,12 @@ class SitePlan:
         return tuple(role for role in Role if role in present)
 
     @property
-    def container_mtu(self) -> int:
-        """The largest packet in bytes that containers send, so that it passes the links too."""
+    def container_mtu(self) -> int | str:
+        """The largest packet in bytes that containers send, so that it passes the links too; a late value
+        as its marker.
+        """
+        if self.late_mtu:
+            return self.late_mtu.marker
         return min(self.mtu, self.link.mtu) if self.link else self.mtu
 
     def nodes_of(self, role: Role) -> tuple[NodePlan, ...]:

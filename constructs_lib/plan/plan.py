@@ -34,6 +34,7 @@ from constructs_lib.plan.traffic import calls, egress, existing_ranges, shares, 
 from constructs_lib.spec.model import ClusterSpec, PoolSpec, SiteSpec
 
 DATA_VOLUME_ROLES = (Role.MASTER, Role.CONSUL)
+MTU_LENGTH = len("65535")
 VOLUME_ID_LENGTH = 36
 """The longest id that a platform gives a volume: a UUID; AWS' are 21 characters."""
 
@@ -158,6 +159,7 @@ def _site(
     site, nodes = spec.sites[name], every[name]
     outside = egress(spec.software, spec.nodes.logs, spec.nodes.alertmanagers)
     masters = spec.sites[spec.home].masters.existing or _addresses(every[spec.home], Role.MASTER)
+    late_mtu = _late_mtu(name, site, link)
     return SitePlan(
         cluster=spec.name,
         name=name,
@@ -171,6 +173,7 @@ def _site(
         network=site.network,
         mtu=site.mtu or site.facts.mtu,
         mtu_given=site.mtu is not None,
+        late_mtu=late_mtu,
         protect_data=site.protect_data,
         zones=zones,
         nodes=nodes,
@@ -191,7 +194,7 @@ def _site(
         link=link,
         # What no role reads, an authority's key, is none of the site's business.
         secrets=tuple(secret for secret in secrets if secret.declared.roles),
-        late_values=_late_values(name, nodes, link),
+        late_values=_late_values(name, nodes, link, late_mtu),
         software=software,
         software_mirrors=SoftwareMirrors(
             image_prefix=spec.software.image_prefix,
@@ -242,12 +245,22 @@ def _data_volume(node: str) -> LateValue:
     return LateValue(kind="data_volume_id", subject=node, max_length=VOLUME_ID_LENGTH)
 
 
-def _late_values(site: str, nodes: tuple[NodePlan, ...], link: SiteLink | None) -> tuple[LateValue, ...]:
+def _late_mtu(name: str, site: SiteSpec, link: SiteLink | None) -> LateValue | None:
+    """The network's own; with links it is theirs, less than any network that such a site may have."""
+    if link or site.mtu is not None or not site.facts.own_mtu:
+        return None
+    return LateValue(kind="network_mtu", subject=name, max_length=MTU_LENGTH)
+
+
+def _late_values(
+    site: str, nodes: tuple[NodePlan, ...], link: SiteLink | None, mtu: LateValue | None
+) -> tuple[LateValue, ...]:
     """Those of the site itself, and the addresses of the gateways that its own calls."""
     called = [peer.address for peer in link.peers] if link else []
     return (
         public_address(site),
         *(node.data_volume for node in nodes if node.data_volume),
+        *([mtu] if mtu else []),
         *(address for address in called if isinstance(address, LateValue)),
     )
 

@@ -229,8 +229,8 @@ class SiteSpec(Group):
     """Where applications' visitors come in; without it there is no edge."""
     mtu: f.Mtu | None = None
     """The largest packet in bytes on the site's network and in its containers (of Docker's default network,
-    see docs/mesos.md); the default is 1500 on AWS and libvirt. On OpenStack it is 1400 in containers, and the
-    network keeps neutron's own.
+    see docs/mesos.md); the default is 1500 on AWS and libvirt. On OpenStack the network keeps neutron's own,
+    and containers take that.
     """
     protect_data: f.Switch = True
     """False lets `cdktf destroy` delete data volumes and backups."""

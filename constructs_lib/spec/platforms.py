@@ -18,7 +18,9 @@ class Platform:
     size: str | None
     """Its word for a machine's size by name; None where sizes have none."""
     mtu: int
-    """Of a site's network where cluster.yaml gives none."""
+    """Of a site's network where cluster.yaml gives none; with `own_mtu` what links count on."""
+    own_mtu: bool
+    """Whether networks there have an MTU of their own, which is known only once there is one."""
     widest_network: int
     """Prefix length of the largest network that a site may have."""
     kept_addresses: int
@@ -45,6 +47,7 @@ PLATFORMS: Mapping[str, Platform] = {
         example="the region: `aws: {region: eu-west-3}`",
         size="instance_type",
         mtu=1500,
+        own_mtu=False,
         widest_network=16,
         kept_addresses=5,
         public_gateway=True,
@@ -64,6 +67,7 @@ PLATFORMS: Mapping[str, Platform] = {
         size="flavor",
         # What is left on a network of VXLAN or Geneve over 1500, with room for the link between sites.
         mtu=1400,
+        own_mtu=True,
         widest_network=8,
         kept_addresses=5,
         public_gateway=True,
@@ -82,6 +86,7 @@ PLATFORMS: Mapping[str, Platform] = {
         example="the hosts and the image: `libvirt: {hosts: [qemu:///system], image: {url: …, sha256: …}}`",
         size=None,
         mtu=1500,
+        own_mtu=False,
         widest_network=8,
         kept_addresses=5,
         public_gateway=False,

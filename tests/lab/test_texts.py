@@ -170,6 +170,16 @@ def test_machines_of_any_cluster_have_addresses_of_their_own(file: Path) -> None
         assert all(any(agent in zone.agents for zone in site.zones) for agent in agents)
 
 
+def test_containers_in_a_lab_send_what_its_network_takes() -> None:
+    """Where a cloud would be asked for its network's MTU, the lab's own network has the plan's."""
+    file = ROOT / "tests/openstack/golden/private/cluster.yaml"
+    site = plan(read_overrides().apply(load(file))).site("dc1")
+
+    for one in identities(site, NONE, {}, ""):
+        docker = "/etc/docker/daemon.json" in one.user_data
+        assert (f'"mtu": {site.mtu},' in one.user_data) is docker
+
+
 def test_another_sites_gateway_is_at_an_address_of_nobody() -> None:
     planned = plan(read_overrides().apply(load(ROOT / "tests/hybrid/golden/hybrid/cluster.yaml")))
     dc1, eu = planned.site("dc1"), planned.site("eu")

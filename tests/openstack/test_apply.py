@@ -98,7 +98,7 @@ def test_every_machine_is_there_with_its_address_and_its_volume(site: Site) -> N
             assert volume["attachments"][0]["server_id"] == server["id"]
 
 
-def test_a_node_gets_its_text_its_secrets_and_the_id_of_its_volume(site: Site) -> None:
+def test_a_node_gets_its_text_its_secrets_the_id_of_its_volume_and_the_networks_mtu(site: Site) -> None:
     text = gzip.decompress(base64.b64decode(site.double.nova.user_data["demo-dc1-master-2"])).decode()
     files = {
         file["path"]: base64.b64decode(file["contents"])
@@ -108,6 +108,7 @@ def test_a_node_gets_its_text_its_secrets_and_the_id_of_its_volume(site: Site) -
 
     assert text.startswith("#cloud-config\n# master master-2")
     assert site.double.named("volumes", "demo-dc1-master-2-data")["id"] in text
+    assert '"mtu": 1450,' in text
     assert files.keys() == {SECRETS_PATH, *CARRIED_PATHS}
     packed = b"".join(files[path] for path in CARRIED_PATHS)
     assert gzip.decompress(base64.b64decode(packed)).startswith(b"#:/usr/local/sbin/clustermesos-apply\n#!")
@@ -190,6 +191,21 @@ def test_another_version_of_the_library_changes_no_machine_until_it_is_rolled(si
     assert plain.loud() == ()
     assert [change.address for change in rolled.loud()] == [MASTER.format("master-3")]
     assert {line.split()[0].rstrip(":") for line in found.differences} == {"user_data", "personality"}
+
+
+def test_a_network_with_another_mtu_changes_no_machine_until_it_is_rolled_and_the_output_tells_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(site.double.named("networks", "demo-dc1"), "mtu", 9000)
+
+    plain = site.planned(given())
+    told = json.loads(site.terraform("show", "-json", "plan"))["output_changes"]["cluster"]["after"]
+    rolled = site.planned(given(), f"-replace={MASTER.format('master-3')}")
+
+    assert plain.loud() == ()
+    assert told["late_values"]["network_mtu:dc1"] == "9000"
+    differences = judge(rolled, "master-3", "10.20.144.13", KINDS).differences
+    assert {line.split()[0].rstrip(":") for line in differences} == {"user_data"}
 
 
 def test_another_value_of_a_secret_leaves_what_runs_alone(site: Site) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import gzip
 import json
 from ipaddress import IPv4Network
 
@@ -115,6 +117,9 @@ def test_two_clusters_live_in_one_stack_and_a_replacement_in_one_touches_nothing
             for site in (one, other)
             for name in ("gateway-1", "master-1", "consul-1", "general-1")
         }
+        for text in double.nova.user_data.values():
+            node = gzip.decompress(base64.b64decode(text)).decode()
+            assert ('"mtu": 1450,' in node) is ("/etc/docker/daemon.json" in node)
         assert changes(stack).loud() == ()
         larger, _ = first_and_second(masters={"count": 1, "cpus": 4, "memory_gib": 16})
         address = 'openstack_compute_instance_v2.small_masters["master-1"]'

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from constructs_lib.components.model import Role
 from constructs_lib.errors import SpecError
+from constructs_lib.plan.model import LateValue
 from constructs_lib.plan.plan import plan
 from tests.plan.clusters import cluster
 
@@ -93,6 +94,39 @@ def test_adding_zones_later_moves_nobody(shape: dict[str, Any]) -> None:
     before = plan(cluster(**shape))
     after = plan(cluster(**shape | {"zones": 3}), before.lock)
     assert after.site("eu").nodes == before.site("eu").nodes
+
+
+OPENSTACK: dict[str, Any] = {
+    "platform": "openstack",
+    "aws": None,
+    "openstack": {"external_network": "public", "image": "ubuntu-24.04"},
+}
+
+
+@pytest.mark.parametrize(
+    "site",
+    [{}, {"masters": {"existing": ["10.20.1.5"]}, "consul": {"existing": ["10.20.1.6"]}}],
+    ids=["whole", "agents-alone"],
+)
+def test_containers_take_the_networks_own_mtu_where_it_has_one(site: dict[str, Any]) -> None:
+    late = LateValue(kind="network_mtu", subject="eu", max_length=5)
+
+    planned = plan(cluster(**OPENSTACK, zones=1, agents={"p": {"count": 2}}, **site)).site("eu")
+
+    assert (planned.late_mtu, planned.container_mtu) == (late, late.marker)
+    assert late in planned.late_values
+
+
+@pytest.mark.parametrize(
+    ("site", "mtu"), [({}, 1500), ({**OPENSTACK, "zones": 1, "mtu": 1300}, 1300)], ids=["aws", "given"]
+)
+def test_containers_take_the_number_that_cluster_yaml_or_the_platform_says(
+    site: dict[str, Any], mtu: int
+) -> None:
+    planned = plan(cluster(**site)).site("eu")
+
+    assert (planned.late_mtu, planned.container_mtu) == (None, mtu)
+    assert all(late.kind != "network_mtu" for late in planned.late_values)
 
 
 def test_fails_on_a_site_that_is_not_there() -> None:
