@@ -15,6 +15,7 @@ from constructs_lib.openstack.edge import Edge
 from constructs_lib.openstack.firewall import Firewall
 from constructs_lib.openstack.gateway import Gateway
 from constructs_lib.openstack.images import machine_image
+from constructs_lib.openstack.key_pair import key_pair
 from constructs_lib.openstack.masters import Masters
 from constructs_lib.openstack.network import Network
 from constructs_lib.openstack.secrets import Secrets
@@ -64,6 +65,7 @@ class MesosCluster(Construct):
         roles = plan.roles
         self.network = network or Network(self, "network", plan=plan)
         self.firewall = Firewall(self, "firewall", plan=plan)
+        self.key_pair = key_pair(self, plan)
         shared: dict[str, Any] = {
             "plan": plan,
             "network": self.network,

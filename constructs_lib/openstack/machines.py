@@ -16,6 +16,7 @@ from constructs import Construct as Scope
 from constructs_lib.components.model import Role
 from constructs_lib.openstack.firewall import Firewall
 from constructs_lib.openstack.images import machine_image
+from constructs_lib.openstack.key_pair import key_pair
 from constructs_lib.openstack.network import Network
 from constructs_lib.openstack.secrets import Secrets, precondition
 from constructs_lib.openstack.settings import availability_zone, openstack_of, volume_zone
@@ -242,7 +243,7 @@ def machine(
     return {
         "name": f"{prefix(plan)}-${{each.key}}",
         "config_drive": True,
-        "key_pair": openstack_of(plan).key_pair,
+        "key_pair": key_pair(scope, plan),
         "personality": [*([file] if file else []), *around.secrets.carried()],
         # Nova pulls the plug when it deletes; stopping first lets the system unmount its volume.
         "stop_before_destroy": True,

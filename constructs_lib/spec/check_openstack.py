@@ -75,6 +75,16 @@ def _images(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def _key_pair(settings: Settings) -> Iterator[Finding]:
+    for name, _, openstack in _on_openstack(settings):
+        if openstack.key_pair and openstack.public_key:
+            yield Finding(
+                ("sites", name, "openstack", "public_key"),
+                f"stands beside key_pair: {openstack.key_pair}, expected one or the other: the key of a key "
+                "pair that is made, or the name of one that there is",
+            )
+
+
 def _registry(settings: Settings) -> Iterator[Finding]:
     for name, site, _ in _on_openstack(settings):
         for setting in ("bucket", "region"):
@@ -107,4 +117,4 @@ def _metadata_of(path: Path, tags: Mapping[str, str]) -> Iterator[Finding]:
             )
 
 
-CHECKS: tuple[Check, ...] = (_zones, _images, _registry, _metadata)
+CHECKS: tuple[Check, ...] = (_zones, _images, _key_pair, _registry, _metadata)

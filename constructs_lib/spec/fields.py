@@ -84,7 +84,16 @@ OpenstackNetwork = Annotated[str, Text(_OPENSTACK_NAME, "a network's name or id 
 OpenstackZone = Annotated[str, Text(_OPENSTACK_NAME, "an availability zone's name such as nova", 255)]
 OpenstackRegion = Annotated[str, Text(_OPENSTACK_NAME, "a region such as RegionOne", 255)]
 VolumeType = Annotated[str, Text(_OPENSTACK_NAME, "a volume type's name such as ssd", 255)]
-KeyPair = Annotated[str, Text(_OPENSTACK_NAME, "a key pair's name", 255)]
+_KEY_PAIR = "a key pair's name (a key itself stands in `public_key`)"
+
+
+def _no_public_key(name: str) -> None:
+    """Most would pass for a name, which nova then does not know."""
+    if re.match(r"(ssh|ecdsa|sk)-\S+ +AAAA", name):
+        raise refuse(_KEY_PAIR, "a public key")
+
+
+KeyPair = Annotated[str, Text(_OPENSTACK_NAME, _KEY_PAIR, 255, also=_no_public_key)]
 CloudName = Annotated[
     str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a cloud in clouds.yaml such as dc1", 100)
 ]

@@ -66,7 +66,9 @@ class OpenstackSpec(Group):
     backup_container: f.Switch = False
     """True makes a container for backups in the cloud's object store, where it has one."""
     key_pair: f.KeyPair | None = None
-    """A key pair that exists, for the image's own user; administrators' keys need none."""
+    """A key pair that whoever deploys has, for the image's own user; administrators' keys need none."""
+    public_key: f.PublicKey | None = None
+    """The public key of a key pair that is made, instead of `key_pair`."""
     provider_version: f.VersionConstraint = "~> 3.4"
     """The OpenStack provider's version constraint."""
 

@@ -12,7 +12,7 @@ class Nova:
 
     def __init__(self, kept: Kept) -> None:
         self.kept = kept
-        kept.update({"servers": {}, "os-server-groups": {}})
+        kept.update({"servers": {}, "os-server-groups": {}, "os-keypairs": {}})
         self.user_data: dict[str, str] = {}
         self.files: dict[str, list[Json]] = {}
         self.hosts = 1000
@@ -23,6 +23,8 @@ class Nova:
         kind, *more = rest
         if kind == "flavors":
             return flavors(more)
+        if kind == "os-keypairs":
+            return self._key_pair(method, more, body)
         kept = self.kept[kind]
         if kind == "os-server-groups" and method == "POST":
             made = {"id": str(uuid.uuid4()), "members": [], "metadata": {}, **body["server_group"]}
@@ -32,7 +34,7 @@ class Nova:
             return self._booted(body)
         one = kept.get(more[0])
         if one is None:
-            return 404, {"itemNotFound": {"message": "not found", "code": 404}}
+            return 404, _refusal("itemNotFound", 404, "not found")
         if more[1:] == ["action"]:
             one["status"] = "SHUTOFF" if "os-stop" in body else "ACTIVE"
             return 202, {}
@@ -45,13 +47,29 @@ class Nova:
             return 204, {}
         return 200, {"server" if kind == "servers" else "server_group": one}
 
+    def _key_pair(self, method: str, more: list[str], body: Json) -> Answer:
+        """Those of the one user that there is, by name."""
+        kept = self.kept["os-keypairs"]
+        if method == "POST":
+            given = body["keypair"]
+            if given["name"] in kept:
+                return 409, _refusal("conflictingRequest", 409, f"Key pair '{given['name']}' already exists.")
+            kept[given["name"]] = {"fingerprint": "00:11", "user_id": "u", **given}
+            return 200, {"keypair": kept[given["name"]]}
+        if more[0] not in kept:
+            return 404, _refusal("itemNotFound", 404, f"Keypair {more[0]} not found for user u")
+        if method == "DELETE":
+            del kept[more[0]]
+            return 202, {}
+        return 200, {"keypair": kept[more[0]]}
+
     def _booted(self, body: Json) -> Answer:
         given, made_id = body["server"], str(uuid.uuid4())
+        if given.get("key_name") and given["key_name"] not in self.kept["os-keypairs"]:
+            return 400, _refusal("badRequest", 400, "Invalid key_name provided.")
         port = self.kept["ports"][given["networks"][0]["port"]]
         if port["device_id"]:
-            return 409, {
-                "conflictingRequest": {"message": f"Port {port['id']} is still in use.", "code": 409}
-            }
+            return 409, _refusal("conflictingRequest", 409, f"Port {port['id']} is still in use.")
         port["device_id"] = made_id
         for disk in given["block_device_mapping_v2"]:
             if disk["source_type"] == "volume":
@@ -109,3 +127,7 @@ class Nova:
         for volume in self.kept["volumes"].values():
             if any(each["server_id"] == server for each in volume["attachments"]):
                 volume |= {"status": "available", "attachments": []}
+
+
+def _refusal(kind: str, code: int, message: str) -> Json:
+    return {kind: {"message": message, "code": code}}

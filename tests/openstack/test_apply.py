@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,14 @@ from tests.openstack.double_catalog import IMAGE
 from tests.openstack.double_server import running
 
 pytestmark = pytest.mark.terraform
+OWN_KEY, ANOTHER_KEY = (
+    f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{body} ops@example.org"
+    for body in (
+        "HUHzFSBTRwlqGfL5lsBd4UqvyCrj5AZCrfNWSQRnDXX",
+        "AtWHj8rtM8QGUNPFcZG/fTVYiYrfsKyKF6Ya+W74bef",
+    )
+)
+KEY_PAIR = "openstack_compute_keypair_v2.demo_key-pair"
 MASTER = 'openstack_compute_instance_v2.demo_masters["{}"]'
 
 
@@ -35,6 +44,7 @@ def given(**agents: int) -> Json:
     changed = settings("private")
     site = changed["sites"]["dc1"]
     del site["openstack"]["cloud"]
+    site["openstack"]["public_key"] = OWN_KEY
     for pool, count in {"general": 3, "batch": 1, **agents}.items():
         site["agents"][pool]["count"] = count
     site["edge"] = {"count": 1, "public": True, "allow": ["198.51.100.0/24"]}
@@ -117,6 +127,30 @@ def test_a_node_gets_its_text_its_secrets_the_id_of_its_volume_and_the_networks_
     assert not [name for name, value in site.secrets.items() if value in text]
 
 
+def test_a_key_pair_of_the_public_key_is_made_for_all_machines_and_no_private_one(site: Site) -> None:
+    ((name, pair),) = site.double.kept["os-keypairs"].items()
+
+    assert re.fullmatch("demo-dc1-[0-9a-f]{8}", name)
+    assert pair["public_key"] == OWN_KEY
+    assert {server["key_name"] for server in site.double.kept["servers"].values()} == {name}
+    state = json.loads((site.terraform.folder / "terraform.tfstate").read_text())
+    (kept,) = (each for each in state["resources"] if each["type"] == "openstack_compute_keypair_v2")
+    assert not kept["instances"][0]["attributes"]["private_key"]
+
+
+def test_another_operator_gets_a_key_pair_of_the_same_name_and_nothing_else(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nova shows none of the first one's."""
+    (name,) = site.double.kept["os-keypairs"]
+    monkeypatch.setitem(site.double.kept, "os-keypairs", {})
+
+    found = site.planned(given()).loud()
+
+    assert [(change.address, change.verb) for change in found] == [(KEY_PAIR, "created")]
+    assert found[0].after["name"] == name
+
+
 def test_no_plan_shows_a_secret(site: Site) -> None:
     shown = site.terraform("plan", "-input=false", "-no-color", f"-replace={MASTER.format('master-1')}")
 
@@ -164,7 +198,7 @@ def test_a_pool_less_takes_nothing_but_its_own(site: Site) -> None:
         {"masters": {"count": 3, "cpus": 4, "memory_gib": 16}},
         {"openstack": {"image": "11111111-2222-3333-4444-555555555555"}},
         {"openstack": {"availability_zones": ["other1", "other2", "other3"]}},
-        {"openstack": {"anti_affinity": "soft", "key_pair": "mine", "volume_type": "ssd"}},
+        {"openstack": {"anti_affinity": "soft", "public_key": ANOTHER_KEY, "volume_type": "ssd"}},
         {"registry": {"cache": True}},
     ],
     ids=["size", "image", "zone-names", "hints", "texts"],
@@ -283,6 +317,23 @@ def test_a_roll_gives_one_after_the_other_its_new_size_and_keeps_address_and_dat
     volume = site.double.named("volumes", "demo-dc1-master-2-data")
     assert volume["attachments"][0]["server_id"] == site.double.named("servers", "demo-dc1-master-2")["id"]
     assert site.changes(changed) == {}
+
+
+def test_another_public_key_is_another_key_pair_which_a_roll_sees(site: Site) -> None:
+    changed = given()
+    changed["sites"]["dc1"]["openstack"]["public_key"] = ANOTHER_KEY
+    machines, (former,) = dict(site.double.kept["servers"]), site.double.kept["os-keypairs"]
+
+    found = site.changes(changed)
+    site.terraform("apply", "-input=false", "plan")
+
+    assert found == {KEY_PAIR: "replaced", f"terraform_data.{KEY_PAIR.split('.')[1]}-mark": "replaced"}
+    assert site.double.kept["servers"] == machines
+    (name,) = site.double.kept["os-keypairs"]
+    rolled = site.planned(changed, f"-replace={MASTER.format('master-1')}")
+    assert f"key_pair: {former} → {name}" in judge(rolled, "master-1", "10.20.16.11", KINDS).differences
+    site.planned(given())
+    site.terraform("apply", "-input=false", "plan")
 
 
 def test_a_data_volume_grows_while_its_machine_runs(site: Site) -> None:

@@ -100,8 +100,17 @@ def test_image_names_that_become_ambiguous() -> None:
 
 
 def test_key_pair_names_that_collide(stack: Json) -> None:
-    """They belong to a user and not to a project: another operator would neither see nor keep it."""
-    assert "openstack_compute_keypair_v2" not in stack["resource"]
+    """They belong to a user and not to a project, where one name may be that of two clusters."""
+    for address, pair in of_kind(stack, "openstack_compute_keypair_v2.").items():
+        mark = f"terraform_data.{address}-mark"
+        assert pair["name"].endswith(f"-${{substr({mark}.id, 0, 8)}}")
+        assert resources(stack)[mark] == {"triggers_replace": pair["public_key"]}
+
+
+def test_a_private_key_that_nova_makes_and_the_state_keeps(stack: Json) -> None:
+    """It makes one where no public key is given."""
+    for pair in of_kind(stack, "openstack_compute_keypair_v2.").values():
+        assert pair["public_key"].startswith("ssh-")
 
 
 def test_a_device_name_which_nova_does_not_keep(stack: Json) -> None:
