@@ -24,6 +24,7 @@ from constructs_lib.openstack import (
     site_provider,
 )
 from constructs_lib.openstack.images import machine_image
+from constructs_lib.openstack.key_pair import key_pair
 from constructs_lib.plan.lock import read_lock
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.plan.plan import plan
@@ -55,6 +56,9 @@ class PrivateCloud(TerraformStack):
             "secrets": Secrets(self, "secrets", plan=site, roles=site.roles),
             "image": machine_image(self, site),
         }
+
+        # Where cluster.yaml has one made; all machines of the stack share it.
+        key_pair(self, site)
 
         # The machines. Leave one out, or give it another firewall, and it is your own cloud.
         self.gateway = Gateway(self, "gateway", late=elsewhere, **ground)
