@@ -34,7 +34,7 @@ import python_minifier
 from constructs_lib.nodes.bare_python import PYTHON, short_name
 
 FOLDER = pathlib.Path(__file__).parents[1] / "cloud-init" / "base"
-SOURCES = ("node", "units", "disk", "packages", "volume", "health", "generations", "apply")
+SOURCES = ("node", "units", "disk", "policy", "packages", "volume", "health", "generations", "apply")
 """Modules in the order in which their names are needed."""
 BUILT = FOLDER / "clustermesos-apply"
 SHORT = FOLDER.parent / "short"

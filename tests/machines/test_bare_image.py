@@ -5,6 +5,7 @@ The lab's other machines have all packages before they boot.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from constructs_lib.components.base import FIREWALL
 from constructs_lib.components.model import Role
 from constructs_lib.lab.commands import missing
 from constructs_lib.lab.image import image
 from constructs_lib.lab.keeper import KeptLab, connect, end, launch
 from constructs_lib.lab.overrides import read_overrides
+from constructs_lib.nodes.model import NodeFiles
 from constructs_lib.nodes.render import render
 from constructs_lib.plan.model import NodePlan, PoolPlan
 from constructs_lib.plan.plan import plan
@@ -38,6 +41,22 @@ INSTALLED = {
     "edge-1": {"nginx", "unattended-upgrades"},
 }
 """Node → some of what its components install: what has a daemon or an account."""
+OF_IMAGE = {"rsyslog.service", "systemd-resolved.service"}
+"""What a cloud's image starts by itself."""
+BEGAN = (
+    *("journalctl", "-b", "-o", "json", "--output-fields=UNIT", "_PID=1"),
+    # "Starting" and "Started".
+    "MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5",
+    "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf",
+)
+RUNNING = (
+    "systemctl",
+    "list-units",
+    "--state=active",
+    "--type=service,socket,timer",
+    "--plain",
+    "--no-legend",
+)
 SHOW = ("systemctl", "show", "--timestamp=unix", "-P", "InactiveExitTimestamp")
 WELCOME = "curl -s -m 5 http://127.0.0.1/"
 MTU = "docker run --rm drill /bin/busybox cat /sys/class/net/eth0/mtu"
@@ -68,6 +87,29 @@ def _started(lab: KeptLab, name: str, unit: str) -> int:
     return int(says(lab, name, *SHOW, unit).removeprefix("@"))
 
 
+def _began(lab: KeptLab, name: str) -> dict[str, float]:
+    """When each unit was started first since the machine booted, in seconds since 1970."""
+    began: dict[str, float] = {}
+    for entry in map(json.loads, says(lab, name, *BEGAN).splitlines()):
+        began.setdefault(entry.get("UNIT", ""), int(entry["__REALTIME_TIMESTAMP"]) / 1e6)
+    return began
+
+
+def _running(lab: KeptLab, name: str) -> set[str]:
+    return {line.split()[0] for line in says(lab, name, *RUNNING).splitlines()}
+
+
+def _rendered(lab: KeptLab) -> dict[str, NodeFiles]:
+    site = plan(read_overrides().apply(load(CLUSTER))).site("eu")
+    wanted: list[NodePlan | PoolPlan] = [*site.nodes, *site.pools]
+    files = {node.name: render(site, node) for node in wanted}
+    return {name: files.get(name) or files["general"] for name in lab.names()}
+
+
+def _units(files: NodeFiles) -> set[str]:
+    return {unit for stage in files.stages for unit in stage.units}
+
+
 def test_a_node_of_every_role_becomes_healthy_by_what_its_first_boot_installs(bare: KeptLab) -> None:
     states = bare.states()
 
@@ -94,29 +136,47 @@ def test_accounts_that_packages_want_have_the_numbers_of_the_files_on_data_volum
             assert ids == [str(user.uid)] * 2, (name, user)
 
 
-def test_what_a_package_started_with_its_own_settings_runs_with_ours(bare: KeptLab) -> None:
-    site = plan(read_overrides().apply(load(CLUSTER))).site("eu")
-    wanted: list[NodePlan | PoolPlan] = [*site.nodes, *site.pools]
-    nodes = {node.name: render(site, node) for node in wanted}
+def test_nothing_starts_before_the_firewall_filters_and_its_own_settings_are_there(bare: KeptLab) -> None:
+    for name, files in _rendered(bare).items():
+        began = _began(bare, name)
+        ours = _units(files) - OF_IMAGE
+        assert FIREWALL in ours <= {*began}, (name, ours - {*began})
+        assert [one for one in ours if began[one] < began[FIREWALL]] == [], name
+        for file in files.files:
+            if (file.restarts or file.reloads) in ours:
+                written = float(says(bare, name, "stat", "-c", "%.6Y", file.path))
+                assert began[file.restarts or file.reloads or ""] >= written, (name, file.path)
+    asked = says(bare, "consul-1", "cat", "/var/log/apt/term.log")
+    assert "policy-rc.d returned 101, not running 'start docker-registry.service'" in asked
 
-    for name in bare.names():
-        files = nodes.get(name) or nodes["general"]
-        units = {unit for stage in files.stages for unit in stage.units}
-        for file in (file for file in files.files if file.restarts in units):
+
+def test_what_ran_in_the_image_runs_with_our_settings(bare: KeptLab) -> None:
+    for name, files in _rendered(bare).items():
+        for file in (file for file in files.files if file.restarts in _units(files)):
             written = int(says(bare, name, "stat", "-c", "%Y", file.path))
             assert _started(bare, name, file.restarts or "") >= written, (name, file.path)
     assert "Welcome to nginx" not in bare.run("edge-1", "sh", "-c", WELCOME).out
+    site = plan(read_overrides().apply(load(CLUSTER))).site("eu")
     for name in ("consul-1", "general-1"):
         assert says(bare, name, "sh", "-c", f"{BOX} && {MTU}") == str(site.container_mtu), name
 
 
-def test_they_come_back_with_what_packages_have_enabled(bare: KeptLab) -> None:
+def test_no_package_finds_a_policy_of_ours_afterwards(bare: KeptLab) -> None:
+    for name in bare.names():
+        assert (
+            says(bare, name, "sh", "-c", "ls /usr/sbin/policy-rc.d* /run/clustermesos-late || true") == ""
+        ), name
+
+
+def test_they_come_back_with_what_packages_have_enabled_all_of_which_ran_before(bare: KeptLab) -> None:
+    before = {name: _running(bare, name) for name in bare.names()}
     with ThreadPoolExecutor(len(INSTALLED)) as pool:
         list(pool.map(partial(reboot, bare), bare.names()))
     bare.wait(HEALTHY_SECONDS)
 
     for name in bare.names():
         assert says(bare, name, "systemctl", "--failed", "--plain", "--no-legend") == "", name
+        assert _running(bare, name) - before[name] == set(), name
 
 
 def test_a_consul_node_that_is_replaced_installs_everything_anew_and_keeps_its_data(bare: KeptLab) -> None:

@@ -49,11 +49,12 @@ class Signer:
 
 @dataclass(frozen=True, order=True)
 class Deb:
-    """An empty package, for every architecture."""
+    """An empty package, for every architecture; `postinst` is what its script of that name does."""
 
     name: str
     version: str
     depends: tuple[str, ...] = ()
+    postinst: str = ""
 
     def control(self) -> str:
         depends = f"Depends: {', '.join(self.depends)}\n" if self.depends else ""
@@ -84,6 +85,9 @@ def _in_pool(folder: Path, suite: str, deb: Deb) -> str:
     tree = folder / "tree" / f"{deb.name}_{deb.version.replace(':', '%3a')}"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN/control").write_text(deb.control())
+    if deb.postinst:
+        (tree / "DEBIAN/postinst").write_text(f"#!/bin/sh\nset -e\n{deb.postinst}")
+        (tree / "DEBIAN/postinst").chmod(0o755)
     pool = folder / "pool" / suite
     pool.mkdir(parents=True, exist_ok=True)
     file = pool / f"{tree.name.replace('%3a', '')}.deb"

@@ -39,6 +39,7 @@ FOREIGN = {
 APT = """
 Dir "{root}";
 Dir::State::status "{root}/var/lib/dpkg/status";
+DPkg::Path "{path}";
 """
 
 
@@ -55,10 +56,15 @@ class Machine:
             (self.root / "var" / made).mkdir(parents=True)
         (self.root / "var/cache/apt/archives/partial").mkdir(parents=True)
         (self.root / "var/lib/dpkg/status").touch()
-        (folder / "apt.conf").write_text(APT.format(root=self.root))
+        (folder / "apt.conf").write_text(APT.format(root=self.root, path=self.node.environment()["PATH"]))
         self.environment = {
             name: value for name, value in self.node.environment().items() if "proxy" not in name.lower()
-        } | {"APT_CONFIG": str(folder / "apt.conf"), "DPKG_ROOT": str(self.root)}
+        } | {
+            "APT_CONFIG": str(folder / "apt.conf"),
+            "DPKG_ROOT": str(self.root),
+            # A package's scripts run outside of its root, which has no program at all.
+            "DPKG_FORCE": "script-chrootless",
+        }
 
     def signer(self, name: str, *, expired: bool = False) -> Signer:
         if name not in self.signers:
@@ -101,9 +107,9 @@ class Machine:
         (self.root / "etc/apt/sources.list").write_bytes(made.stdout)
 
     def run(
-        self, packages: list[dict[str, Any]], command: str = "first-boot"
+        self, packages: list[dict[str, Any]], command: str = "first-boot", **manifest: Any
     ) -> subprocess.CompletedProcess[str]:
-        self.node.send({}, packages=packages, proxy=self.web.address)
+        self.node.send({}, packages=packages, proxy=self.web.address, **manifest)
         return subprocess.run(
             self.node.command(command),
             capture_output=True,
@@ -180,6 +186,99 @@ def test_a_node_is_installed_from_mirrors_through_the_proxy_and_pinned_packages_
     machine.web.asked.clear()
     again = machine.run(packages, "apply")
     assert (again.returncode, machine.web.asked) == (0, []), again.stderr
+
+
+SYSTEMCTL = """#!/bin/sh
+# Double of systemctl: every unit is enabled, and $DOUBLES/running says which runs since when.
+echo "$*" >>"$DOUBLES/calls"
+for unit; do :; done
+since=$(sed -n "s/^$unit //p" "$DOUBLES/running")
+case "$*" in
+*is-enabled*) echo enabled ;;
+*is-active*) test -n "$since" ;;
+*ActiveEnterTimestampMonotonic*) echo "${since:-0}" ;;
+esac
+"""
+STARTS = """echo "$DPKG_MAINTSCRIPT_PACKAGE configured" >>"$DOUBLES/calls"
+deb-systemd-invoke ACTION UNIT
+"""
+"""What debhelper writes for a package with a service; ACTION is restart where an older one was there."""
+OURS = {"component": "web", "units": ["web.service"], "seconds": 5, "checks": []}
+
+
+def archive_of(machine: Machine, debs: list[Deb]) -> None:
+    """The one source that the machine has."""
+    owner = machine.signer("distribution")
+    (machine.root / "etc/apt/trusted.gpg.d/distribution.asc").write_bytes(owner.public)
+    publish(machine.web.archive(ARCHIVE), CODENAME, "main", debs, owner)
+    (machine.root / "etc/apt/sources.list").write_text(f"deb {ARCHIVE} {CODENAME} main\n")
+
+
+def starting(name: str, version: str, unit: str, action: str = "start") -> Deb:
+    return Deb(name, version, postinst=STARTS.replace("ACTION", action).replace("UNIT", unit))
+
+
+def changes(machine: Machine) -> list[str]:
+    """What was done to units, in order, and between it which package was configured."""
+    words = (" start ", " restart ", " configured", "daemon-reload")
+    return [call for call in machine.node.calls() if any(word in f" {call} " for word in words)]
+
+
+def services(machine: Machine) -> None:
+    """Units have a systemd, and no service runs."""
+    machine.node.double("systemctl", SYSTEMCTL)
+    (machine.node.doubles / "running").touch()
+    (machine.root / "run").mkdir()
+
+
+def test_what_packages_start_waits_until_all_files_are_in_place(machine: Machine) -> None:
+    services(machine)
+    archive_of(machine, [starting("web", "1.0-1", "web.service"), starting("tidy", "1.0-1", "tidy.timer")])
+
+    done = machine.run([{"names": ["web", "tidy"]}], stages=[OURS])
+
+    assert done.returncode == 0, done.stderr
+    began = changes(machine)
+    reload = began.index("daemon-reload")
+    assert sorted(began[:reload]) == ["tidy configured", "web configured"]
+    started = [call for call in began[reload:] if "start" in call]
+    assert started == ["--quiet --system start tidy.timer", "start web.service"]
+    assert list((machine.root / "usr/sbin").iterdir()) == list((machine.root / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("action", ["start", "restart"])
+def test_a_package_that_is_upgraded_still_has_its_running_service_take_the_new_program(
+    machine: Machine, action: str
+) -> None:
+    services(machine)
+    both = [starting("web", "1.0-1", "web.service"), starting("web", "2.0-1", "web.service", action)]
+    archive_of(machine, both)
+    assert machine.run([{"names": ["web"], "version": "1.0"}], stages=[OURS]).returncode == 0
+    changes(machine)
+    (machine.node.doubles / "running").write_text("web.service 4711\n")
+
+    done = machine.run([{"names": ["web"], "version": "2.0"}], "apply", stages=[OURS])
+
+    assert done.returncode == 0, done.stderr
+    assert machine.versions() == {"web": "2.0-1"}
+    assert changes(machine)[:2] == ["web configured", f"--quiet --system {action} web.service"]
+
+
+def test_what_a_power_cut_left_half_done_starts_no_service_either(machine: Machine) -> None:
+    services(machine)
+    archive_of(machine, [starting("web", "1.0-1", "web.service")])
+    machine.ask("apt-get", "-o", f"Acquire::http::Proxy={machine.web.address}", "update")
+    fetch = ("apt-get", "-y", "-o", f"Acquire::http::Proxy={machine.web.address}", "--download-only")
+    machine.ask(*fetch, "install", "web")
+    [package] = (machine.root / "var/cache/apt/archives").glob("*.deb")
+    machine.ask("dpkg", "--unpack", str(package))
+
+    done = machine.run([{"names": ["web"]}], stages=[OURS])
+
+    assert done.returncode == 0, done.stderr
+    began = changes(machine)
+    assert began[:2] == ["web configured", "daemon-reload"]
+    assert "start web.service" in began
 
 
 REFUSED = {

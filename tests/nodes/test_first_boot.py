@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from constructs_lib.components.base import BASE, FIREWALL
 from constructs_lib.nodes.cloud_init import APPLY, PROGRAM, UNIT, pack
 from constructs_lib.nodes.generation import INCOMING
 from constructs_lib.nodes.render import render
@@ -165,3 +166,64 @@ def test_what_was_late_at_the_first_attempt_is_started_by_the_next(tmp_path: Pat
     assert node.apply("boot").returncode == 0
     assert "start late.service" in node.calls()
     assert node.status()["applied"] == 1
+
+
+FILES = {file.to: file.restarts for file in BASE.files if "firewall" in file.to}
+RULES = "/etc/clustermesos/firewall.nft"
+CALL = '#!/bin/sh\n# Double.\necho "{name} $*" >>"$DOUBLES/calls"\n'
+
+
+@pytest.fixture
+def unfiltered(tmp_path: Path) -> Node:
+    """A node whose first unit is the packet filter, and which lacks every package."""
+    node = Node(tmp_path)
+    for name in ("apt-get", "dpkg-query"):
+        node.double(name, CALL.replace("{name}", name))
+    stage = STAGE | {"units": [FIREWALL, "web.service"], "checks": []}
+    restarts = {path: unit for path, unit in FILES.items() if unit}
+    node.send(
+        dict.fromkeys([*FILES, "/etc/web.conf"], "one\n"),
+        restarts=restarts,
+        packages=[{"names": ["chrony", "web"]}],
+        stages=[stage],
+    )
+    return node
+
+
+def test_the_firewall_filters_before_any_package_is_installed_that_may_listen(unfiltered: Node) -> None:
+    assert unfiltered.apply("first-boot").returncode == 0
+
+    words = (" install ", FIREWALL)
+    done = [call for call in unfiltered.calls() if any(word in call for word in words)]
+    assert [call.rpartition(" install ")[2] for call in done] == [
+        "nftables",
+        f"enable --no-reload {FIREWALL}",
+        f"restart {FIREWALL}",
+        "chrony web",
+        f"enable --no-reload {FIREWALL}",
+        f"start {FIREWALL}",
+    ]
+
+
+def test_a_power_cut_while_packages_are_installed_leaves_the_firewall_enabled(unfiltered: Node) -> None:
+    unfiltered.double("apt-get", '#!/bin/sh\n# Double.\ncase "$*" in *chrony*) kill -9 "$PPID" ;; esac\n')
+
+    assert unfiltered.apply("first-boot").returncode == -9
+
+    assert f"enable --no-reload {FIREWALL}" in unfiltered.calls()
+    assert RULES in FILES
+    assert [path for path in FILES if not unfiltered.at(path).exists()] == []
+    assert not unfiltered.at("/etc/web.conf").exists()
+
+
+def test_a_node_that_runs_keeps_its_rules_until_all_is_installed(unfiltered: Node) -> None:
+    assert unfiltered.apply("first-boot").returncode == 0
+    unfiltered.calls()
+    unfiltered.double("dpkg-query", "#!/bin/sh\n# Double.\ncase $4 in nftables) echo installed 1 ;; esac\n")
+    unfiltered.double("apt-get", "#!/bin/sh\n# Double.\necho 'E: no mirror' >&2\nexit 100\n")
+    unfiltered.send(dict.fromkeys(FILES, "two\n"), packages=[{"names": ["new"]}])
+
+    assert unfiltered.apply().returncode == 1
+
+    assert unfiltered.at(RULES).read_text() == "one\n"
+    assert not [call for call in unfiltered.calls() if FIREWALL in call]

@@ -26,6 +26,7 @@ from clustermesos_generations import back, take
 from clustermesos_health import is_active, outcomes
 from clustermesos_node import UNHEALTHY, WRONG, Failure, ask, run, say, told, until
 from clustermesos_packages import install_all, other_versions
+from clustermesos_policy import start_late
 from clustermesos_units import enable, exists, systemctl
 from clustermesos_volume import use_volume
 
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
     from clustermesos_disk import Entry
 
 KEPT = 5
+FIREWALL = "clustermesos-firewall.service"
+FIREWALL_FILES = (
+    "/etc/clustermesos/firewall.nft",
+    "/etc/clustermesos/firewall-closed.nft",
+    f"/etc/systemd/system/{FIREWALL}",
+)
 # In pieces: this program is one of the files in which they are replaced.
 NAME, ADDRESS = (b"@@node:" + what + b"@@" for what in (b"name", b"address"))
 
@@ -53,8 +60,10 @@ class Apply:
         self.preflight("early")
         for user in self.manifest["users"]:
             add_user(user["name"], user["uid"])
+        if self.disk.pointer("applied") is None:
+            self.firewall()
         try:
-            self.wait(60 if self.lenient else 1800, 10, install_all, self.disk, self.manifest)
+            self.install(self.manifest["packages"])
         except Failure as failure:
             self.pass_over(failure)
             other, reason = other_versions(self.manifest), str(failure)
@@ -76,6 +85,20 @@ class Apply:
         for number in self.disk.numbers():
             if number not in kept:
                 shutil.rmtree(self.disk.folder(number))
+
+    def install(self, packages: list[Entry]) -> None:
+        wanted = self.manifest | {"packages": packages}
+        self.wait(60 if self.lenient else 1800, 10, install_all, self.disk, wanted)
+
+    def firewall(self) -> None:
+        """Before anything that may listen is installed, for a boot that comes before all is in place, too."""
+        entries = [entry for entry in self.manifest["files"] if entry["path"] in FIREWALL_FILES]
+        if entries:
+            self.install([{"names": ["nftables"]}])
+            for entry in entries:
+                self.content(entry)
+            run("systemctl", "daemon-reload")
+            self.bring_up(FIREWALL)
 
     def preflight(self, when: str) -> None:
         """What the machine lacks ends a run early."""
@@ -130,11 +153,14 @@ class Apply:
         """`first` are the files that fetching secrets needs."""
         for entry in self.manifest["files"]:
             if entry.get("first", False) == first:
-                content = (self.files / entry["path"].lstrip("/")).read_bytes()
-                if NAME in content or ADDRESS in content:
-                    name, address = self.wait(60, 2, who_am_i)
-                    content = content.replace(NAME, name).replace(ADDRESS, address)
-                self.place(entry, content, int(entry.get("mode", "644"), 8))
+                self.content(entry)
+
+    def content(self, entry: Entry) -> None:
+        content = (self.files / entry["path"].lstrip("/")).read_bytes()
+        if NAME in content or ADDRESS in content:
+            name, address = self.wait(60, 2, who_am_i)
+            content = content.replace(NAME, name).replace(ADDRESS, address)
+        self.place(entry, content, int(entry.get("mode", "644"), 8))
 
     def place(self, entry: Entry, content: bytes, mode: int) -> None:
         path = entry["path"]
@@ -179,6 +205,7 @@ class Apply:
         for unit in self.manifest["boot_units"]:
             enable(unit)
         staged = {unit for stage in self.manifest["stages"] for unit in stage["units"]}
+        start_late(self.disk, staged)
         for kind, verb in (("restarts", "try-restart"), ("reloads", "try-reload-or-restart")):
             for unit in self.pending[kind]:
                 # systemctl fails where there is no such unit, as with one that only some nodes have.
@@ -187,18 +214,21 @@ class Apply:
             self.done(kind, {*self.pending[kind]} - staged)
         for stage in self.manifest["stages"]:
             for unit in stage["units"]:
-                restart = "restart" if unit in self.pending["restarts"] else None
-                reload = "reload-or-restart" if unit in self.pending["reloads"] else None
-                enable(unit)
-                systemctl(restart or reload or "start", unit)
-                for kind in self.pending:
-                    self.done(kind, {unit})
+                self.bring_up(unit)
             if stage["checks"]:
                 self.wait(stage["seconds"], 0.5, healthy, stage)
                 say(f"{stage['component']} is healthy")
             self.preflight(stage["component"])
         # Until it knows what is enabled, systemd forgets a unit that has stopped, and no metric tells of it.
         run("systemctl", "daemon-reload")
+
+    def bring_up(self, unit: str) -> None:
+        restart = "restart" if unit in self.pending["restarts"] else None
+        reload = "reload-or-restart" if unit in self.pending["reloads"] else None
+        enable(unit)
+        systemctl(restart or reload or "start", unit)
+        for kind in self.pending:
+            self.done(kind, {unit})
 
     def done(self, kind: str, units: set[str]) -> None:
         self.pending[kind] = [unit for unit in self.pending[kind] if unit not in units]

@@ -5,6 +5,7 @@ A repository outside the distribution is used only with a key of the given finge
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import os
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from clustermesos_disk import Disk
 from clustermesos_node import WRONG, Failure, ask, run, say
+from clustermesos_policy import give_back, held_back
 
 if TYPE_CHECKING:
     from clustermesos_disk import Entry
@@ -24,8 +26,10 @@ def install_all(disk: Disk, manifest: Entry) -> None:
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     if manifest["proxy"]:
         os.environ |= {"http_proxy": manifest["proxy"], "https_proxy": manifest["proxy"]}
+    give_back(disk)
     # Power that was lost while packages were installed leaves some half done, and apt then does nothing.
-    run("dpkg", "--force-confold", "--configure", "-a")
+    with held_back(disk) if ask("dpkg", "--audit").stdout else contextlib.nullcontext():
+        run("dpkg", "--force-confold", "--configure", "-a")
     for component in manifest["packages"]:
         install(disk, component)
 
@@ -43,7 +47,8 @@ def install(disk: Disk, component: Entry) -> None:
         ]
         options = ("-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
         flags = ("--no-install-recommends", "--allow-change-held-packages", "--allow-downgrades")
-        run("apt-get", "-q", "-y", *options, *flags, "install", *wanted)
+        with held_back(disk):
+            run("apt-get", "-q", "-y", *options, *flags, "install", *wanted)
         say(f"installed {' '.join(wanted)}")
     if line or component.get("hold"):
         run("apt-mark", "hold", *names)
