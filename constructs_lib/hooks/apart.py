@@ -85,12 +85,16 @@ def unlock(consul: Consul, name: str) -> Restore:
 
     One that runs keeps it: whoever is gone without a word does not have it for long.
     """
-    found = restore_of(consul, name)
-    if found is None:
+    key = f"{LEASES}{_RESTORE}{name}"
+    _, entry = consul.kv.get(key, consistency="consistent")
+    if not entry:
         raise HookError(f"{name}: no restore of it holds anything; nothing was changed")
+    found = Restore(contract=name, holder=Holder.of(entry))
     if found.runs:
         raise HookError(f"{found.says}; next: end that one (Ctrl-C), or wait a minute where it is gone")
-    consul.kv.delete(f"{LEASES}{_RESTORE}{name}")
+    # Somebody may just have begun to restore it.
+    if not consul.kv.delete(key, cas=entry["ModifyIndex"]) and (later := restore_of(consul, name)):
+        raise HookError(f"{later.says}; nothing was changed")
     return found
 
 
@@ -128,8 +132,19 @@ class RestoreLease:
             raise
 
     def kept(self, another: Consul) -> AbstractContextManager[None]:
-        """Renewed in the background."""
-        return self._lease.kept(another)
+        """Renewed in the background, and taken again where it was cut off from Consul for a while."""
+        return self._lease.kept(another, again=True)
+
+    def still(self, consul: Consul) -> None:
+        """Before what somebody else must not be in the middle of; HookError where somebody may be.
+
+        What it left written when its session ended lets nobody in but another restore, and whoever unlocks.
+        """
+        if self._lease.again(consul):
+            return
+        found = restore_of(consul, self._name)
+        since = found.says if found else f"{self._name}: somebody has restored or unlocked it since"
+        raise HookError(f"{since}; this restore was cut off from Consul for a while, and leaves it to others")
 
     def end(self, consul: Consul, *, whole: bool) -> None:
         """Give it back; of what is not known to be whole it stays written that it is not."""

@@ -1,7 +1,8 @@
 """One process at a time: a key that a session of Consul holds, and that is free once the session has ended.
 
 The session outlives the connections of its process, so that a process which opens them anew for each round
-keeps what it has. Whoever is gone without a word loses it after `seconds`, or twice that, as Consul promises.
+keeps what it has, and the Consul server that made it. Whoever is gone without a word loses it after
+`seconds`, or twice that, as Consul promises.
 Source: developer.hashicorp.com/consul, "Session HTTP API": 10 to 86400 seconds.
 """
 
@@ -11,6 +12,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -69,19 +71,35 @@ class Lease:
         self.who = who or f"{person()}@{socket.gethostname()}, process {os.getpid()}"
         self._since = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         self._session: str | None = None
-        self.lost = False
-        """Whether its session was found ended while it was `kept`: somebody else may have had it since."""
+        self._ended = False
+        self._renewed_at = 0.0
+        self._let_go = False
+        # The thread that renews it may be about to take it again.
+        self._turn = threading.RLock()
+
+    @property
+    def lost(self) -> bool:
+        """Whether its session ended while it was `kept`, or may have: somebody else may have had it since.
+
+        Of a computer that slept nobody knows better than its clock, until the next renewal.
+        """
+        return self._ended or abs(time.time() - self._renewed_at) > self._seconds
 
     def take(self, consul: Consul) -> str | None:
         """Take it, or go on having it; who has it instead, None where this process does. ApiError."""
+        self._let_go = False
         if self._session is not None and not self._renewed(consul):
             self._session = None
         if self._session is None:
             named = f"clustermesos {self._name}"
-            # No delay: what is written while it is held is right whoever writes it.
-            made = consul.session.create(named, lock_delay=0, ttl=self._seconds, behavior=self._afterwards)
+            # No delay: what is written while it is held is right whoever writes it. No check: by default it
+            # would end with the health of the server that is asked, whatever becomes of this process.
+            self._renewed_at = time.time()
+            made = consul.session.create(
+                named, checks=[], lock_delay=0, ttl=self._seconds, behavior=self._afterwards
+            )
             self._session = str(made)
-        self.lost = False
+        self._ended = False
         if consul.kv.put(self.key, self._value, acquire=self._session):
             return None
         holder = Holder.of(consul.kv.get(self.key, consistency="consistent")[1]).who
@@ -92,15 +110,34 @@ class Lease:
     def _value(self) -> str:
         return json.dumps({"who": self.who, "since": self._since})
 
+    def again(self, consul: Consul) -> bool:
+        """Go on having it, also where its session ended; False where somebody else may have had it since.
+
+        Of a key that goes with its session nobody knows that: it is enough that nobody has it. ApiError.
+        """
+        with self._turn:
+            if self._let_go:
+                return False
+            if self._session is not None and self._renewed(consul):
+                return True
+            self._session = None
+            _, entry = consul.kv.get(self.key, consistency="consistent")
+            mine = self._is_mine(entry) if entry else self._afterwards == "delete"
+            return mine and self.take(consul) is None
+
     @contextmanager
-    def kept(self, another: Consul) -> Iterator[None]:
-        """Renew it in the background, by a client that nobody else uses, however long the context lasts."""
+    def kept(self, another: Consul, *, again: bool = False) -> Iterator[None]:
+        """Renew it in the background, by a client that nobody else uses, however long the context lasts.
+
+        With `again` it is taken again where its session ended, as `again` does.
+        """
         ended = threading.Event()
+        renewed = self.again if again else self._renewed
 
         def renew() -> None:
             while not ended.wait(self._seconds / 3):
                 with suppress(ApiError):
-                    self.lost = not self._renewed(another) or self.lost
+                    self._ended = not renewed(another) or self._ended
 
         thread = threading.Thread(target=renew, name="lease", daemon=True)
         thread.start()
@@ -112,20 +149,24 @@ class Lease:
 
     def release(self, consul: Consul) -> None:
         """Let somebody else have it at once; ApiError."""
-        if self._session is not None:
-            session, self._session = self._session, None
-            if self._afterwards == "release":
-                consul.kv.put(self.key, self._value, release=session)
-            consul.session.destroy(session)
+        with self._turn:
+            self._let_go = True
+            if self._session is not None:
+                session, self._session = self._session, None
+                if self._afterwards == "release":
+                    consul.kv.put(self.key, self._value, release=session)
+                consul.session.destroy(session)
 
     def erase(self, consul: Consul) -> None:
         """As `release`, and nothing says any longer that this process had it; ApiError."""
-        _, entry = consul.kv.get(self.key, consistency="consistent")
-        if entry and self._is_mine(entry):
-            consul.kv.delete(self.key, cas=entry["ModifyIndex"])
-        if self._session is not None:
-            session, self._session = self._session, None
-            consul.session.destroy(session)
+        with self._turn:
+            self._let_go = True
+            _, entry = consul.kv.get(self.key, consistency="consistent")
+            if entry and self._is_mine(entry):
+                consul.kv.delete(self.key, cas=entry["ModifyIndex"])
+            if self._session is not None:
+                session, self._session = self._session, None
+                consul.session.destroy(session)
 
     def _is_mine(self, entry: Mapping[str, Any]) -> bool:
         """Also where the session ended and nobody took it since."""
@@ -135,8 +176,11 @@ class Lease:
         return bool(session == self._session)
 
     def _renewed(self, consul: Consul) -> bool:
+        asked = time.time()
         try:
-            return consul.session.renew(self._session) is not None
+            renewed = consul.session.renew(self._session) is not None
+            self._renewed_at = asked if renewed else self._renewed_at
+            return renewed
         except NotFound:
             return False
         except ConsulException as error:

@@ -8,7 +8,7 @@ it stays at none of its instances, and the command says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError, UnknownNameError
 from constructs_lib.hooks.acting import cut_short
 from constructs_lib.hooks.apart import RestoreLease
+from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.chronos import Job
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.documents import Documents
@@ -32,6 +33,8 @@ _GIVE_BACK_SECONDS = 30.0
 _AFTERWARDS_SECONDS = 3600.0
 _START_SECONDS = 180.0
 """How long Marathon, or Consul, may be silent: an election takes less."""
+_ASK_SECONDS = 60.0
+"""How long Consul may be silent where it is asked whether nobody else is there."""
 _BACK = "the snapshot is back"
 _UNDONE = "what was there before is there again"
 _EITHER = (
@@ -65,6 +68,7 @@ def restore(
         with _stopped(platform, compiled, restoring, say) if contract.stops_to_restore else nullcontext():
             restoring.run()
         for job in loads:
+            restoring.still_alone()
             run_job(platform, compiled.cluster, job, say, after=_HALF_LOADED)
     return f"{name}: snapshot {snapshot} is back" + (", and loaded" if loads else "")
 
@@ -113,6 +117,9 @@ class _Restoring:
     whole: bool = True
     mended: bool = False
     """Whether it is whole by what this restore did, however it was before."""
+    lease: RestoreLease | None = None
+    left_to_others: bool = False
+    """Whether it was cut off for so long that somebody else may be at the data by now."""
 
     def __post_init__(self) -> None:
         self._find = self._once("find")
@@ -134,11 +141,29 @@ class _Restoring:
             once.ready(_without_reserve(self.platform))
         try:
             self._find.run(_without_reserve(self.platform))
+            self.still_alone()
         except HookError as error:
             raise HookError(f"{error}; {UNTOUCHED}") from error
 
+    def still_alone(self) -> None:
+        """HookError where somebody else may be at it by now; nothing more is to be done to it then."""
+        if self.lease is None:
+            return
+        try:
+            with afresh(self.platform, _ASK_SECONDS) as asked:
+                self.lease.still(asked.consuls[asked.home])
+        except ApiError:
+            raise
+        except HookError:
+            self.left_to_others = True
+            raise
+
     def run(self) -> None:
         """Restore; HookError with how the data is where that failed."""
+        try:
+            self.still_alone()
+        except HookError as error:
+            raise HookError(f"{error}; {UNTOUCHED}") from error
         self.whole = False
         try:
             self._restore.run(_without_reserve(self.platform))
@@ -193,10 +218,11 @@ def _alone(platform: Platform, restoring: _Restoring, say: Say) -> Iterator[None
             lease.take(asked.consuls[platform.home])
     except HookError as error:
         raise HookError(f"{error}; {UNTOUCHED}") from error
+    restoring.lease = lease
     try:
         # It may last longer than the run: what is half done is ended and undone in time of its own.
         seconds = platform.deadline.left + _AFTERWARDS_SECONDS
-        with afresh(platform, seconds) as again, lease.kept(again.consuls[platform.home]):
+        with afresh(platform, seconds) as again, _kept(lease, again):
             yield
     finally:
         whole = not contract.stops_to_restore or restoring.mended or (restoring.whole and not lease.left)
@@ -206,6 +232,11 @@ def _alone(platform: Platform, restoring: _Restoring, say: Say) -> Iterator[None
         except HookError as error:
             then = f"; then: clustermesos restore {contract.name} --force-unlock" if whole else ""
             say(f"{contract.name}: others are kept away from it for now: {error}{then}")
+
+
+def _kept(lease: RestoreLease, platform: Platform) -> AbstractContextManager[None]:
+    another = platform.another_consul()
+    return lease.kept(another) if another is not None else nullcontext()
 
 
 def _briefly(platform: Platform) -> Platform:
@@ -226,12 +257,22 @@ def _stopped(platform: Platform, compiled: Compiled, restoring: _Restoring, say:
     running = {str(app["id"]): int(app["instances"]) for app in there.values() if app.get("instances")}
 
     def start() -> None:
-        if restoring.whole:
-            _start(platform, running, say)
-        elif running:
-            say(f"{', '.join(running)}: stays stopped")
+        if not running:
+            return
+        stays = f"{', '.join(running)}: stays stopped"
+        if not restoring.whole or restoring.left_to_others:
+            say(stays)
+            return
+        try:
+            restoring.still_alone()
+        except ApiError as error:
+            # Who is silent lets nobody else in, either.
+            say(f"{contract.name}: is started, though nobody knows who else restores it by now: {error}")
+        except HookError as error:
+            raise HookError(f"{error}; {stays}") from error
+        _start(platform, running, say)
 
-    with _out_of_route(platform, contract, running, say) as cut, _in_the_end(start, say):
+    with _out_of_route(platform, restoring, running, say) as cut, _in_the_end(start, say):
         _stop(platform, contract, running, cut, say)
         yield
     if not running:
@@ -270,10 +311,10 @@ def _start(platform: Platform, running: Mapping[str, int], say: Say) -> None:
 
 @contextmanager
 def _out_of_route(
-    platform: Platform, contract: CompiledContract, running: Mapping[str, int], say: Say
+    platform: Platform, restoring: _Restoring, running: Mapping[str, int], say: Say
 ) -> Iterator[int]:
     """No edge sends anybody there, or still answers a request; how many connections stopping it all cuts."""
-    before = None
+    before, contract = None, restoring.contract
     if running and contract.route and platform.consuls:
         with _briefly(platform) as asked:
             before = _emptying(asked).documents.of(contract.name).route
@@ -285,6 +326,8 @@ def _out_of_route(
     filled = replace(before, weights=before.weights or shares)
 
     def refill() -> None:
+        if restoring.left_to_others:
+            return
         with afresh(platform, _START_SECONDS) as again:
             if _emptying(again).refill(filled):
                 say(f"route of {contract.name}: as it was before")

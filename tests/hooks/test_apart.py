@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from constructs_lib.hooks.restoring import restore
 from constructs_lib.hooks.run import Run
 from constructs_lib.hooks.scaling_rounds import Rounds
 from constructs_lib.simulator.cluster import Profile
+from tests.hooks.faulty_consul import FOR_EVER, Fault, faulty
 from tests.hooks.rolling_platform import Platform
 from tests.hooks.test_restoring import At, interrupted, job
 
@@ -169,12 +171,15 @@ def test_a_deployment_whose_lease_ran_out_looks_for_a_restore_before_it_goes_on(
         still()
         (lease,) = (one for one in _closure(still) if isinstance(one, Lease))
         killed(platform)
-        lease.lost = True
+        # As after a computer's sleep, of which nobody has told the thread that renews it.
+        lease._renewed_at = 0.0
+        assert lease.lost
         still()
+        assert not lease.lost
         assert len(leases(platform)) == 1, "it has it again"
 
         killed(platform)
-        lease.lost = True
+        lease._renewed_at = 0.0
         RestoreLease(platform.name, stays=True).take(consul)
         with pytest.raises(BeingRestoredError):
             still()
@@ -220,6 +225,119 @@ def test_others_leave_an_application_alone_while_its_restore_runs(platform: Plat
     assert job_left == ("keep", ("a restore that has not ended needs it",))
     assert platform.running() == {"v1": 2}
     assert leases(platform) == sessions(platform) == []
+
+
+def test_a_restore_that_was_cut_off_for_a_while_goes_on_where_nobody_else_was_there(
+    platform: Platform,
+) -> None:
+    one = with_data(platform)
+
+    def cut_off() -> None:
+        killed(platform)
+        with pytest.raises(BeingRestoredError, match="did not end"):
+            deployed(platform)
+
+    assert restored(platform, one, At(f"{one.name}.restore: started", cut_off)).endswith("is back")
+
+    assert platform.running() == {"v1": 2}
+    assert leases(platform) == sessions(platform) == []
+
+
+@pytest.mark.parametrize("where", ["find: done", "restore: done"])
+def test_a_restore_that_was_cut_off_starts_and_stops_nothing_where_somebody_else_has_begun_one(
+    platform: Platform, where: str
+) -> None:
+    one, other = with_data(platform), Lease(f"restore/{platform.name}", seconds=60, who="ben@ops")
+
+    def another() -> None:
+        killed(platform)
+        other.take(platform.consul_client())
+
+    at = At(f"{one.name}.{where}", another)
+    with pytest.raises(
+        HookError, match=r"ben@ops, restores its data .* was cut off from Consul for a while"
+    ) as e:
+        restored(platform, one, at)
+
+    begun = where.startswith("restore")
+    assert ("stays stopped" if begun else "nothing was changed") in str(e.value)
+    assert platform.running() == {"v1": 0 if begun else 2}
+    assert restores(platform.consul_client())[one.name].holder.who == "ben@ops"
+
+
+def test_an_application_is_started_again_where_consul_fell_silent_once_its_data_was_whole(
+    platform: Platform,
+) -> None:
+    one = with_data(platform)
+    shop = Compiled(cluster="shop", contracts=(one,))
+    with faulty(platform.consul) as proxy:
+        silent = At(
+            f"{one.name}.restore: done", lambda: proxy.faults.append(Fault("overloaded", times=FOR_EVER))
+        )
+        with platform.connected(consul=proxy.server.url) as connected:
+            restore(connected, shop, one.name, snapshot="latest", node=None, say=silent.append)
+
+    assert platform.running() == {"v1": 2}
+    told = "\n".join(silent.said)
+    assert "is started, though nobody knows who else restores it by now: " in told
+    assert "others are kept away from it for now: " in told
+    assert told.endswith(f"; then: clustermesos restore {one.name} --force-unlock")
+    killed(platform)
+    unlock(platform.consul_client(), one.name)
+
+
+def test_a_restore_that_was_cut_off_and_unlocked_leaves_it_to_whoever_did_so(platform: Platform) -> None:
+    one, consul = with_data(platform), platform.consul_client()
+
+    def unlocked() -> None:
+        killed(platform)
+        unlock(consul, one.name)
+
+    with pytest.raises(HookError, match="somebody has restored or unlocked it since"):
+        restored(platform, one, At(f"{one.name}.find: done", unlocked))
+
+    assert platform.running() == {"v1": 2}
+    assert leases(platform) == sessions(platform) == []
+
+
+def test_a_restore_that_was_cut_off_takes_it_again_in_the_background(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consul, lease = platform.consul_client(), RestoreLease(platform.name, stays=True)
+    lease.take(consul)
+    killed(platform)
+    monkeypatch.setattr(lease._lease, "_seconds", 10)
+
+    with lease.kept(platform.consul_client()):
+        until = time.monotonic() + 30
+        while not restores(consul)[platform.name].runs:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    lease.end(consul, whole=True)
+    assert not lease._lease.again(consul), "whoever let go of it does not take it again"
+    assert leases(platform) == sessions(platform) == []
+
+
+def test_what_somebody_has_just_begun_to_restore_is_not_unlocked(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consul = platform.consul_client()
+    RestoreLease(platform.name, stays=True).take(consul)
+    killed(platform)
+    get = consul.kv.get
+
+    def then_taken(*args: Any, **also: Any) -> Any:
+        found = get(*args, **also)
+        monkeypatch.setattr(consul.kv, "get", get)
+        RestoreLease(platform.name, stays=True).take(platform.consul_client())
+        return found
+
+    monkeypatch.setattr(consul.kv, "get", then_taken)
+    with pytest.raises(HookError, match=r"restores its data .*; nothing was changed"):
+        unlock(consul, platform.name)
+
+    assert restores(consul)[platform.name].runs
 
 
 def test_an_interrupted_restore_gives_it_back_once_it_is_undone(platform: Platform) -> None:

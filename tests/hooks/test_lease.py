@@ -45,6 +45,15 @@ def test_what_is_lost_with_its_session_is_taken_by_the_next_one_that_comes(
     second.release(store)
 
 
+def test_it_outlives_the_server_that_made_it(platform: Platform, store: Consul) -> None:
+    lease = Lease(platform.name, seconds=10)
+    lease.take(store)
+    [session] = [one for one in store.session.list()[1] if platform.name in one["Name"]]
+
+    assert session["NodeChecks"] == [], "by default the end of a server's serfHealth is the session's"
+    lease.release(store)
+
+
 def test_whoever_is_refused_leaves_no_session_behind(platform: Platform, store: Consul) -> None:
     first, second = (Lease(platform.name, seconds=10) for _ in range(2))
     first.take(store)
