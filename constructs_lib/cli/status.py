@@ -16,9 +16,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         help="tell whether the platform is ready and its applications serve",
         description="Asks ZooKeeper, Mesos, Marathon, Chronos, the registry, each site's Consul and edges, "
         "once and at the same time, and tells of each contract's application and jobs whether they are as it "
-        "says, as Marathon, Consul and the edges see them, what was decided last where a number follows "
-        "load, and of each site's Prometheus whether it has all alerts, and which of them fire. Nothing is "
-        "changed.",
+        "says, as Marathon, Consul and the edges see them, who restores whose data or left it half restored, "
+        "what was decided last where a number follows load, and of each site's Prometheus whether it has all "
+        "alerts, and which of them fire. Nothing is changed.",
         epilog="Exit codes: 0 all is ready, 1 something is not or can't be reached, 2 wrong input.",
     )
     add_options(parser)
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from constructs_lib.hooks.finding import Finding
     from constructs_lib.hooks.jobs import Jobs
     from constructs_lib.hooks.report import hints, table
-    from constructs_lib.hooks.run import alerts, applications
+    from constructs_lib.hooks.run import alerts, applications, held
 
     cluster = Cluster.of(args)
     compiled, left_out = cluster.compiled_but()
@@ -39,11 +39,13 @@ def run(args: argparse.Namespace) -> int:
         findings = platform.look()
         # Without Marathon there is nothing to say of what it runs.
         runs = any(one.check == "marathon" and one.good for one in findings)
-        apps = applications(platform, compiled) if compiled.contracts and runs else ()
+        restores = held(platform)
+        apps = applications(platform, compiled, restores) if compiled.contracts and runs else ()
         saves = any(one.check == "chronos" and one.good for one in findings)
         jobs = Jobs(platform.chronos, compiled, now=platform.now) if compiled.contracts and saves else None
         scales = decisions(platform, compiled)
-        found = (*apps, *scales, *(jobs.verify(jobs.read()) if jobs else ()))
+        restoring = (one.verdict for _, one in sorted(restores.items()))
+        found = (*apps, *restoring, *scales, *(jobs.verify(jobs.read()) if jobs else ()))
         serving = [one.name for one in apps if one.good]
         found += alerts(platform, compiled, serving).verdicts if compiled.contracts else ()
     if left_out:

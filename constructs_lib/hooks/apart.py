@@ -17,6 +17,7 @@ from typing import Final
 
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.consul import Consul
+from constructs_lib.hooks.hook import Verdict
 from constructs_lib.hooks.lease import LEASES, Holder, Lease
 
 SECONDS: Final = 30.0
@@ -45,15 +46,25 @@ class Restore:
         return self.holder.has
 
     @property
-    def says(self) -> str:
-        """Why nothing may start the application."""
+    def what(self) -> str:
+        """Who is at it since when, or was; without the contract's name."""
         who, since = self.holder.who, self.holder.since
         if self.runs:
-            return f"{self.contract}: {who}, restores its data since {since}"
+            return f"{who}, restores its data since {since}"
         return (
-            f"{self.contract}: the restore that {who}, began at {since} did not end, so nobody knows "
-            "whether its data is whole"
+            f"the restore that {who}, began at {since} did not end, so nobody knows whether its data is whole"
         )
+
+    @property
+    def says(self) -> str:
+        """Why nothing may start the application."""
+        return f"{self.contract}: {self.what}"
+
+    @property
+    def verdict(self) -> Verdict:
+        """For whoever looks at everything; one that runs is nothing bad in itself."""
+        helps = None if self.runs else self.error.try_next
+        return Verdict(kind="restore", name=self.contract, good=self.runs, says=self.what, try_next=helps)
 
     @property
     def error(self) -> BeingRestoredError:

@@ -12,6 +12,7 @@ from typing import Any
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks.analysis import Analysts
+from constructs_lib.hooks.apart import restore_of
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.documents import Documents
 from constructs_lib.hooks.edge import PlannedEdges
@@ -47,7 +48,22 @@ def explain_contract(platform: Platform, compiled: Compiled, name: str) -> Expla
         notes=(*(given_up(contract, picture) if picture else ()), *unasked),
     )
     found = list(reading.explanations())
-    return replace(found[0], others=tuple(found[1:]))
+    return replace(_held(platform, found[0]), others=tuple(found[1:]))
+
+
+def _held(platform: Platform, found: Explanation) -> Explanation:
+    """With the restore that keeps others from starting it, if there is one and Consul says so."""
+    home = platform.consuls_within(_ASK_SECONDS).get(platform.home)
+    try:
+        restore = restore_of(home, found.contract) if home is not None else None
+    except ApiError:
+        # Of which the notes tell.
+        return found
+    if restore is None:
+        return found
+    if restore.runs and found.good:
+        return replace(found, facts=(*found.facts, f"restore: {restore.what}"))
+    return replace(found, good=False, why=f"{restore.what}; {found.why}", try_next=restore.error.try_next)
 
 
 @dataclass(frozen=True, kw_only=True)

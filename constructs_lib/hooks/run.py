@@ -10,7 +10,7 @@ from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.hooks import pipeline
 from constructs_lib.hooks.alert_check import HOOK as ALERTS
 from constructs_lib.hooks.alert_check import WAIT_SECONDS, alert_check
-from constructs_lib.hooks.apart import restores
+from constructs_lib.hooks.apart import Restore, restores
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.applications import (
     Applications,
@@ -36,19 +36,42 @@ from constructs_lib.hooks.unchanged import Unchanged
 from constructs_lib.hooks.wanted import within
 from constructs_lib.plan.alerts import platform_rules
 
+NOTHING_HELD: Mapping[str, Restore] = {}
 _LATER = "not pruned yet: what no contract names any longer may still serve"
 GATE_SECONDS = 900.0
 """How long a platform that was just deployed may take: machines boot, install and fetch images."""
 
 
-def applications(platform: Platform, compiled: Compiled) -> tuple[Verdict, ...]:
-    """How each contract's application is, as Marathon, Consul and the edges see it; nothing is changed."""
+def held(platform: Platform) -> Mapping[str, Restore]:
+    """Contract → the restore that keeps others away from it; nothing where Consul is silent."""
+    home = platform.consuls.get(platform.home)
+    try:
+        return restores(home) if home is not None else {}
+    except ApiError:
+        return {}
+
+
+def applications(
+    platform: Platform, compiled: Compiled, held: Mapping[str, Restore] = NOTHING_HELD
+) -> tuple[Verdict, ...]:
+    """How each contract's application is, as Marathon, Consul and the edges see it; nothing is changed.
+
+    Of one that is `held` by a restore, no other command is what helps.
+    """
     rollout = rollout_of(platform)
     given_up = _GivenUp(rollout.refused)
     apps = Applications(
         platform.marathon, compiled, rollout.deploy, refused=given_up.refused, seen=Reached(platform).seen
     )
-    return tuple(given_up.told(apps.verdict(contract)) for contract in compiled.contracts)
+    told = (given_up.told(apps.verdict(contract)) for contract in compiled.contracts)
+    return tuple(_beside(held.get(one.name), one) for one in told)
+
+
+def _beside(restore: Restore | None, verdict: Verdict) -> Verdict:
+    if restore is None or verdict.good:
+        return verdict
+    why = "its data is being restored" if restore.runs else "a restore of its data did not end"
+    return replace(verdict, says=f"{verdict.says}; {why}", try_next=restore.verdict.try_next)
 
 
 class _GivenUp:
@@ -262,7 +285,18 @@ class Run:
         """In the order in which they would be made."""
         return (
             *(change for hook in self._before for change in hook.diff(read[hook.name])),
-            *(change for contract in self._compiled.contracts for change in self._apps.changes(contract)),
+            *self._unheld([it for one in self._compiled.contracts for it in self._apps.changes(one)]),
             *self._apps.left_over(),
             *(change for hook in self._after for change in hook.diff(read[hook.name])),
         )
+
+    def _unheld(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Those of applications; what a restore keeps everybody away from is left as it is."""
+        saved = {contract.name for contract in self._compiled.contracts if contract.restores}
+        restoring = held(self._platform) if saved & {one.name for one in changes} else NOTHING_HELD
+        return [
+            replace(one, action="keep", details=(restoring[one.name].what, *one.details))
+            if one.name in restoring
+            else one
+            for one in changes
+        ]

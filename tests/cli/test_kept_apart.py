@@ -8,6 +8,7 @@ import pytest
 
 from constructs_lib.hooks.apart import RestoreLease, restores
 from tests.cli.test_scale import Shop, rounds, server, shop
+from tests.hooks.simulated import marathon_of
 
 __all__ = ["server", "shop"]
 
@@ -76,3 +77,42 @@ def test_what_a_killed_restore_left_is_unlocked_by_whoever_knows_better(
     assert "no longer keeps others away; next: clustermesos apply" in capsys.readouterr().out
     assert restores(shop.consul) == {}
     assert shop.command("scale") == 0
+
+
+def test_what_looks_tells_who_restores_it_and_offers_no_command_that_would_be_refused(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lease = RestoreLease("shop", stays=True)
+    lease.take(shop.consul)
+    with marathon_of(shop.simulated) as marathon:
+        (app,) = marathon.apps()
+        marathon.scale(app["id"], 0)
+    capsys.readouterr()
+
+    assert shop.command("status", "--json") == 1
+    rows = {(row["kind"], row["name"]): row for row in json.loads(capsys.readouterr().out)["contracts"]}
+    assert rows["restore", "shop"]["good"] and "restores its data since" in rows["restore", "shop"]["says"]
+    assert rows["app", "shop"]["says"].endswith("; its data is being restored")
+    assert rows["app", "shop"]["try_next"] is None
+    assert shop.command("explain", "shop") == 1
+    out = capsys.readouterr().out
+    assert "restores its data since" in out and "try: wait for its end" in out
+
+
+def test_what_looks_tells_how_a_restore_that_did_not_end_is_ended_also_where_the_application_serves(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lease = RestoreLease("shop", stays=True)
+    lease.take(shop.consul)
+    capsys.readouterr()
+    assert shop.command("status") == 0
+    assert shop.command("explain", "shop") == 0
+    assert "  restore: " in capsys.readouterr().out
+    lease.end(shop.consul, whole=False)
+
+    redo = "clustermesos restore shop, which begins by undoing"
+    assert shop.command("status") == 1
+    out = capsys.readouterr().out
+    assert "NOT  restore shop  the restore that " in out and f"try: {redo}" in out
+    assert shop.command("explain", "shop") == 1
+    assert f"try: {redo}" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -214,14 +214,15 @@ def test_others_leave_an_application_alone_while_its_restore_runs(platform: Plat
             assert not isinstance(told, str)
             seen.append(told[one.name].says)
             pruned = Run.of(another, shop, prune=True).plan()
-            seen.extend((one.action, one.details) for one in pruned if one.kind == "job")
+            seen.extend((one.action, one.details) for one in pruned if one.kind in ("app", "job"))
 
     at = At(f"{platform.name}.restore: started", others)
 
     assert restored(platform, one, at).endswith("is back")
 
-    says, job_left = seen
-    assert str(says).startswith("not scaled in this round: ") and "restores its data since" in str(says)
+    says, (app_left, (why, *_)), job_left = cast("tuple[str, Any, object]", tuple(seen))
+    assert says.startswith("not scaled in this round: ") and "restores its data since" in says
+    assert app_left == "keep" and "restores its data since" in why
     assert job_left == ("keep", ("a restore that has not ended needs it",))
     assert platform.running() == {"v1": 2}
     assert leases(platform) == sessions(platform) == []
