@@ -49,7 +49,8 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "--degraded",
         action="store_true",
         help="for an urgent change: go on with one agent of each pool, one edge of each site and quorums, "
-        "and without Chronos, whose jobs are left as they are",
+        "where the registry refuses the password that is here, and without Chronos, whose jobs are left as "
+        "they are",
     )
     parser.add_argument("--deployed", action="store_true", help=argparse.SUPPRESS)
     add_options(parser)

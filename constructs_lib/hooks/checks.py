@@ -194,7 +194,14 @@ def registry(endpoints: Endpoints, expected: Expected, deadline: Deadline) -> Fi
         says = f"answers; its login was not tried: {PASSWORD} is not here"
         return Finding(check="registry", good=True, says=says)
     if trouble := refusal(endpoints, expected.login, deadline):
-        return Finding(check="registry", good=False, says=trouble, try_next=_help("registry", endpoints))
+        return Finding(
+            check="registry",
+            good=False,
+            says=trouble.says,
+            try_next=_help("registry", endpoints),
+            # Nodes have a password of their own, and a deployment whose image they can't pull turns round.
+            enough=trouble.of_password,
+        )
     return Finding(check="registry", good=True, says="answers, and takes the nodes' login")
 
 

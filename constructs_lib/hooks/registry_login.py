@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import ssl
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
 from constructs_lib.components.registry import ACCOUNT, NAME, PASSWORD
@@ -16,18 +17,29 @@ from constructs_lib.hooks.endpoints import LOGIN, Endpoints
 from constructs_lib.hooks.finding import Login
 
 
-def refusal(endpoints: Endpoints, login: Login, deadline: Deadline) -> str | None:
-    """Why it does not let nodes in, in words without the password; None where it does. One request."""
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why it does not let nodes in."""
+
+    says: str
+    """In words without the password."""
+    of_password: bool = False
+    """Whether all else is well, and it takes another password than is here, which nodes may have."""
+
+
+def refusal(endpoints: Endpoints, login: Login, deadline: Deadline) -> Refusal | None:
+    """Why it does not let nodes in; None where it does. One request."""
     try:
         status = _status(endpoints, login, max(deadline.left, 0.1))
     except ssl.SSLCertVerificationError as error:
-        return f"its certificate is not one of the cluster's for {NAME}: {error.verify_message}"
+        return Refusal(says=f"its certificate is not one of the cluster's for {NAME}: {error.verify_message}")
     except (OSError, HTTPException) as error:
         said = getattr(error, "strerror", None) or type(error).__name__
-        return f"where images are pulled: {said}"
+        return Refusal(says=f"where images are pulled: {said}")
     if status in (401, 403):
-        return f"login refused ({status}): its password is not the {PASSWORD} that is here"
-    return None if status == 200 else f"{status} to a login"
+        says = f"login refused ({status}): its password is not the {PASSWORD} that is here"
+        return Refusal(says=says, of_password=True)
+    return None if status == 200 else Refusal(says=f"{status} to a login")
 
 
 def _status(endpoints: Endpoints, login: Login, seconds: float) -> int:

@@ -290,6 +290,34 @@ def test_a_login_that_is_refused_keeps_the_gate_closed_and_the_password_is_not_s
     assert "another-password" not in f"{closed.value} {said} {expected!r} {expected.login!r}"
 
 
+def test_an_urgent_change_goes_on_where_the_password_here_is_refused_and_not_where_nobody_can_pull(
+    registry: Registry,
+) -> None:
+    stranger = certificate_alone(new_authority("cluster_authority"))
+    refused, strange = (login_of(registry, "older"), login_of(registry, authority=stranger))
+
+    (found,) = gone_on(registry, refused)
+
+    assert (found.mark, found.try_next) == ("?", "clustermesos nodes plan consul-1")
+    assert found.says.endswith("not the registry_password that is here; gone on all the same: --degraded")
+    with pytest.raises(HookError, match="its certificate is not one of the cluster's"):
+        gone_on(registry, strange)
+
+
+def gone_on(registry: Registry, login: Login) -> tuple[Finding, ...]:
+    instances = {
+        "registry": at(registry.metrics, node="consul"),
+        "registry-login": at(registry.port, node="consul"),
+    }
+    return wait_until_ready(
+        Endpoints(instances=instances),
+        dataclasses.replace(NOTHING, login=login),
+        Deadline(1.0),
+        lambda _: None,
+        degraded=True,
+    )
+
+
 def test_nobody_else_is_told_the_password(registry: Registry) -> None:
     stranger = certificate_alone(new_authority("cluster_authority"))
     log = registry.folder / "log"
