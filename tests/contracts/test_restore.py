@@ -214,6 +214,39 @@ def test_nothing_is_moved_beside_a_restore_that_still_runs(shop: Machine) -> Non
     assert tree(shop.data) == SAVED
 
 
+@pytest.mark.parametrize("part", ["restore", "before", "swapped"])
+def test_what_a_restore_has_half_done_is_not_saved(shop: Machine, part: str) -> None:
+    left = shop.data / f".clustermesos-{part}"
+    left.mkdir()
+
+    done = shop.run("backup")
+
+    assert done.returncode == 1
+    assert (
+        "a restore of it runs or did not end, so nothing was saved: clustermesos restore shop" in done.stderr
+    )
+    assert len(json.loads(shop.restic("snapshots", "--json").stdout)) == 1
+    left.rmdir()
+    assert shop.run("backup").returncode == 0
+
+
+def test_a_backup_during_which_a_restore_began_is_none(shop: Machine) -> None:
+    slow = shop.here / "bin"
+    slow.mkdir()
+    real = shutil.which("restic")
+    (slow / "restic").write_text(
+        f'#!/bin/sh\n{real} "$@"; code=$?\n'
+        f'[ "$1 $2" = "backup --help" ] || [ "$1" != backup ] || mkdir {shop.data}/.clustermesos-before\n'
+        "exit $code\n"
+    )
+    (slow / "restic").chmod(0o755)
+
+    done = shop.run("backup", PATH=f"{slow}:{os.environ['PATH']}")
+
+    assert done.returncode == 1
+    assert "a restore of it began meanwhile, so this snapshot may lack files" in done.stderr
+
+
 @pytest.mark.parametrize(("snapshot", "code"), [("latest", 0), ("deadbeef", 1), ("lates", 1)])
 def test_whether_there_is_a_snapshot_is_asked_without_a_change(
     shop: Machine, snapshot: str, code: int

@@ -1,5 +1,14 @@
 started=$(date +%s)
+# Where a restore is at it, or did not end, some of the files are in its folders: the newest snapshot, which a restore
+# takes unless it is told another one, would lack them.
+untouched() {
+  for path in $SAVED; do
+    for part in restore before swapped; do [ ! -e "$path/.clustermesos-$part" ] || fail "$1"; done
+  done
+}
 for path in $SAVED; do [ -d "$path" ] || fail "$path is missing"; done
+untouched "a restore of it runs or did not end, so nothing was saved: clustermesos restore $CONTRACT, or, where its \
+data is whole, delete .clustermesos-* in its volume $VOLUME"
 mkdir -p "$NOTE"
 : >"$NOTE/manifest"
 # Each by itself: an empty volume beside a dump is no backup of the volume.
@@ -19,6 +28,7 @@ restic --no-lock cat config >/dev/null 2>&1 || restic init || fail "no repositor
 restic unlock
 # shellcheck disable=SC2086 # paths of ours, without spaces
 restic backup $retry --host "$SAVED_HOST" --tag "$VOLUME" $SAVED "$NOTE"
+untouched "a restore of it began meanwhile, so this snapshot may lack files: restore none that is newer than $started"
 now=$(date +%s)
 # shellcheck disable=SC2086 # paths of ours, without spaces
 tell backup_files "$files" backup_success_timestamp_seconds "$now" backup_duration_seconds "$((now - started))" \
