@@ -51,9 +51,9 @@ class Restore:
         who, since = self.holder.who, self.holder.since
         if self.runs:
             return f"{who}, restores its data since {since}"
-        return (
-            f"the restore that {who}, began at {since} did not end, so nobody knows whether its data is whole"
-        )
+        of = f" of {' and '.join(self.holder.about)}" if self.holder.about else ""
+        ended = "did not end, so nobody knows whether its data is whole"
+        return f"the restore{of} that {who}, began at {since} {ended}"
 
     @property
     def says(self) -> str:
@@ -69,12 +69,17 @@ class Restore:
     @property
     def error(self) -> BeingRestoredError:
         """For whoever would start it."""
-        redo = f"clustermesos restore {self.contract}"
+        redo = restore_command(self.contract, next(iter(self.holder.about), ""))
         if self.runs:
             gone = f"where it is gone without a word, {redo} after a minute"
             return BeingRestoredError(self.says, f"wait for its end ({gone})")
-        known = f"{redo} --force-unlock, where you know that it is whole"
+        known = f"clustermesos restore {self.contract} --force-unlock, where you know that it is whole"
         return BeingRestoredError(self.says, f"{redo}, which begins by undoing what is half done ({known})")
+
+
+def restore_command(contract: str, node: str) -> str:
+    """What restores it; `node` is empty where it has data in one place alone."""
+    return f"clustermesos restore {contract}{f' --node {node}' if node else ''}"
 
 
 def restores(consul: Consul) -> Mapping[str, Restore]:
@@ -110,11 +115,14 @@ def unlock(consul: Consul, name: str) -> Restore:
 
 
 class RestoreLease:
-    """Of one restore of one contract."""
+    """Of one restore of one contract, or of one of the nodes where it has data of their own."""
 
-    def __init__(self, name: str, *, stays: bool) -> None:
+    def __init__(self, name: str, *, stays: bool, node: str = "") -> None:
         """`stays` is whether it holds on where it ends without a word: what stopped must not start then."""
         self._name = name
+        self._node = node
+        self._others: tuple[str, ...] = ()
+        """Nodes of which former restores did not end."""
         self._lease = Lease(f"{_RESTORE}{name}", seconds=SECONDS, afterwards="release" if stays else "delete")
         self.left = False
         """Whether a former one did not end, so that the data may not have been whole before this one."""
@@ -122,7 +130,11 @@ class RestoreLease:
     def take(self, consul: Consul) -> None:
         """Take it; HookError where somebody restores or deploys the contract."""
         before = restore_of(consul, self._name)
-        self.left = before is not None and not before.runs
+        if before is not None and not before.runs:
+            left = before.holder.about
+            self.left = self._node in left or not left
+            self._others = tuple(one for one in left if one != self._node)
+        self._lease.about = (*self._others, *([self._node] if self._node else ()))
         try:
             other = self._lease.take(consul)
         except BaseException:
@@ -158,11 +170,16 @@ class RestoreLease:
         raise HookError(f"{since}; this restore was cut off from Consul for a while, and leaves it to others")
 
     def end(self, consul: Consul, *, whole: bool) -> None:
-        """Give it back; of what is not known to be whole it stays written that it is not."""
-        if whole:
+        """Give it back; of what is not known to be whole it stays written that it is not.
+
+        `whole` is of what this one restores; nodes that former restores left stay in doubt.
+        """
+        if whole and not self._others:
             self._lease.erase(consul)
-        else:
-            self._lease.release(consul)
+            return
+        if whole:
+            self._lease.about = self._others
+        self._lease.release(consul)
 
 
 def _gone(name: str, who: str) -> Restore:

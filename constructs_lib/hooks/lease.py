@@ -39,6 +39,8 @@ class Holder:
     """Such as `2026-11-28 03:10 UTC`."""
     has: bool
     """False of one that let go of it, or is gone without a word."""
+    about: tuple[str, ...] = ()
+    """What it wrote besides, see Lease."""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any] | None) -> Holder:
@@ -49,7 +51,13 @@ class Holder:
         found = found if isinstance(found, dict) else {}
         who, since = (str(found.get(key) or "") for key in ("who", "since"))
         who = who or "somebody who just let go of it"
-        return cls(who=who, since=since or "some time", has=bool(entry.get("Session")))
+        about = found.get("about")
+        return cls(
+            who=who,
+            since=since or "some time",
+            has=bool(entry.get("Session")),
+            about=tuple(map(str, about)) if isinstance(about, list) else (),
+        )
 
 
 class Lease:
@@ -69,6 +77,8 @@ class Lease:
         self._seconds = int(min(max(seconds, _FEWEST), _MOST))
         self._afterwards: Literal["release", "delete"] = afterwards
         self.who = who or f"{person()}@{socket.gethostname()}, process {os.getpid()}"
+        self.about: tuple[str, ...] = ()
+        """Written beside who it is, when it is taken and when it is released."""
         self._since = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         self._session: str | None = None
         self._ended = False
@@ -108,7 +118,8 @@ class Lease:
 
     @property
     def _value(self) -> str:
-        return json.dumps({"who": self.who, "since": self._since})
+        about = {"about": self.about} if self.about else {}
+        return json.dumps({"who": self.who, "since": self._since, **about})
 
     def again(self, consul: Consul) -> bool:
         """Go on having it, also where its session ended; False where somebody else may have had it since.

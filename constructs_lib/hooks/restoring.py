@@ -15,7 +15,7 @@ from typing import Any
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError, UnknownNameError
 from constructs_lib.hooks.acting import cut_short
-from constructs_lib.hooks.apart import RestoreLease
+from constructs_lib.hooks.apart import RestoreLease, restore_command
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.chronos import Job
 from constructs_lib.hooks.deadline import Deadline
@@ -83,13 +83,17 @@ def _jobs(contract: CompiledContract, node: str | None) -> Iterator[Job]:
     mine = [job for job in contract.restores if words is None or str(job["name"]).endswith(f".{words}")]
     found = [job for job in mine if str(job["name"]).split(".")[1] == "restore"]
     if len(found) != 1:
-        names = [str(job["name"]).split(".", 2) for job in contract.restores]
-        nodes = sorted({parts[2].replace("-", ".") for parts in names if len(parts) > 2})
+        nodes = sorted({node_of(job) for job in contract.restores} - {""})
         raise HookError(
             f"{contract.name}: --node: got {node}, expected one of {', '.join(nodes) or 'none at all'}"
         )
     yield found[0]
     yield from (job for job in mine if job is not found[0])
+
+
+def node_of(job: Job) -> str:
+    """The agent's address where several have data of their own, by the job's name; else empty."""
+    return "".join(str(job["name"]).split(".", 2)[2:]).replace("-", ".")
 
 
 def _environment(job: Job) -> Mapping[str, str]:
@@ -192,8 +196,8 @@ class _Restoring:
         else:
             stays, then = "", ""
         return (
-            f"nobody knows whether its data is whole{stays}; next: clustermesos restore {name}, which begins "
-            f"by undoing what is half done{then}"
+            f"nobody knows whether its data is whole{stays}; next: "
+            f"{restore_command(name, node_of(self.job))}, which begins by undoing what is half done{then}"
         )
 
 
@@ -212,7 +216,7 @@ def _alone(platform: Platform, restoring: _Restoring, say: Say) -> Iterator[None
         yield
         return
     contract = restoring.contract
-    lease = RestoreLease(contract.name, stays=contract.stops_to_restore)
+    lease = RestoreLease(contract.name, stays=contract.stops_to_restore, node=node_of(restoring.job))
     try:
         with _briefly(platform) as asked:
             lease.take(asked.consuls[platform.home])

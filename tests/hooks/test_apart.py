@@ -122,6 +122,35 @@ def test_one_that_restores_nothing_leaves_what_a_former_one_left(platform: Platf
     assert not restores(consul)[platform.name].runs and sessions(platform) == []
 
 
+def test_what_a_restore_of_another_node_left_stays_in_doubt_until_that_node_is_restored(
+    platform: Platform,
+) -> None:
+    consul, (first, second) = platform.consul_client(), ("10.20.16.4", "10.20.16.5")
+    RestoreLease(platform.name, stays=True, node=first).take(consul)
+    killed(platform)
+    other = RestoreLease(platform.name, stays=True, node=second)
+
+    other.take(consul)
+    assert not other.left
+    other.end(consul, whole=True)
+
+    redo = f"clustermesos restore {platform.name} --node {first}, which"
+    with pytest.raises(
+        BeingRestoredError, match=rf"restore of {first} that .* did not end, .*; next: {redo}"
+    ):
+        deployed(platform)
+    again = RestoreLease(platform.name, stays=True, node=second)
+    again.take(consul)
+    killed(platform)
+    assert restores(consul)[platform.name].holder.about == (first, second)
+    for node in (first, second):
+        lease = RestoreLease(platform.name, stays=True, node=node)
+        lease.take(consul)
+        assert lease.left
+        lease.end(consul, whole=True)
+    assert leases(platform) == sessions(platform) == []
+
+
 def test_one_whose_answer_was_lost_or_whose_session_ended_leaves_nothing(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,10 @@ def test_each_node_with_data_is_restored_by_its_own_job(sim: SimulatedCluster) -
     assert said == []
     done(sim, db, said, node="10.20.16.5")
     assert "db.restore.10-20-16-5: done" in said
+    sim.profile("db.restore*", Profile(fail_rate=1.0))
+    sim.profile("db.undo*", Profile(fail_rate=1.0))
+    with pytest.raises(HookError, match=r"next: clustermesos restore db --node 10\.20\.16\.4, which begins"):
+        done(sim, db, said, node="10.20.16.4")
 
 
 def test_a_contract_without_a_backup_has_nothing_to_restore(sim: SimulatedCluster) -> None:
