@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from constructs_lib.cli.platform import Cluster, add_options, say
 from constructs_lib.errors import HookError
+
+if TYPE_CHECKING:
+    from constructs_lib.contracts.compiled import CompiledContract
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -52,30 +55,30 @@ def run(args: argparse.Namespace) -> int:
 
     cluster = Cluster.of(args)
     compiled = cluster.compiled_for(args.contract)
-    contract_of(compiled, args.contract)
+    contract = contract_of(compiled, args.contract)
     if args.force_unlock:
-        return _unlock(cluster, args)
+        return _unlock(cluster, contract, args)
     if not args.yes and not _confirmed(f"Replace {args.contract}'s data by the snapshot {args.snapshot}?"):
         raise HookError("not confirmed; nothing was changed (--yes where nobody can be asked)")
     with cluster.connected() as platform:
         done = restore(platform, compiled, args.contract, snapshot=args.snapshot, node=args.node, say=say)
-    cluster.answer({"restored": args.contract, "snapshot": args.snapshot}, done, as_json=args.json)
+    answer = {"good": True, "restored": args.contract, "snapshot": args.snapshot, "says": done}
+    cluster.answer(answer, done, as_json=args.json)
     return 0
 
 
-def _unlock(cluster: Cluster, args: argparse.Namespace) -> int:
-    from constructs_lib.hooks.apart import unlock
+def _unlock(cluster: Cluster, contract: CompiledContract, args: argparse.Namespace) -> int:
+    from constructs_lib.hooks.patience import BEGIN_SECONDS
+    from constructs_lib.hooks.restoring import unlock_after_restore
 
-    name = args.contract
+    name = contract.name
     if not args.yes and not _confirmed(f"Is {name}'s data whole, so that it may be started?"):
         raise HookError("not confirmed; nothing was changed (--yes where nobody can be asked)")
-    with cluster.connected() as platform:
-        if platform.home not in platform.consuls:
-            raise HookError("restores are kept apart by Consul, and there is none here: nothing is locked")
-        found = unlock(platform.consuls[platform.home], name)
+    with cluster.connected() as platform, platform.patience.within(BEGIN_SECONDS):
+        found = unlock_after_restore(platform, contract)
     whose = f"the restore that {found.holder.who}, began at {found.holder.since}"
     done = f"{name}: {whose} no longer keeps others away; next: clustermesos apply"
-    cluster.answer({"unlocked": name}, done, as_json=args.json)
+    cluster.answer({"good": True, "unlocked": name, "says": done}, done, as_json=args.json)
     return 0
 
 

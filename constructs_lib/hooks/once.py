@@ -87,6 +87,10 @@ class Once:
         except HookError as error:
             raise HookError(f"{error}; {UNTOUCHED}") from error
 
+    def running(self) -> str | None:
+        """A task of it that may run, by the Mesos master's word; None where it knows of none. ApiError."""
+        return next((str(one.get("id")) for one in self._tasks(self.platform.mesos)[0]), None)
+
     def _asked(self, platform: Platform) -> Job | None:
         """The job that a former run may have left; HookError where none can be started."""
         found = checks.chronos(platform.endpoints, platform.expected, platform.deadline)

@@ -15,7 +15,7 @@ from typing import Any
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError, UnknownNameError
 from constructs_lib.hooks.acting import cut_short
-from constructs_lib.hooks.apart import RestoreLease, restore_command
+from constructs_lib.hooks.apart import Restore, RestoreLease, restore_command, unlock
 from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.chronos import Job
 from constructs_lib.hooks.deadline import Deadline
@@ -36,12 +36,28 @@ _START_SECONDS = 180.0
 _ASK_SECONDS = 60.0
 """How long Consul may be silent where it is asked whether nobody else is there."""
 _BACK = "the snapshot is back"
-_UNDONE = "what was there before is there again"
+_UNDONE = "what was there before is there again, unless all of it had been replaced already"
 _EITHER = (
     "its data is whole, and either the snapshot or what was there before: the Mesos master that knew how the "
     "restore ended no longer leads"
 )
+_NOT_STARTED = "no instance of it ran before, so none was started; next: clustermesos apply"
 _HALF_LOADED = "the dump is back beside the volume, but was not loaded, or not whole: restore again"
+
+
+def unlock_after_restore(platform: Platform, contract: CompiledContract) -> Restore:
+    """Let others start it on somebody's word; HookError where nothing is locked, or a job still runs."""
+    if platform.home not in platform.consuls:
+        raise HookError("restores are kept apart by Consul, and there is none here: nothing is locked")
+    for job in contract.restores:
+        for one in (job, only(job, "undo")):
+            once = Once(platform=platform, cluster=contract.cluster, job=one, say=lambda _: None)
+            if task := once.running():
+                raise HookError(
+                    f"{contract.name}: its task {task} still runs, and may be moving files; nothing was "
+                    f"changed; next: {restore_command(contract.name, node_of(job))}, which waits for its end"
+                )
+    return unlock(platform.consuls[platform.home], contract.name)
 
 
 def contract_of(compiled: Compiled, name: str) -> CompiledContract:
@@ -70,7 +86,9 @@ def restore(
         for job in loads:
             restoring.still_alone()
             run_job(platform, compiled.cluster, job, say, after=_HALF_LOADED)
-    return f"{name}: snapshot {snapshot} is back" + (", and loaded" if loads else "")
+    loaded = ", and loaded" if loads else ""
+    stopped = "" if restoring.started else f"; {_NOT_STARTED}"
+    return f"{name}: snapshot {snapshot} is back{loaded}{stopped}"
 
 
 def _jobs(contract: CompiledContract, node: str | None) -> Iterator[Job]:
@@ -84,9 +102,8 @@ def _jobs(contract: CompiledContract, node: str | None) -> Iterator[Job]:
     found = [job for job in mine if str(job["name"]).split(".")[1] == "restore"]
     if len(found) != 1:
         nodes = sorted({node_of(job) for job in contract.restores} - {""})
-        raise HookError(
-            f"{contract.name}: --node: got {node}, expected one of {', '.join(nodes) or 'none at all'}"
-        )
+        expected = f"one of {', '.join(nodes)}" if nodes else "no node, since its data is in one place alone"
+        raise HookError(f"{contract.name}: --node: got {node}, expected {expected}")
     yield found[0]
     yield from (job for job in mine if job is not found[0])
 
@@ -122,6 +139,8 @@ class _Restoring:
     mended: bool = False
     """Whether it is whole by what this restore did, however it was before."""
     lease: RestoreLease | None = None
+    started: bool = True
+    """Whether the application was started again; none of it may have run before."""
     left_to_others: bool = False
     """Whether it was cut off for so long that somebody else may be at the data by now."""
 
@@ -279,8 +298,7 @@ def _stopped(platform: Platform, compiled: Compiled, restoring: _Restoring, say:
     with _out_of_route(platform, restoring, running, say) as cut, _in_the_end(start, say):
         _stop(platform, contract, running, cut, say)
         yield
-    if not running:
-        say(f"{contract.name}: no instance of it ran before, so none was started: clustermesos apply")
+    restoring.started = bool(running)
 
 
 @contextmanager

@@ -74,6 +74,15 @@ def test_the_volume_is_again_exactly_what_was_saved(shop: Machine) -> None:
     assert not list(shop.data.glob(".clustermesos-*"))
 
 
+def test_a_snapshot_that_is_back_is_no_failure_where_nobody_can_be_told(shop: Machine) -> None:
+    shutil.rmtree(shop.here / "metrics")
+
+    done = shop.run("restore")
+
+    assert (done.returncode, tree(shop.data)) == (0, SAVED)
+    assert "restored, but its metrics can't be written" in done.stderr
+
+
 def test_an_older_snapshot_is_named_by_its_id(shop: Machine) -> None:
     old(shop.data)
     assert shop.run("backup").returncode == 0

@@ -16,7 +16,7 @@ from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
 from constructs_lib.hooks.jobs import owner
 from constructs_lib.hooks.platform import Platform
-from constructs_lib.hooks.restoring import restore
+from constructs_lib.hooks.restoring import restore, unlock_after_restore
 from constructs_lib.plan.plan import plan
 from constructs_lib.simulator.cluster import Fault, Profile, SimulatedCluster
 from constructs_lib.spec.load import load
@@ -340,7 +340,7 @@ def test_an_interrupted_restore_is_ended_and_undone_before_the_application_start
     assert at.said[-4:] == [
         "db.undo: started",
         "db.undo: done",
-        "db: what was there before is there again",
+        "db: what was there before is there again, unless all of it had been replaced already",
         "/db/1a2b3c4d: 1 instance again",
     ]
     assert again(sim)
@@ -472,8 +472,9 @@ def test_a_second_interruption_leaves_the_application_stopped(sim: SimulatedClus
     assert sim.tasks("/db/1a2b3c4d") == []
     sim.profile("db.restore*", Profile())
     said: list[str] = []
-    assert done(sim, db, said).endswith("is back"), "the next one goes on from there"
-    assert said[-1].endswith("none was started: clustermesos apply")
+    told = done(sim, db, said)
+    assert told.startswith("db: snapshot 1a2b3c4d is back"), "the next one goes on from there"
+    assert told.endswith("; no instance of it ran before, so none was started; next: clustermesos apply")
 
 
 def test_what_can_t_be_undone_is_not_started(sim: SimulatedCluster) -> None:
@@ -501,6 +502,24 @@ def test_a_lost_answer_starts_no_second_restore(sim: SimulatedCluster) -> None:
 
     ran = [task for task in sim.world.ended if task.owner == "db.restore"]
     assert len(ran) == 1
+
+
+def test_what_still_runs_is_not_unlocked_on_anybody_s_word(sim: SimulatedCluster) -> None:
+    db = slow(sim)
+    former = {**job("db.undo"), "schedule": "R1//PT1H", "owner": owner(CLUSTER)}
+    sim.profile("db.undo*", Profile(runs_seconds=10**5))
+    with platform_of(sim) as platform:
+        platform.chronos.put(former)
+    sim.advance(10)
+
+    with (
+        platform_of(sim) as platform,
+        pytest.raises(
+            HookError, match=r"task ct:\S+ still runs, .* nothing was changed; next: .* restore db, "
+        ),
+    ):
+        platform.__dict__["consuls"] = {platform.home: None}
+        unlock_after_restore(platform, db)
 
 
 def test_a_restore_waits_for_a_former_one_that_still_runs(sim: SimulatedCluster) -> None:
