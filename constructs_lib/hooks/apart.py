@@ -148,7 +148,8 @@ class RestoreLease:
             if there := next(_deploying(consul, self._name), None):
                 raise HookError(
                     f"{self._name}: {there.who}, deploys or scales it since {there.since}; next: wait for "
-                    "its end, or end it (Ctrl-C); where it is gone without a word, try again after a minute"
+                    f"its end, or halt it (clustermesos pause {self._name}); where it is gone without a "
+                    "word, try again after a minute"
                 )
         except BaseException:
             self.end(consul, whole=not self.left)

@@ -63,7 +63,9 @@ def test_what_is_being_deployed_is_not_restored_and_another_contract_is(platform
     consul = platform.consul_client()
 
     with deployments(platform).of(platform.name), deployments(platform).of(platform.name):
-        with pytest.raises(HookError, match=rf"process \d+, deploys or scales it {SINCE}; next: wait"):
+        with pytest.raises(
+            HookError, match=rf"process \d+, deploys or scales it {SINCE}; next: .* pause {platform.name}"
+        ):
             RestoreLease(platform.name, stays=True).take(consul)
         other = RestoreLease(f"{platform.name}-2", stays=True)
         other.take(consul)
