@@ -2,7 +2,8 @@
 
 The sockets are Unix sockets in a folder that only this user can enter: a port on loopback would give
 everybody on this machine what the gateway gives the operator alone. Each ssh ends with its standard input, so
-that a forward never outlives the process that wanted it, however that ends.
+that a forward never outlives the process that wanted it, however that ends. One that ends before, as it does
+where the network is gone for a quarter of a minute, is started again at the same sockets.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Event, Lock, Thread
 from typing import IO, cast
 
 from constructs_lib.access.ssh import Ssh, end, trouble_of
+from constructs_lib.errors import ToolError
 
 READY_SECONDS = 45.0
 _READY = b"clustermesos-forwards"
@@ -33,7 +36,11 @@ _OPTIONS = (
     "ExitOnForwardFailure=yes",
     "-o",
     "StreamLocalBindMask=0177",
+    "-o",
+    "StreamLocalBindUnlink=yes",
 )
+_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+"""Before an ssh that ended is started again: doubled, up to the second, until one has lasted so long."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +70,15 @@ def forwarded(ssh: Ssh, ports: Sequence[Port], *, ready: float = READY_SECONDS) 
         folder = Path(tempfile.mkdtemp(prefix="cm-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         sockets = {port: folder / str(number) for number, port in enumerate(dict.fromkeys(ports))}
-        started: dict[str, tuple[subprocess.Popen[bytes], _Words]] = {}
+        roads: dict[str, _Road] = {}
         for login in dict.fromkeys(port.login for port in sockets):
-            process = ssh.start(login, _WAITING, options=_options(login, sockets))
-            stack.callback(_close, process)
-            started[login] = (process, _Words(cast(IO[bytes], process.stderr)))
+            roads[login] = _Road(partial(ssh.start, login, _WAITING, options=_options(login, sockets)))
+            stack.callback(roads[login].close)
         until = time.monotonic() + ready
-        waited = {
-            login: _wait(process, words, until - time.monotonic(), ready)
-            for login, (process, words) in started.items()
-        }
+        waited = {login: road.wait(until - time.monotonic(), ready) for login, road in roads.items()}
         lost = {login: trouble for login, trouble in waited.items() if trouble}
+        for login in roads.keys() - lost.keys():
+            roads[login].keep()
         yield Forwards({port: path for port, path in sockets.items() if port.login not in lost}, lost)
 
 
@@ -85,17 +90,52 @@ def _options(login: str, sockets: Mapping[Port, Path]) -> list[str]:
     ]
 
 
-def _wait(process: subprocess.Popen[bytes], words: _Words, seconds: float, bound: float) -> str | None:
-    """What is wrong, None once it forwards."""
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], max(seconds, 0))
-    if not readable:
-        return f"ssh: no login within {bound:g} seconds"
-    if process.stdout.readline().strip() == _READY:
-        return None
-    process.wait()
-    words.thread.join()
-    return trouble_of("".join(words.lines))
+class _Road:
+    """One ssh, and after it the next one."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._start = start
+        self._process = start()
+        self._words = _Words(cast(IO[bytes], self._process.stderr))
+        self._closed, self._turn = Event(), Lock()
+
+    def wait(self, seconds: float, bound: float) -> str | None:
+        """What is wrong with the first one, None once it forwards."""
+        process = self._process
+        assert process.stdout is not None
+        readable, _, _ = select.select([process.stdout], [], [], max(seconds, 0))
+        if not readable:
+            return f"ssh: no login within {bound:g} seconds"
+        if process.stdout.readline().strip() == _READY:
+            return None
+        process.wait()
+        self._words.thread.join()
+        return trouble_of("".join(self._words.lines))
+
+    def keep(self) -> None:
+        """Start it again, from now on, whenever it ends."""
+        Thread(target=self._again_and_again, name="ssh", daemon=True).start()
+
+    def _again_and_again(self) -> None:
+        pause, began = _PAUSE, time.monotonic()
+        while True:
+            self._process.wait()
+            pause = _PAUSE if time.monotonic() - began > _LONGEST_PAUSE else pause
+            if self._closed.wait(pause):
+                return
+            pause, began = min(2 * pause, _LONGEST_PAUSE), time.monotonic()
+            with self._turn, suppress(ToolError):
+                if self._closed.is_set():
+                    return
+                _close(self._process)
+                self._process = self._start()
+                self._words = _Words(cast(IO[bytes], self._process.stderr))
+
+    def close(self) -> None:
+        """End it; none is started any more."""
+        self._closed.set()
+        with self._turn:
+            _close(self._process)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -11,13 +11,15 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from constructs_lib.access.forward import Port, forwarded
-from constructs_lib.access.ssh import Ssh
+from constructs_lib.access.ssh import Ssh, end
 from scripts.embedded_aws import free_port
 from tests.access.servers import ENOUGH, Site
+from tests.lab.asking import until
 
 
 def listener() -> tuple[socket.socket, int]:
@@ -46,6 +48,41 @@ def test_ports_behind_two_logins_are_sockets_that_only_this_user_enters(site: Si
                     assert client.recv(5) == b"hello"
                     connection.close()
         assert not any(path.exists() or path.parent.exists() for path in sockets.values())
+
+
+def test_a_forward_whose_ssh_ended_is_there_again_at_the_same_socket(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    start = Ssh.start
+
+    def noted(self: Ssh, *words: Any, **also: Any) -> subprocess.Popen[bytes]:
+        started.append(start(self, *words, **also))
+        return started[-1]
+
+    monkeypatch.setattr(Ssh, "start", noted)
+    monkeypatch.setattr("constructs_lib.access.forward._PAUSE", 0.05)
+    server, number = listener()
+    port = Port("gateway-1.eu", "127.0.0.1", number)
+    with server, forwarded(Ssh(folder=site.folder), [port]) as forwards:
+        for ended in range(2):
+            # As it does by itself where the network is gone for longer than it waits.
+            end(started[ended])
+            until("the forward is there again", ENOUGH, lambda: reached(forwards.sockets[port], server))
+    assert len(started) == 3
+    assert all(one.poll() is not None for one in started)
+    assert not forwards.sockets[port].parent.exists()
+
+
+def reached(path: Path, server: socket.socket) -> bool:
+    server.settimeout(1)
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+            server.accept()[0].close()
+        except OSError:
+            return False
+    return True
 
 
 def test_a_machine_that_is_down_takes_only_its_own_ports_away(site: Site) -> None:
