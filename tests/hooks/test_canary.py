@@ -51,7 +51,7 @@ ops:
   deploy:
     strategy: canary
     min_healthy_seconds: 1
-    progress_deadline_seconds: 10
+    progress_deadline_seconds: %s
     drain_seconds: 1
     canary: %s
   route: {host: canary.example.org, path: /}
@@ -75,11 +75,16 @@ class Shop:
     ) -> None:
         self.folder, self.cluster, self.edges, self.prometheus = folder, cluster, edges, prometheus
 
-    def deploy(self, tag: str, *, error_rate: float = 0.0, **canary: Any) -> tuple[int, str]:
-        """`apply` with this image, which answers that share with 500; its exit code and what it said."""
+    def deploy(
+        self, tag: str, *, error_rate: float = 0.0, deadline: int = LONGEST // 2, **canary: Any
+    ) -> tuple[int, str]:
+        """`apply` with this image, which answers that share with 500; its exit code and what it said.
+
+        By `deadline`, in seconds, there is progress on a busy computer too.
+        """
         life = Profile(start_seconds=0.1, healthy_after=0.1, stop_seconds=0.05, error_rate=error_rate)
         self.cluster.profile("*", life)
-        text = CONTRACT % (tag, json.dumps({**CANARY, **canary}))
+        text = CONTRACT % (tag, deadline, json.dumps({**CANARY, **canary}))
         (self.folder / f"contracts/{NAME}.yaml").write_text(text)
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -218,7 +223,7 @@ def test_a_canary_that_answers_rightly_is_promoted_once_it_was_watched_and_nothi
 def test_a_canary_with_too_few_requests_is_not_promoted_and_how_few_there_were_is_said(shop: Shop) -> None:
     former, requests = shop.version, Requests(shop)
     with shop.load() as load:
-        code, said = shop.deploy("rare", min_requests=100_000)
+        code, said = shop.deploy("rare", deadline=10, min_requests=100_000)
 
     assert code == 1, said
     _, _, told = said.partition("the canary was undecided for 13 s: ")
