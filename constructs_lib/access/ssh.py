@@ -120,9 +120,11 @@ class Ssh:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End an ssh and the one that jumps for it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """End an ssh and the one that jumps for it, which ends by itself after an ssh that has ended."""
+    # The number of one that was waited for may be somebody else's by now.
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

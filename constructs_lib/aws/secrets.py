@@ -142,7 +142,9 @@ def _fetch_bundle(plan: SitePlan, command: str) -> str:
     fetch = f"python3 {INCOMING}/files{command} --seconds 5"
     parts = " ".join(_part_name(plan, letter) for letter in _parts(plan))
     return (
-        "python3 -c 'import boto3' || { apt-get -q update && apt-get -q -y install python3-boto3; } >&2; "
+        # Power that was lost while it was installed leaves it half done, and apt then does nothing.
+        "python3 -c 'import boto3' || { dpkg --force-confold --configure -a; apt-get -q update && "
+        "apt-get -q -y install python3-boto3; } >&2; "
         f"for part in {parts}; do {fetch} $part; done | base64 -d | gzip -d"
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from constructs_lib.access.host_keys import public_host_key
+from constructs_lib.access.ssh import end
 from constructs_lib.secrets.values import new_value
 from scripts.embedded_aws import free_port
 from tests.access.servers import ENOUGH, Site, serving
@@ -90,6 +91,18 @@ def test_a_command_that_hangs_is_ended_in_time(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_the_number_of_an_ssh_that_has_ended_is_killed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be another program's by then."""
+    killed: list[int] = []
+    monkeypatch.setattr("os.killpg", lambda group, _: killed.append(group))
+    process = subprocess.Popen(["true"])
+    process.wait()
+
+    end(process)
+
+    assert killed == []
+
+
 def test_a_gateway_that_accepts_and_says_nothing_is_given_up(site: Site) -> None:
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))

@@ -124,6 +124,30 @@ def test_what_is_carried_is_kept_whole_in_parts_that_a_parameter_takes(
     assert all(0 < len(part) <= 4_000 for part in parts.values())
 
 
+def test_boto3_that_a_power_cut_left_half_installed_is_installed_at_the_next_try(tmp_path: Path) -> None:
+    doubles = {
+        "dpkg": "touch configured",
+        "apt-get": "[ -e configured ] || exit 100; [ $2 != -y ] || touch installed",
+        "python3": "case $1 in -c) [ -e installed ] ;; *) [ -e installed ] && echo part ;; esac",
+        "base64": "cat",
+        "gzip": "cat",
+    }
+    for name, script in doubles.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n# Double of {name}.\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+
+    done = subprocess.run(
+        ["sh", "-ec", secret_source(site_plan()).bundle],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.defpath}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.split() == ["part"] * 4, done.stderr
+
+
 @pytest.mark.slow
 def test_a_machine_that_has_only_its_user_data_gets_what_is_carried(embedded_aws: AwsDouble) -> None:
     """The very command of the user data, against a real SSM protocol (the double's)."""
