@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +40,23 @@ def synthesize(build: Callable[[TerraformStack], object]) -> Json:
     local_backend(stack, "eu.tfstate")
     build(stack)
     return synth_json(stack)
+
+
+def made_once(make: Callable[[SitePlan], Json]) -> Callable[[SitePlan], Json]:
+    """`make`, called once for plans of the same content: most tests look at the same few stacks.
+
+    Each caller gets a copy of its own. A test of `make` itself, or one that patches what it uses, calls it.
+    """
+    made: dict[bytes, str] = {}
+
+    def one(site: SitePlan) -> Json:
+        content = pickle.dumps(site)
+        if content not in made:
+            made[content] = json.dumps(make(site))
+        stack: Json = json.loads(made[content])
+        return stack
+
+    return one
 
 
 def resources(stack: Json) -> dict[str, Json]:

@@ -10,7 +10,7 @@ import yaml
 from constructs_lib.aws import MesosCluster, site_provider
 from constructs_lib.plan.model import SitePlan
 from constructs_lib.terraform import TerraformStack
-from tests.synthesized import Json, only, plan_of, resources, synthesize, with_site
+from tests.synthesized import Json, made_once, only, plan_of, resources, synthesize, with_site
 
 GOLDEN = Path(__file__).with_name("golden")
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
@@ -25,6 +25,7 @@ __all__ = [
     "resources",
     "settings",
     "site_plan",
+    "stack_anew",
     "synthesize",
     "with_site",
 ]
@@ -41,7 +42,7 @@ def site_plan(case: str = "demo", **site: Any) -> SitePlan:
     return plan_of(with_site(settings(case), **site))
 
 
-def cluster_stack(site: SitePlan) -> Json:
+def stack_anew(site: SitePlan) -> Json:
     """A whole site's stack, as the synth command makes it."""
 
     def build(stack: TerraformStack) -> None:
@@ -49,3 +50,7 @@ def cluster_stack(site: SitePlan) -> Json:
         MesosCluster(stack, site.cluster, plan=site)
 
     return synthesize(build)
+
+
+cluster_stack = made_once(stack_anew)
+"""The same, synthesized once for each plan."""

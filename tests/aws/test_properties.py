@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.components.model import Role
-from tests.aws.clusters import Json, cluster_stack, plan_of, resources
+from tests.aws.clusters import Json, plan_of, resources, stack_anew
 from tests.aws.clusters import settings as case_settings
 
 # One example is a whole synth through the engine, some tenths of a second.
@@ -63,14 +63,14 @@ def _with(given: Json, **site: Any) -> Json:
 
 
 def _resources(given: Json) -> dict[str, Json]:
-    return resources(cluster_stack(plan_of(given)))
+    return resources(stack_anew(plan_of(given)))
 
 
 @pytest.mark.slow
 @FEW
 @given(clusters())
 def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(given: Json) -> None:
-    first, second = (json.dumps(cluster_stack(plan_of(given)), sort_keys=True) for _ in range(2))
+    first, second = (json.dumps(stack_anew(plan_of(given)), sort_keys=True) for _ in range(2))
 
     assert first == second
 

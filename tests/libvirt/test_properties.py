@@ -14,7 +14,7 @@ from constructs_lib.libvirt.network import MOST
 from constructs_lib.plan.addresses import planned_agents
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import from_dict
-from tests.libvirt.clusters import Json, cluster_stack, plan_of, resources
+from tests.libvirt.clusters import Json, plan_of, resources, stack_anew
 from tests.libvirt.clusters import settings as case_settings
 
 # One example is a whole synth through the engine, some tenths of a second.
@@ -64,7 +64,7 @@ def _with(chosen: Json, **site: Any) -> Json:
 
 
 def _resources(chosen: Json) -> dict[str, Json]:
-    return resources(cluster_stack(plan_of(chosen)))
+    return resources(stack_anew(plan_of(chosen)))
 
 
 def _pools(addresses: set[str]) -> set[str]:
@@ -77,7 +77,7 @@ def _pools(addresses: set[str]) -> set[str]:
 @FEW
 @given(clusters())
 def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(chosen: Json) -> None:
-    first, second = (json.dumps(cluster_stack(plan_of(chosen)), sort_keys=True) for _ in range(2))
+    first, second = (json.dumps(stack_anew(plan_of(chosen)), sort_keys=True) for _ in range(2))
 
     assert first == second
 
@@ -117,7 +117,7 @@ def test_a_pool_less_touches_no_other(chosen: Json) -> None:
     del agents["first"]
     less = plan(from_dict(_with(chosen, agents=agents)), whole.lock)
 
-    before, after = (resources(cluster_stack(each.site("dc1"))) for each in (whole, less))
+    before, after = (resources(stack_anew(each.site("dc1"))) for each in (whole, less))
 
     assert {address: before[address] for address in after} == after
     assert _pools(before.keys() - after.keys()) == {"first"}

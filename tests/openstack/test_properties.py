@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from constructs_lib.plan.addresses import planned_agents
 from constructs_lib.plan.plan import plan
 from constructs_lib.spec.load import from_dict
-from tests.openstack.clusters import Json, cluster_stack, plan_of, resources
+from tests.openstack.clusters import Json, plan_of, resources, stack_anew
 from tests.openstack.clusters import settings as case_settings
 
 # One example is a whole synth through the engine, some tenths of a second.
@@ -61,14 +61,14 @@ def _with(chosen: Json, **site: Any) -> Json:
 
 
 def _resources(chosen: Json) -> dict[str, Json]:
-    return resources(cluster_stack(plan_of(chosen)))
+    return resources(stack_anew(plan_of(chosen)))
 
 
 @pytest.mark.slow
 @FEW
 @given(clusters())
 def test_every_valid_cluster_synthesizes_to_the_same_bytes_twice(chosen: Json) -> None:
-    first, second = (json.dumps(cluster_stack(plan_of(chosen)), sort_keys=True) for _ in range(2))
+    first, second = (json.dumps(stack_anew(plan_of(chosen)), sort_keys=True) for _ in range(2))
 
     assert first == second
 
@@ -115,7 +115,7 @@ def test_a_pool_less_touches_no_other(chosen: Json) -> None:
     del agents["first"]
     less = plan(from_dict(_with(chosen, agents=agents)), whole.lock)
 
-    before, after = (resources(cluster_stack(each.site("dc1"))) for each in (whole, less))
+    before, after = (resources(stack_anew(each.site("dc1"))) for each in (whole, less))
 
     assert {address: before[address] for address in after} == after
 

@@ -22,6 +22,7 @@ from tests.openstack.clusters import (
     resources,
     settings,
     site_plan,
+    stack_anew,
     stack_of,
 )
 from tests.openstack.double import OpenstackDouble
@@ -50,7 +51,7 @@ def test_user_data_over_49149_bytes_which_nova_prints_whole(monkeypatch: pytest.
     with pytest.raises(
         RenderError, match=r"user data of small/dc1/\S+: \d+,\d+ bytes compressed, .* at most 9,000"
     ):
-        cluster_stack(site_plan("small"))
+        stack_anew(site_plan("small"))
 
 
 def test_a_secret_in_user_data_which_novas_refusal_would_print(stack: Json) -> None:
