@@ -56,11 +56,11 @@ def main() -> None:
     metadata = ThreadingHTTPServer(METADATA, _Metadata)
     # From the first packet on: connections have it from the socket that listens.
     metadata.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, int(sys.argv[1]))
-    Thread(target=metadata.serve_forever, daemon=True).start()
+    Thread(target=metadata.serve_forever, args=(0.02,), daemon=True).start()
     s3 = ThreadingHTTPServer(S3, _S3)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    s3.serve_forever()
+    s3.serve_forever(0.02)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def gate(double: int, policy: Sequence[Statement]) -> Iterator[Gate]:
     handler = type("Handler", (_Handler,), {"gate": found, "double": double})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     found.port = server.server_address[1]
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield found

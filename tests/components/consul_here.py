@@ -179,7 +179,7 @@ class Agent:
             assert time.monotonic() < end, (
                 f"{self.files.name}: waited {LONGEST} s for {what}; seen last: {last}\n{log}"
             )
-            time.sleep(0.2)
+            time.sleep(0.05)
 
     def has_leader(self) -> bool:
         return f":{self.ports['server']}" in self.ask("status/leader")[1]

@@ -121,7 +121,7 @@ class Doubles:
                 """Says nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.node.double("hostname", "echo 10.20.0.5 172.17.0.1")
         self.node.at("/run").mkdir()
         self.runs(yes=True)

@@ -31,7 +31,7 @@ from tests.nodes.clusters import WHOLE
 def leader() -> Iterator[int]:
     """The port of a double of a leading master."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Master) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
 

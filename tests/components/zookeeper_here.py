@@ -88,7 +88,7 @@ class Ensemble:
         while not happened():
             logs = "\n".join((self.folder / f"{n}.log").read_text()[-1500:] for n in self.servers)
             assert time.monotonic() < end, f"waited {PATIENCE} s for {what}; modes {self.modes()}\n{logs}"
-            time.sleep(0.3)
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -71,5 +71,5 @@ def _wait(server: ConsulServer, process: subprocess.Popen[bytes], log: Path) -> 
             with urllib.request.urlopen(request, timeout=5):
                 return
         except OSError:
-            time.sleep(0.1)
+            time.sleep(0.05)
     raise AssertionError(log.read_text())

@@ -147,7 +147,7 @@ def proxy(folder: Path) -> Iterator[Web]:
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), lambda *arguments: Proxy(*arguments, directory=str(folder))
     )
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     web.address = f"http://127.0.0.1:{server.server_port}"
     yield web

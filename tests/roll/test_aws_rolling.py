@@ -21,6 +21,8 @@ from tests.roll.test_nodes import KEY
 
 REGION = "eu-west-3"
 NAME = "demo-eu-general"
+IMAGE = "ami-03cf127a"
+"""One that the double has. It tells of all that it has for seconds."""
 
 
 @pytest.fixture
@@ -33,8 +35,7 @@ def api() -> Iterator[None]:
 def group(api: None) -> AutoScalingGroup:
     """Two agents of version 1 while version 2 is the newest, protected from scaling in."""
     ec2, scaling = boto3.client("ec2", region_name=REGION), boto3.client("autoscaling", region_name=REGION)
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    data: Any = {"ImageId": image, "InstanceType": "t3.small"}
+    data: Any = {"ImageId": IMAGE, "InstanceType": "t3.small"}
     template = ec2.create_launch_template(LaunchTemplateName=NAME, LaunchTemplateData=data)
     id_ = template["LaunchTemplate"]["LaunchTemplateId"]
     scaling.create_auto_scaling_group(

@@ -54,7 +54,7 @@ class DockerDouble:
             daemon_threads = True
 
         self._server = Server(str(socket), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def start(self, id: str, **inspected: Any) -> None:
         self.running[id] = inspected

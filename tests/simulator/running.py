@@ -99,4 +99,4 @@ def wait_for(what: str, happened: Callable[[], Any], *doubles: Double) -> Any:
             last = f"{type(error).__name__}: {error}"
         logs = "\n".join(double.log()[-1500:] for double in doubles)
         assert time.monotonic() < end, f"waited {LONGEST_WAIT:g} s for {what}; seen last: {last}\n{logs}"
-        time.sleep(0.1)
+        time.sleep(0.03)
