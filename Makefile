@@ -5,10 +5,13 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 export PYTHONPATH :=
+# Where a shell forbids them, every test's process would compile the library, and pytest all tests, anew.
+export PYTHONDONTWRITEBYTECODE :=
 # The project's own Python, Node, Terraform and cdktf come first; whatever else the machine has is not used.
 TOOLS_PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin
 RUN := PATH="$(TOOLS_PATH):$$PATH" JSII_NODE="$(CURDIR)/.tools/bin/node" .venv/bin/python
-# What needs a program of its own or minutes; `make check` leaves it to `make test`.
+# What needs a program of its own, takes a third of a second or more, or is the rest of a matrix: `make check`
+# leaves it to `make test`.
 FAST := not (terraform or embedded or checkov or root or slow)
 
 .PHONY: drills help demo demo-destroy test check bench venv tools system lock clean
@@ -29,7 +32,7 @@ test: venv system ## everything that CI checks
 	@$(MAKE) lint
 	@$(RUN) -m scripts.whole_test
 
-check: venv ## lint, types, import layers and the fast tests, on all processors
+check: venv ## before each commit, in under 2 minutes: lint, types, import layers and the fast tests
 	@$(RUN) -m scripts.tools node
 	@$(MAKE) lint
 	@$(RUN) -m pytest -q -n auto --dist loadfile -m "$(FAST)"
@@ -68,3 +71,4 @@ lock: venv ## write requirements/*.lock anew from pyproject.toml; UPGRADE=1 take
 
 clean: ## remove .venv, .tools and what was generated; state, secrets and the download cache stay
 	@rm -rf .venv .tools cdktf.out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find bench cloud-init constructs_lib examples scripts stacks tests -name __pycache__ -prune -exec rm -rf {} +

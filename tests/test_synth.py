@@ -84,6 +84,7 @@ def test_a_second_run_writes_the_same_bytes_and_says_nothing(folder: Path) -> No
     assert written() == before
 
 
+@pytest.mark.slow
 def test_the_file_that_the_environment_names_is_read_and_its_folder_gets_lock_and_secrets(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -164,6 +165,7 @@ def test_a_state_is_kept_and_locked_in_a_store_that_is_not_aws(
     assert kept["ServerSideEncryption"] == "AES256"
 
 
+@pytest.mark.slow
 def test_a_secret_that_the_environment_supplies_is_left_out_of_the_file_that_would_win(folder: Path) -> None:
     done = stacks(folder, TF_VAR_zookeeper_super_password="of-another-store")
 
@@ -209,6 +211,7 @@ def test_an_output_folder_that_cannot_be_made_is_one_line_and_leaves_no_lock(fol
     assert not (folder / "cluster.lock.json").exists()
 
 
+@pytest.mark.slow
 def test_a_private_folder_that_cannot_be_made_is_one_line(folder: Path) -> None:
     (folder / ".clustermesos").write_text("")
 

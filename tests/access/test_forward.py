@@ -107,6 +107,7 @@ def test_a_login_that_fails_is_told_with_what_to_do_and_leaves_nothing(
     assert list(tmp_path.glob("cm-*")) == []
 
 
+@pytest.mark.slow
 def test_a_gateway_that_says_nothing_is_given_up(site: Site) -> None:
     mute, port = listener()
     gateway, node = site.hosts()
@@ -118,6 +119,7 @@ def test_a_gateway_that_says_nothing_is_given_up(site: Site) -> None:
         assert forwards.lost == {"gateway-1.eu": "ssh: no login within 1 seconds"}
 
 
+@pytest.mark.slow
 def test_the_forward_ends_with_the_process_that_wanted_it_even_when_that_is_killed(site: Site) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"

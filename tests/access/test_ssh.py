@@ -24,6 +24,7 @@ def test_a_command_runs_on_the_node_through_the_gateway(site: Site) -> None:
     assert "Accepted publickey" in site.node.log.read_text()
 
 
+@pytest.mark.slow
 def test_the_printed_login_works_as_it_is_printed(site: Site) -> None:
     command = ["ssh", "-F", str(site.folder.config), "master-1", "echo", "in"]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
@@ -47,6 +48,7 @@ def test_a_gateway_without_a_planned_key_is_refused(site: Site) -> None:
     assert "no host key is planned" in str(answer.trouble) or "host key" in str(answer.trouble)
 
 
+@pytest.mark.slow
 def test_a_nodes_key_is_learnt_once_and_another_one_on_the_same_machine_is_an_alarm(
     site: Site, sshd_program: Path, tmp_path: Path
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_key_that_nobody_accepts_is_told_and_never_asks(site: Site, tmp_path: 
     assert "admin.ssh_keys" in str(answer.trouble)
 
 
+@pytest.mark.slow
 def test_a_key_with_a_passphrase_fails_instead_of_asking(site: Site, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", locked], check=True)

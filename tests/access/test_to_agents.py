@@ -50,6 +50,7 @@ def count(cluster: ClusterPlan, endpoints: Endpoints, *ports: int) -> Any:
     return Agents(cluster, masters, endpoints, Deadline(60)).count([f"S{n}" for n in range(len(ports))])
 
 
+@pytest.mark.slow
 def test_agents_are_asked_through_the_gateway_of_their_site(site: Site, cluster: ClusterPlan) -> None:
     heard: list[str] = []
 

@@ -109,6 +109,7 @@ def test_a_key_that_the_users_configuration_names_is_taken(user: User) -> None:
     assert "no key of yours is accepted" in str(user.run().trouble)
 
 
+@pytest.mark.slow
 def test_keys_of_the_users_agent_open_gateway_and_node(user: User, agent: dict[str, str]) -> None:
     user.writes("# nothing")
     assert user.run().code == 255
@@ -121,6 +122,7 @@ def test_keys_of_the_users_agent_open_gateway_and_node(user: User, agent: dict[s
         assert "Accepted publickey" in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_the_agent_itself_is_handed_on_to_no_machine(user: User, agent: dict[str, str]) -> None:
     user.writes("Host *", "  ForwardAgent yes")
     user.environ = agent
@@ -130,6 +132,7 @@ def test_the_agent_itself_is_handed_on_to_no_machine(user: User, agent: dict[str
     assert answer.out == "agent:none\n", answer.trouble
 
 
+@pytest.mark.slow
 def test_the_gateway_is_reached_by_the_users_jump_host_and_only_by_that(
     user: User, agent: dict[str, str], sshd_program: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ from constructs_lib.terraform import TerraformStack
 from stacks.public import PublicCloud
 from tests.aws.clusters import GOLDEN, Json, cluster_stack, resources, site_plan
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(
     path for path in (ROOT / "examples").glob("*.py") if "constructs_lib.aws" in path.read_text()

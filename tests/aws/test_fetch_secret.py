@@ -35,6 +35,7 @@ def fetch(endpoint: str, name: str, *more: str, **environ: str) -> subprocess.Co
     )
 
 
+@pytest.mark.slow
 def test_it_prints_the_decrypted_value_and_nothing_else(embedded_aws: AwsDouble) -> None:
     embedded_aws.client("ssm").put_parameter(Name="/demo/eu/key", Value=KEY, Type="SecureString")
 
@@ -64,6 +65,7 @@ def test_it_waits_for_a_parameter_that_is_still_on_its_way(embedded_aws: AwsDoub
     assert (process.returncode, output) == (0, "at last")
 
 
+@pytest.mark.slow
 def test_it_gives_up_in_bounded_time_and_says_what_it_waited_for(embedded_aws: AwsDouble) -> None:
     done = fetch(embedded_aws.endpoint, "never", "--seconds", "2")
 
@@ -73,6 +75,7 @@ def test_it_gives_up_in_bounded_time_and_says_what_it_waited_for(embedded_aws: A
     assert "gave up after 2 s" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_machine_without_a_role_is_told_so_without_a_traceback(embedded_aws: AwsDouble) -> None:
     done = fetch(
         embedded_aws.endpoint, "key", "--seconds", "1", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""
@@ -83,6 +86,7 @@ def test_a_machine_without_a_role_is_told_so_without_a_traceback(embedded_aws: A
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_down_does_not_hold_it(embedded_aws: AwsDouble) -> None:
     done = fetch("http://127.0.0.1:9", "key", "--seconds", "2")
 

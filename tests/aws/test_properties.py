@@ -142,6 +142,7 @@ def test_one_site_wide_setting_more_touches_no_master(given: Json) -> None:
             assert differs - ignored <= {"tags"}, address
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters())
 def test_every_node_is_in_the_subnet_and_group_of_its_role(given: Json) -> None:

@@ -35,6 +35,7 @@ def loaded(text: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_stacks_of_ten_thousand_agents_are_as_large_as_those_of_ten(platform: str) -> None:
     few, many = stacks(platform, SMALL), stacks(platform, LARGE)

@@ -140,6 +140,7 @@ def test_the_platform_s_own_backups_stand_below_the_jobs(
     )
 
 
+@pytest.mark.slow
 def test_one_that_failed_ends_with_1_and_is_told_to_programs(
     folder: tuple[Folder, SimulatedCluster], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +164,7 @@ def test_one_that_failed_ends_with_1_and_is_told_to_programs(
     assert own["try_next"].endswith("consul-1.eu sudo journalctl -u platform-backup -n 50")
 
 
+@pytest.mark.slow
 def test_of_one_contract_there_is_no_word_of_the_platform(
     folder: tuple[Folder, SimulatedCluster], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,8 @@ from constructs_lib.hooks.apart import RestoreLease, restores
 from tests.cli.test_scale import Shop, rounds, server, shop
 from tests.hooks.simulated import marathon_of
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["server", "shop"]
 
 

@@ -96,6 +96,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch, *between: Callable[[], object]) -> N
     monkeypatch.setattr(scale, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
 
 
+@pytest.mark.slow
 def test_the_number_follows_what_agents_count_and_is_told_with_all_that_it_comes_from(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +140,7 @@ def test_every_so_often_changes_are_one_line_each_and_sigterm_ends_it(
     assert shop.running() == 8
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_told_once_and_gone_on_after(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +168,7 @@ def test_what_goes_wrong_is_told_once_and_gone_on_after(
     assert sum("can't be read" in line for line in told) == 1
 
 
+@pytest.mark.slow
 def test_two_do_not_fight_and_the_second_is_told_who_does_it(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,9 @@ def typed(command: str, folder: Path) -> tuple[int, float]:
     return code, time.monotonic() - began
 
 
-@pytest.mark.parametrize("down", [*((one,) for one in PROGRAMS), PROGRAMS], ids=" ".join)
+@pytest.mark.parametrize(
+    "down", [*(pytest.param((one,), marks=pytest.mark.slow) for one in PROGRAMS), PROGRAMS], ids=" ".join
+)
 @pytest.mark.parametrize("command", [*LOOKS, *WORDS])
 def test_a_command_ends_soon_whatever_is_down(
     command: str,
@@ -120,6 +122,7 @@ def test_what_is_waited_for_is_said(
     assert "consul: GET /v1/kv/clustermesos/routes/shop: connection refused, and so it was" in said
 
 
+@pytest.mark.slow
 def test_without_consul_status_says_what_marathon_knows(
     instances: dict[str, list[str]], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

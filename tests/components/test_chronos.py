@@ -201,6 +201,7 @@ def test_a_master_that_knows_another_leader_stops_it_at_once(doubles: Doubles) -
     assert doubles.asked() == ["stop chronos.service"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leader", ["//10.20.0.5:5050", "", "/"])
 def test_a_master_that_knows_no_leader_stops_it_the_second_time_and_is_healthy_without_it(
     doubles: Doubles, leader: str

@@ -17,6 +17,7 @@ from tests.components.consul_here import CLUSTER, SERVER, Agent, client_of, valu
 from tests.nodes.test_health import outcomes
 
 
+@pytest.mark.slow
 def test_policies_and_tokens_are_made_and_a_second_run_changes_nothing(
     server: Agent, acl: subprocess.CompletedProcess[str]
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_changed_secret_is_a_token_beside_the_former_one_until_that_is_revoked
     assert server.ask("acl/token/self", old)[0] == 200
 
 
+@pytest.mark.slow
 def test_a_management_token_that_consul_does_not_know_is_told_with_where_to_read(
     server: Agent, acl: object
 ) -> None:
@@ -63,6 +65,7 @@ def test_a_management_token_that_consul_does_not_know_is_told_with_where_to_read
     assert done.stderr.endswith("Consul does not know this node's management token, see docs/consul.md\n")
 
 
+@pytest.mark.slow
 def test_a_member_is_healthy_only_while_consul_knows_its_tokens(server: Agent, acl: object) -> None:
     asking = [
         dict(check) for check in stage(SERVER).checks if not isinstance(check, str) and "bearer" in check
@@ -118,6 +121,7 @@ def test_the_gossip_key_changes_as_the_docs_say(server: Agent, acl: object) -> N
     assert [list(each["PrimaryKeys"]) for each in ring] == [[key]]
 
 
+@pytest.mark.slow
 def test_without_a_leader_the_script_gives_up_in_time_and_says_why(consul: Path, tmp_path: Path) -> None:
     nobody = Agent(consul, tmp_path, SERVER, values(CLUSTER.secrets))
 

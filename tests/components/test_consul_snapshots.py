@@ -7,10 +7,13 @@ import stat
 import time
 from pathlib import Path
 
+import pytest
+
 from constructs_lib.components.consul import SNAPSHOT
 from tests.components.consul_here import SERVER, Agent
 
 
+@pytest.mark.slow
 def test_a_snapshot_brings_back_what_was_deleted(server: Agent, acl: object) -> None:
     token = server.secret("management")
     folder = server.at("/srv/data/consul-snapshots")
@@ -35,6 +38,7 @@ def test_a_snapshot_brings_back_what_was_deleted(server: Agent, acl: object) -> 
     assert stat.S_IMODE((metrics / "consul.prom").stat().st_mode) == 0o644
 
 
+@pytest.mark.slow
 def test_a_snapshot_whose_metric_cannot_be_written_is_none_the_less_taken(server: Agent, acl: object) -> None:
     server.at("/srv/data/consul-snapshots").mkdir(parents=True, exist_ok=True)
     shutil.rmtree(server.at("/var/lib/prometheus"), ignore_errors=True)

@@ -60,6 +60,7 @@ def register(server: Agent, id: str, port: int, version: str, status: str = "pas
     assert said[0] == 200, said
 
 
+@pytest.mark.slow
 def test_what_consul_has_is_what_the_edge_does(server: Agent, edge: Edge, port: int) -> None:
     register(server, "host:one:1", port, "v1")
     register(server, "host:sick:1", port, "v1", status="critical")
@@ -86,6 +87,7 @@ def test_what_consul_has_is_what_the_edge_does(server: Agent, edge: Edge, port: 
     edge.wait("its end", lambda: edge.get(edge.http, "/", "shop.example.org") == gone)
 
 
+@pytest.mark.slow
 def test_the_edges_token_reads_routes_and_services_and_nothing_else(server: Agent, acl: object) -> None:
     token = server.secret("edge")
     write(server, "x", "{}")

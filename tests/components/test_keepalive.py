@@ -92,6 +92,7 @@ def read(edge: Edge) -> int:
 ASKS = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
 
 
+@pytest.mark.slow
 def test_a_connection_that_rests_is_closed_cleanly_by_a_reload(
     edge: Edge, shop: tuple[int, list[str]]
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_connection_that_rests_is_closed_cleanly_by_a_reload(
         assert "200 OK" in answer(peer)
 
 
+@pytest.mark.slow
 def test_a_request_that_was_begun_is_answered_whole_however_slowly_it_is_sent(
     edge: Edge, shop: tuple[int, list[str]]
 ) -> None:

@@ -236,6 +236,7 @@ def test_a_machine_that_grew_keeps_its_name(node: Node) -> None:
     assert node.latest.is_symlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -172,6 +172,7 @@ def test_requests_are_counted_by_route_version_and_status_and_logged(edge: Edge,
     ]
 
 
+@pytest.mark.slow
 def test_how_long_an_upgraded_connection_lasted_is_no_answers_time(edge: Edge, applications: Any) -> None:
     port, _ = applications("one")
     edge.apply(route("shop", 1, {"v1": 1}, [("a", "v1", port)]))
@@ -197,6 +198,7 @@ def counted(edge: Edge) -> int:
     return sum(map(int, numbers))
 
 
+@pytest.mark.slow
 def test_once_edge_state_started_anew_only_what_follows_is_counted(edge: Edge, applications: Any) -> None:
     port, _ = applications("one")
     edge.apply(route("shop", 1, {"v1": 1}, [("a", "v1", port)]))
@@ -227,6 +229,7 @@ def test_while_edge_state_stands_still_no_request_goes_uncounted(edge: Edge, app
     assert counted(edge) == 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["moved away", "cut"])
 def test_requests_are_counted_on_while_the_log_is_rotated(edge: Edge, applications: Any, way: str) -> None:
     port, _ = applications("one")
@@ -326,6 +329,7 @@ def test_what_only_nginx_refuses_is_left_out_alone(edge: Edge, applications: Any
     assert "host not found in upstream" in told["problems"]["wrong"]
 
 
+@pytest.mark.slow
 def test_a_worker_that_still_answers_from_before_is_told_until_it_is_done(
     edge: Edge, applications: Any
 ) -> None:

@@ -95,6 +95,7 @@ def test_what_contracts_say_reaches_prometheus_and_a_bad_one_harms_no_other(
     node.wait("the targets' end", lambda: node.scraped() == [])
 
 
+@pytest.mark.slow
 def test_the_token_reads_rules_and_targets_and_no_other_key(server: Agent, acl: object) -> None:
     token, management = server.secret("metrics"), server.secret("management")
     for key in ("prometheus/rules/x", "prometheus/targets/x", "contracts/x"):

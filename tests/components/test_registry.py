@@ -59,6 +59,7 @@ def test_an_image_is_pushed_and_pulled(registry: Registry) -> None:
     assert registry.ask("GET", f"/v2/shop/web/blobs/{layer}")[0] == 200
 
 
+@pytest.mark.slow
 def test_an_image_survives_a_restart_and_the_metrics_are_there(registry: Registry) -> None:
     layer = registry.push_image("shop/web")
     registry.stop()
@@ -70,6 +71,7 @@ def test_an_image_survives_a_restart_and_the_metrics_are_there(registry: Registr
         assert b"registry_" in answer.read()
 
 
+@pytest.mark.slow
 def test_while_garbage_is_collected_images_are_pulled_and_none_is_pushed(registry: Registry) -> None:
     registry.push_image("shop/web")
     registry.stop()
@@ -84,6 +86,7 @@ def test_while_garbage_is_collected_images_are_pulled_and_none_is_pushed(registr
     assert registry.ask("POST", "/v2/shop/web/blobs/uploads/")[0] == 202
 
 
+@pytest.mark.slow
 def test_garbage_collection_deletes_what_no_image_names_and_nothing_else(registry: Registry) -> None:
     kept = registry.push_image("shop/web")
     lost = registry.push_blob("shop/web", b"a layer whose push was given up")

@@ -55,6 +55,7 @@ def objects(s3: Any, part: str = "") -> list[str]:
     return [one["Key"] for one in found if part in one["Key"]]
 
 
+@pytest.mark.slow
 def test_an_image_that_is_pushed_lies_in_the_bucket_encrypted_and_is_pulled(
     registry: Registry, s3: Any
 ) -> None:
@@ -68,6 +69,7 @@ def test_an_image_that_is_pushed_lies_in_the_bucket_encrypted_and_is_pulled(
     assert list((registry.folder / "srv/data/registry").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_image_of_many_parts_comes_back_as_it_was(registry: Registry) -> None:
     """An upload of more than one part of S3's, which has 10 MiB."""
     content = bytes(range(256)) * 4096 * 25
@@ -77,6 +79,7 @@ def test_an_image_of_many_parts_comes_back_as_it_was(registry: Registry) -> None
     assert registry.content(f"/v2/shop/web/blobs/{layer}") == content
 
 
+@pytest.mark.slow
 def test_a_registry_that_lost_its_machine_has_the_same_images(registry: Registry, tmp_path: Path) -> None:
     layer = registry.push_image("shop/web")
     registry.stop()
@@ -89,6 +92,7 @@ def test_a_registry_that_lost_its_machine_has_the_same_images(registry: Registry
         another.stop()
 
 
+@pytest.mark.slow
 def test_garbage_collection_deletes_from_the_bucket_what_no_image_names_and_nothing_else(
     registry: Registry, s3: Any
 ) -> None:
@@ -109,12 +113,14 @@ def test_garbage_collection_deletes_from_the_bucket_what_no_image_names_and_noth
     assert objects(s3, f"{lost.removeprefix('sha256:')}/data") == []
 
 
+@pytest.mark.slow
 def test_in_a_bucket_to_which_nothing_was_pushed_yet_there_is_nothing_to_collect(registry: Registry) -> None:
     done = registry.collect()
 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_collection_that_does_not_reach_the_bucket_fails_and_leaves_the_registry_writable(
     registry: Registry, s3: Any
 ) -> None:

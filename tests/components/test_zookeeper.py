@@ -100,6 +100,7 @@ def is_healthy(ensemble: Ensemble, number: int) -> bool:
     return '"healthy": true' in health(ensemble, number).stdout
 
 
+@pytest.mark.slow
 def test_the_quorum_forms_and_the_nodes_own_health_check_says_so(ensemble: Ensemble) -> None:
     for number in (1, 2, 3):
         ensemble.wait("health", partial(is_healthy, ensemble, number))
@@ -112,6 +113,7 @@ def metrics(ensemble: Ensemble, number: int) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.slow
 def test_prometheus_finds_the_metrics(ensemble: Ensemble) -> None:
     text = metrics(ensemble, 1)
     assert "\nznode_count " in text and "\nnum_alive_connections " in text
@@ -168,6 +170,7 @@ def test_without_a_quorum_the_health_check_fails_and_says_why(ensemble: Ensemble
     ensemble.wait("the quorum", lambda: ensemble.modes() == ["follower", "follower", "leader"])
 
 
+@pytest.mark.slow
 def test_the_script_that_completes_the_file_adds_the_digest_and_nothing_else(tmp_path: Path) -> None:
     """Run for real, below a temporary root; chown is a double, since nobody called zookeeper is here."""
     text = masters()[0].file("/usr/local/libexec/zookeeper-config").content

@@ -72,6 +72,7 @@ def test_any_yaml(words: list[str]) -> None:
     tried("".join(words))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(values)
 def test_any_value_as_the_whole_contract(value: object) -> None:

@@ -64,6 +64,7 @@ def test_another_number_of_instances_is_never_another_version(
     assert compile_contract(one, PLAN).app == compile_contract(other, PLAN).app
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_another_process_compiles_the_same_bytes(seed: str) -> None:
     program = (

@@ -46,6 +46,7 @@ def test_promtool_takes_the_rules_of_every_example(tmp_path: Path) -> None:
     promtool("check", "rules", *names, cwd=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", sorted(CASES.glob("*.yml")), ids=lambda case: case.stem)
 def test_rules_fire_when_they_should_and_not_before(case: Path, tmp_path: Path) -> None:
     write_rules(tmp_path)

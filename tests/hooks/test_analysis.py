@@ -99,6 +99,7 @@ def test_one_bad_check_turns_round_and_one_without_data_decides_nothing(
     assert (judged.says, judged.why) == (says, why)
 
 
+@pytest.mark.slow
 def test_a_prometheus_that_does_not_answer_decides_nothing() -> None:
     target = Target(name="prometheus", bases=(f"http://127.0.0.1:{free_port()}",))
     analysts = Analysts({"eu": Prometheus(Client(target, Deadline(1.0)))})

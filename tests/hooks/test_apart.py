@@ -383,6 +383,7 @@ def test_an_interrupted_restore_gives_it_back_once_it_is_undone(platform: Platfo
     assert leases(platform) == sessions(platform) == []
 
 
+@pytest.mark.slow
 def test_what_could_not_be_undone_is_started_by_nobody_until_a_restore_ended_well(platform: Platform) -> None:
     one = with_data(platform)
     platform.cluster.profile(f"{one.name}.restore*", Profile(runs_seconds=10**5, stop_seconds=8))

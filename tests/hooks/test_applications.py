@@ -88,6 +88,7 @@ def test_an_app_goes_once_edges_have_finished_what_they_sent_it_and_what_that_cu
     assert platform.rollout().documents.of(platform.name) == Kept()
 
 
+@pytest.mark.slow
 def test_an_app_that_an_edge_may_still_send_something_stays_and_is_pruned_by_the_next_run(
     platform: Platform,
 ) -> None:

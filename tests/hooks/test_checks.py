@@ -329,6 +329,7 @@ def test_the_gate_opens_once_all_is_ready_and_says_what_it_waits_for(platform: C
     assert all(one.good for one in found)
 
 
+@pytest.mark.slow
 def test_a_site_that_is_cut_off_and_that_no_contract_needs_is_a_warning_at_the_end(platform: Checked) -> None:
     platform.set("consul/dc1", "/v1/status/leader", '""')
     platform.set("mesos", "/master/slaves", {"slaves": [agent("general", "eu")] * 3})

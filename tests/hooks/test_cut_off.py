@@ -79,6 +79,7 @@ def test_a_former_version_is_gone_back_to_and_the_site_gets_the_route_once_it_an
     assert list(site.kept) == [f"clustermesos/routes/{platform.name}"]
 
 
+@pytest.mark.slow
 def test_a_route_is_forgotten_at_home_only_once_it_is_gone_everywhere(platform: Platform) -> None:
     platform.deploy(routed(platform.contract("v1")))
     documents = rollout(platform, refused()).documents
@@ -96,6 +97,7 @@ def test_edges_of_a_site_whose_consul_is_silent_too_may_still_send_requests() ->
     assert [(one.name, one.routes) for one in edges.look()] == [("simulator-1.dc1", None)]
 
 
+@pytest.mark.slow
 def test_settings_are_written_at_home_and_the_site_that_lacks_them_is_told(platform: Platform) -> None:
     hook = Settings(
         {"dc1": refused(), "eu": platform.consul_client()},

@@ -133,6 +133,7 @@ def test_a_contract_that_lets_nobody_be_cut_off_is_waited_for_until_the_end_of_t
         emptied.empty(seconds=900)
 
 
+@pytest.mark.slow
 def test_why_nginx_refuses_the_route_is_told_and_an_edge_that_never_had_it_is_not_waited_for(
     platform: Platform,
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_route_that_goes_for_good_gives_its_place_away_at_once(platform: Platf
     assert emptied.kept().host == f"{platform.name}.gone.invalid"
 
 
+@pytest.mark.slow
 def test_a_run_that_ended_in_between_is_gone_on_with_by_the_next_one(platform: Platform) -> None:
     emptied = Emptied(platform, silent())
     with pytest.raises(HookError):

@@ -568,6 +568,7 @@ def test_jobs_of_a_restore_are_this_clusters(sim: SimulatedCluster) -> None:
     assert owner(CLUSTER) == "clustermesos:demo"
 
 
+@pytest.mark.slow
 def test_an_edge_that_may_still_send_requests_ends_a_restore_before_anything_is_stopped(
     platform: Rolling,
 ) -> None:

@@ -23,11 +23,12 @@ FAULTS = {
     "503 for ever": Fault(kind="status", status=503, calls=10**6),
 }
 PROGRAMS = ("chronos", "marathon", "mesos")
+MIDDLE = "db.restore: started"
 STAGES = (
     "db.find: started",
     "db.find: done",
     "/db/1a2b3c4d: stopped",
-    "db.restore: started",
+    MIDDLE,
     "db.restore: done",
 )
 HARMLESS = frozenset((*PASSES, "no answer", "refused for a minute"))
@@ -53,9 +54,14 @@ def sim() -> Iterator[SimulatedCluster]:
         yield cluster
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage", [each if each == MIDDLE else pytest.param(each, marks=pytest.mark.slow) for each in STAGES]
+)
 @pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    "program",
+    ["chronos", *(pytest.param(each, marks=pytest.mark.slow) for each in PROGRAMS if each != "chronos")],
+)
 def test_a_fault_in_the_middle_of_a_restore_leaves_it_running_or_says_that_it_is_not(
     sim: SimulatedCluster, program: str, name: str, stage: str
 ) -> None:

@@ -43,6 +43,7 @@ def scaled(scaler: Scaler, contract: CompiledContract, platform: Platform) -> tu
     return decision.count, end.good if end else None
 
 
+@pytest.mark.slow
 def test_the_number_follows_load_outlives_a_deployment_and_is_the_most_where_it_was_lost(
     platform: Platform,
 ) -> None:

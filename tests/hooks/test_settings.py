@@ -104,6 +104,7 @@ def test_a_site_that_lacks_them_is_not_good_and_names_the_command(kept: Consul) 
     )
 
 
+@pytest.mark.slow
 def test_an_unreachable_consul_is_the_outcomes_error_and_nothing_is_claimed(kept: Consul) -> None:
     away = Consul(Client(Target(name="consul", bases=("http://127.0.0.1:9",)), Deadline(1)), "t")
     outcome = run_hook(Settings({"eu": kept, "dc1": away}, compiled(shop__a="1")), lambda _: None)
@@ -124,6 +125,7 @@ def test_a_key_that_is_refused_keeps_no_other_from_being_written(kept: Consul) -
     assert kept.kv.get(f"{FOLDER}shop/b")[1]["Value"] == b"2"
 
 
+@pytest.mark.slow
 def test_a_site_that_is_lost_in_between_keeps_no_other_from_its_settings(kept: Consul) -> None:
     away = Consul(Client(Target(name="consul", bases=("http://127.0.0.1:9",)), Deadline(1)), "t")
     hook = Settings({"dc1": away, "eu": kept}, compiled(shop__a="1", shop__b="2"))

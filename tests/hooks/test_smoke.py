@@ -108,6 +108,7 @@ def slow() -> Iterator[tuple[int, threading.Event]]:
         ends.set()
 
 
+@pytest.mark.slow
 def test_an_edge_that_says_nothing_is_named_when_its_time_is_over(slow: tuple[int, threading.Event]) -> None:
     port, ends = slow
     (verdict,) = smoked(shop(), clock=REAL, seconds=1.0, eu=[port])

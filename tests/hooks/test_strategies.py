@@ -340,6 +340,7 @@ FAULTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     strategy=st.sampled_from([*ZERO_LOSS, "recreate"]),

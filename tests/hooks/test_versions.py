@@ -103,6 +103,7 @@ def test_a_version_that_marathon_does_not_have_cant_be_forced(platform: Platform
         forced(there, platform.contract("v2"), "v3")
 
 
+@pytest.mark.slow
 def test_the_newest_good_versions_are_kept_and_no_more(platform: Platform) -> None:
     for number in range(KEPT + 2):
         assert platform.deploy(platform.contract(f"v{number}")).good

@@ -40,6 +40,7 @@ def with_a_contract(case: str) -> tuple[Json, Json]:
         return manifest, stack
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_last_stack_waits_for_every_site_and_no_site_waits_for_it(case: str) -> None:
     manifest, _ = with_a_contract(case)
@@ -68,6 +69,7 @@ def test_the_hooks_get_what_each_site_says_it_deployed_out_of_that_sites_own_sta
         assert Path(states[name]["config"]["path"]).name == f"demo-{site}.tfstate"
 
 
+@pytest.mark.slow
 def test_a_second_synth_with_the_lock_that_the_first_wrote_gives_no_cause_to_run_the_hooks_again(
     tmp_path: Path,
 ) -> None:

@@ -201,6 +201,7 @@ def by_hand(case: str, folder: Path) -> dict[str, Json]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_hybrid_cloud_written_by_hand_is_the_composed_one(case: str, tmp_path: Path) -> None:
     stacks = by_hand(case, tmp_path)
@@ -209,6 +210,7 @@ def test_the_hybrid_cloud_written_by_hand_is_the_composed_one(case: str, tmp_pat
         assert resources(stacks[site]) == json.loads(without_prefix)
 
 
+@pytest.mark.slow
 def test_a_stack_written_by_hand_reads_the_others_state_where_that_keeps_it(tmp_path: Path) -> None:
     stacks = by_hand("hybrid", tmp_path)
     (read,) = stacks["dc1"]["data"]["terraform_remote_state"].values()

@@ -28,6 +28,7 @@ def test_terraform_takes_the_stack_of_a_linked_site(
     validate(terraform_for(platform), stacks(name)[site])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_site_that_is_called_by_its_address_is_read_by_its_caller_alone(name: str) -> None:
     """What makes the validated stacks refer to each other: one reads the other's state, never both."""

@@ -62,6 +62,7 @@ def pytest_runtest_makereport(item, call):
 """
 
 
+@pytest.mark.slow
 def test_a_failed_drill_says_where_the_journals_are_and_still_says_why_it_failed(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TESTS)
     (tmp_path / "conftest.py").write_text(PLUGIN)

@@ -64,6 +64,7 @@ def _run(folder: Path, bound: float, *options: str) -> tuple[int, str, dict[str,
     return done.returncode, done.stdout, json.loads(record.read_text())
 
 
+@pytest.mark.slow
 def test_a_run_over_the_bound_fails_and_says_by_how_much(tmp_path: Path) -> None:
     code, said, record = _run(tmp_path, 0.5)
 
@@ -72,6 +73,7 @@ def test_a_run_over_the_bound_fails_and_says_by_how_much(tmp_path: Path) -> None
     assert record["bound"] == 0.5
 
 
+@pytest.mark.slow
 def test_a_run_within_the_bound_passes_and_keeps_what_it_took(tmp_path: Path) -> None:
     code, said, record = _run(tmp_path, 600)
 
@@ -81,6 +83,7 @@ def test_a_run_within_the_bound_passes_and_keeps_what_it_took(tmp_path: Path) ->
     assert isinstance(record["seconds"], float) and record["seconds"] >= 1
 
 
+@pytest.mark.slow
 def test_a_run_of_some_tests_is_not_whole(tmp_path: Path) -> None:
     assert _run(tmp_path, 600, "-k", "quick")[2]["whole"] is False
 

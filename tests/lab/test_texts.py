@@ -48,6 +48,7 @@ def test_a_node_gets_the_files_that_a_deploy_sends() -> None:
         }
 
 
+@pytest.mark.slow
 def test_cloud_init_finds_nothing_wrong_with_a_nodes_text_on_the_labs_image(tmp_path: Path) -> None:
     """It reads both as one, and warns in its log of what it calls invalid in either."""
     cloud_init = need("cloud-init")
@@ -125,6 +126,7 @@ def test_every_platform_is_among_the_clusters_that_a_lab_takes() -> None:
     assert any(len(spec.sites) > 1 for spec in specs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", CLUSTERS, ids=_named)
 def test_a_lab_takes_any_cluster(file: Path, tmp_path: Path) -> None:
     """Every site's nodes have a text with nothing open, their secrets, and software that the image has."""

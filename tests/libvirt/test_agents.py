@@ -35,6 +35,7 @@ def test_more_agents_change_one_number_and_what_hosts_have_to_hold() -> None:
         assert {key for key in body if body[key] != other[address][key]} <= read_back
 
 
+@pytest.mark.slow
 def test_ten_thousand_agents_have_addresses_of_their_own_in_a_stack_that_is_no_larger() -> None:
     many = site_plan(agents={"general": {"count": 10_000}})
     few = len(json.dumps(cluster_stack(site_plan(agents={"general": {"count": 10}}))))

@@ -12,6 +12,8 @@ import pytest
 from tests.aws.test_examples import ROOT, run
 from tests.libvirt.clusters import CASES, GOLDEN, cluster_stack, of_kind, resources, settings, site_plan
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = ROOT / "examples" / "two_clusters_on_one_libvirt_bridge.py"
 
 

@@ -96,6 +96,7 @@ def test_more_agents_change_no_other_resource(chosen: Json, more: int) -> None:
     assert _pools({address for address in before if before[address] != after[address]}) == {name}
 
 
+@pytest.mark.slow
 @FEW
 @given(clusters(), POOLS)
 def test_one_more_pool_changes_no_existing_resource(chosen: Json, pool: Json) -> None:

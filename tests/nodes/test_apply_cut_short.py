@@ -19,6 +19,7 @@ def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [5, 20])
 def test_a_run_that_is_killed_half_way_is_healed_by_the_next(node: Node, files: int) -> None:
     old = {f"/etc/web/{number}.conf": f"old {number}\n" for number in range(40)}
@@ -76,6 +77,7 @@ def test_a_path_that_cannot_be_written_is_named(node: Node) -> None:
     )
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_mix(node: Node) -> None:
     node.send({CONF: "one\n"}, stages=[STAGE | {"checks": UNIT_CHECK, "seconds": 300}])
     (node.doubles / "inactive").write_text(f"{UNIT}\n")

@@ -14,6 +14,7 @@ def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
 
 
+@pytest.mark.slow
 def test_rollback_applies_the_former_generation_and_rolls_back_from_a_failed_one(node: Node) -> None:
     node.send({CONF: "one\n"}, restarts={CONF: UNIT}, stages=[STAGE])
     node.apply("first-boot")
@@ -43,6 +44,7 @@ def test_rollback_without_a_former_generation_says_so(node: Node) -> None:
     assert done.stderr == "clustermesos-apply: error: there is no former generation to go back to\n"
 
 
+@pytest.mark.slow
 def test_only_a_few_generations_are_kept_and_the_former_is_among_them(node: Node) -> None:
     for number in range(8):
         node.send({CONF: f"{number}\n"})

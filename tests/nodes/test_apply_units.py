@@ -61,6 +61,7 @@ def test_what_only_moved_or_is_gone_already_is_left_alone(node: Node) -> None:
     assert ended(node) == []
 
 
+@pytest.mark.slow
 def test_a_unit_of_a_generation_that_failed_is_ended_by_the_next_and_by_the_way_back(node: Node) -> None:
     broken = {"component": "new", "units": ["new.service"], "seconds": 5, "checks": ["new.service"]}
     (node.doubles / "inactive").write_text("new.service\n")
@@ -74,6 +75,7 @@ def test_a_unit_of_a_generation_that_failed_is_ended_by_the_next_and_by_the_way_
         assert ended(node) == ["new.service"]
 
 
+@pytest.mark.slow
 def test_after_that_it_is_not_ended_again_and_comes_back_when_it_is_wanted(node: Node) -> None:
     node.send({CONF: "one\n"}, stages=[STAGE])
     assert node.apply().returncode == 0
@@ -88,6 +90,7 @@ def test_after_that_it_is_not_ended_again_and_comes_back_when_it_is_wanted(node:
     assert {f"enable --no-reload {INSTANCE}", f"start {INSTANCE}"} <= set(node.calls())
 
 
+@pytest.mark.slow
 def test_one_that_can_not_be_ended_is_said_and_tried_again(node: Node) -> None:
     (node.doubles / "fail").write_text(f"disable --now {INSTANCE}\n")
     node.send({CONF: "one\n"}, stages=[STAGE])

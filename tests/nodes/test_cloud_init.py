@@ -270,6 +270,7 @@ AWKWARD = st.text(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(AWKWARD)
 @example("\x85")

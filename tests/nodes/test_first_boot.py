@@ -153,6 +153,7 @@ def test_boot_is_a_first_boot_while_nothing_was_applied(tmp_path: Path) -> None:
     assert node.apply("boot").returncode == 0, "a node that ran goes on as well as it can"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["first-boot", "boot"])
 def test_what_was_late_at_the_first_attempt_is_started_by_the_next(tmp_path: Path, command: str) -> None:
     node = Node(tmp_path)

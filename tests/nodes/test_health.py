@@ -88,7 +88,7 @@ def node(tmp_path: Path) -> Node:
 @pytest.fixture
 def url() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), TokenAsker) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/self"
         server.shutdown()
 
@@ -135,11 +135,12 @@ class Garbled(BaseHTTPRequestHandler):
         self.wfile.write(b"220 mail.example.org ESMTP\r\n")
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_no_http_is_unhealthy_and_named(node: Node, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("the-token")
     with HTTPServer(("127.0.0.1", 0), Garbled) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/self"
         found = asked(node, url, token)
         server.shutdown()
@@ -147,6 +148,7 @@ def test_an_answer_that_is_no_http_is_unhealthy_and_named(node: Node, tmp_path: 
     assert found["wrong"] == f"{url} with {token}: BadStatusLine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [

@@ -118,7 +118,7 @@ def url(machine: Machine) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), lambda *arguments: Quiet(*arguments, directory=str(machine.web))
     )
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -141,7 +141,7 @@ def short_answers() -> Iterator[str]:
             """Say nothing."""
 
     with http.server.HTTPServer(("127.0.0.1", 0), Short) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -258,6 +258,7 @@ def test_a_rollback_that_leaves_a_pinned_package_as_it_is_says_so_and_fails(upgr
     assert (node.status()["wanted"], node.status()["applied"]) == (1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["rollback", "boot"])
 def test_a_rollback_that_was_not_whole_goes_on_with_the_same_generation(
     upgraded: Machine, command: str
@@ -369,6 +370,7 @@ def _has(planned: SitePlan, node: NodePlan | PoolPlan, component: Component) -> 
     return any(one.component == component.name for one in render(planned, node).packages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("component", FOREIGN, ids=lambda one: one.name)
 def test_every_foreign_component_is_installed_from_a_mirror_with_a_key_of_its_own(
     machine: Machine, url: str, tmp_path: Path, component: Component

@@ -29,6 +29,7 @@ def _dump(value: object, dumper: Any) -> str:
     return text
 
 
+@pytest.mark.slow
 @given(_TEXTS)
 @example("a\n\n  b\n")
 @example(" a\n")
@@ -40,6 +41,7 @@ def test_every_text_is_dumped_as_the_emitter_dumps_it(text: str) -> None:
         assert _dump(value, cloud_init._ReadableDumper) == _dump(value, _Slow)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(_TEXTS, st.booleans()), min_size=1, max_size=4))
 def test_section_by_section_is_the_same_document(files: list[tuple[str, bool]]) -> None:
     entries = [

@@ -12,6 +12,8 @@ import pytest
 from tests.aws.test_examples import ROOT, run
 from tests.openstack.clusters import CASES, GOLDEN, cluster_stack, resources, settings, site_plan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_cloud_written_by_hand_is_the_composed_one(case: str, tmp_path: Path) -> None:

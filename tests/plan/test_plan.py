@@ -64,6 +64,7 @@ def test_min_and_max_are_kept_and_count_is_both() -> None:
     assert [(pool.name, pool.min, pool.max) for pool in site.pools] == [("a", 3, 3), ("b", 0, 20)]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(shape=SITES)
 def test_planning_is_deterministic_and_no_address_is_given_twice(shape: dict[str, Any]) -> None:
@@ -76,6 +77,7 @@ def test_planning_is_deterministic_and_no_address_is_given_twice(shape: dict[str
         assert node.address in node.zone.roles[node.role]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(shape=SITES, name=st.from_regex("[a-z]{9}", fullmatch=True))
 def test_one_more_pool_moves_nobody(shape: dict[str, Any], name: str) -> None:
@@ -88,6 +90,7 @@ def test_one_more_pool_moves_nobody(shape: dict[str, Any], name: str) -> None:
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(shape=SITES)
 def test_adding_zones_later_moves_nobody(shape: dict[str, Any]) -> None:

@@ -73,17 +73,20 @@ def test_a_replaced_one_is_unprotected_ended_and_followed_and_no_other_is_touche
     assert states["AutoScalingInstances"][0]["ProtectedFromScaleIn"]
 
 
+@pytest.mark.slow
 def test_a_group_that_is_gone_says_to_deploy(api: None) -> None:
     with pytest.raises(RollError, match="no Auto Scaling group of that name: cdktf deploy"):
         AutoScalingGroup(AwsSpec(region=REGION), NAME, "lt-1").wanted()
 
 
+@pytest.mark.slow
 def test_what_the_api_refuses_is_one_line(api: None) -> None:
     with pytest.raises(ToolError, match=r"AWS describe-launch-template-versions: .*lt-1") as caught:
         AutoScalingGroup(AwsSpec(region=REGION), NAME, "lt-1").newest()
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_an_api_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     settings = AwsSpec(region=REGION, endpoint=f"http://127.0.0.1:{free_port()}")

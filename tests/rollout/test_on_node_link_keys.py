@@ -197,6 +197,7 @@ def test_a_gateway_whose_operator_is_lost_decides_by_what_it_hears(
     assert state(gateway) == ("kept" if links == "work" else "went back")
 
 
+@pytest.mark.slow
 def test_a_link_that_did_not_work_before_is_no_reason_to_go_back(
     gateway: Node, changes: list[Change]
 ) -> None:
@@ -246,6 +247,7 @@ def test_a_source_without_an_answer_is_refused_before_anything_changes(
     assert keys(gateway) == OLD
 
 
+@pytest.mark.slow
 def test_a_source_that_never_had_a_key_does_not_stop_a_change_of_it(
     gateway: Node, changes: list[Change]
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_version_that_does_not_exist_is_refused_with_those_that_do_and_nothing
     ]
 
 
+@pytest.mark.slow
 def test_a_package_that_no_repository_has_is_refused_with_what_the_update_said(node: Behind) -> None:
     node.node.double("apt-get", BROKEN)
 

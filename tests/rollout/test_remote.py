@@ -42,6 +42,7 @@ TWO = generation({CONF: "two\n", "/etc/extra": "x\n"}, checks=CHECKS)
 ROLLOUT = {"id": "abc", "who": "alice@laptop", "at": "2026-11-26T03:00:00Z"}
 
 
+@pytest.mark.slow
 def test_a_node_that_has_what_is_wanted_is_up_to_date(node: Behind) -> None:
     seen = node.shell.look(ONE, {})
     assert changes(ONE, seen) == ()
@@ -191,6 +192,7 @@ def test_a_boot_that_is_tried_again_and_again_steps_aside(node: Behind) -> None:
     assert "start --no-block clustermesos-apply.service" not in calls
 
 
+@pytest.mark.slow
 def test_a_boot_that_does_not_step_aside_is_one_line_and_goes_on(
     node: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:

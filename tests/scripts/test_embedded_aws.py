@@ -49,6 +49,7 @@ def test_it_outlives_the_process_that_started_it_and_says_that_it_is_a_double(do
     assert _command("status", folder=double.folder).returncode == 1
 
 
+@pytest.mark.slow
 def test_a_second_start_does_nothing_and_another_port_is_refused(double: EmbeddedAws) -> None:
     port = free_port()
     assert double.start(port)

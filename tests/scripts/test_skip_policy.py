@@ -42,6 +42,7 @@ def _run(folder: Path, allowed: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_silent_skip_fails_the_run_and_is_named(tmp_path: Path) -> None:
     done = _run(tmp_path, allowed="")
     assert done.returncode == 1
@@ -49,6 +50,7 @@ def test_a_silent_skip_fails_the_run_and_is_named(tmp_path: Path) -> None:
     assert "test_is_expected_to_fail: " not in done.stdout
 
 
+@pytest.mark.slow
 def test_an_allowed_skip_does_not(tmp_path: Path) -> None:
     assert _run(tmp_path, allowed="test_it.py::test_is_* # not on this machine\n").returncode == 0
 

@@ -96,6 +96,7 @@ def test_one_part_alone_runs_beside_a_lab_and_more_once_it_is_done(
     assert whole_test.main() == 0
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_fails_the_run_and_is_named_with_its_command(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

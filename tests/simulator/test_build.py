@@ -24,6 +24,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(out, {"marathon": "mirror/marathon:1", "chronos": "mirror/chronos:1"}, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_program_runs_without_this_project_or_its_libraries(built: Path, program: str) -> None:
     file = built / "usr/bin" / program
@@ -42,6 +43,7 @@ def test_every_program_runs_without_this_project_or_its_libraries(built: Path, p
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_same_sources_make_the_same_bytes_and_a_second_build_replaces_the_first(tmp_path: Path) -> None:
     first = {path: path.read_bytes() for path in build(tmp_path, {}, {}).rglob("*") if path.is_file()}
     (tmp_path / "rootfs" / "left-over").touch()
@@ -51,6 +53,7 @@ def test_the_same_sources_make_the_same_bytes_and_a_second_build_replaces_the_fi
     assert [path.name for path in tmp_path.iterdir()] == ["rootfs"]
 
 
+@pytest.mark.slow
 def test_folders_and_files_can_be_read_by_all_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
@@ -79,6 +82,7 @@ def test_it_brings_what_the_package_brings(built: Path) -> None:
     ).read_text() == "marathon mirror/marathon:1\nchronos mirror/chronos:1\n"
 
 
+@pytest.mark.slow
 def test_real_programs_take_the_place_of_their_doubles(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()
@@ -94,6 +98,7 @@ def test_real_programs_take_the_place_of_their_doubles(tmp_path: Path) -> None:
     assert (built / "usr/lib/clustermesos-doubles/chronos.tar").read_bytes() == b"an archive"
 
 
+@pytest.mark.slow
 def test_fails_on_an_image_for_a_program_that_runs_from_none(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="got an image for mesos-master, expected one of marathon"):
         build(tmp_path, {"mesos-master": "x:1"}, {})

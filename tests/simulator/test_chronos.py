@@ -111,6 +111,7 @@ def test_the_api_answers_as_oddly_as_chronos(site: Site) -> None:
     assert double.get("/metrics")["gauges"]
 
 
+@pytest.mark.slow
 def test_a_wrong_secret_ends_the_leader(site: Site) -> None:
     private(site.tmp_path / "known", {"credentials": [{"principal": "chronos", "secret": "hush"}]})
     double = site.chronos()

@@ -21,6 +21,7 @@ CREDENTIALS = {"credentials": [{"principal": "marathon", "secret": "hush"}]}
 APP = {"id": "/web", "cmd": "sleep 1", "instances": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 def test_fails_as_the_real_one_on(case: str) -> None:
     done = ended("marathon", *REFUSED[case]["flags"], environ=REFUSED[case].get("environ"))
@@ -120,6 +121,7 @@ def test_it_registers_again_when_another_mesos_master_leads(site: Site) -> None:
     assert double.process.poll() is None
 
 
+@pytest.mark.slow
 def test_another_password_in_zookeeper_is_refused_below_its_own_path(site: Site) -> None:
     first = site.marathon()
     wait_for("a leader", lambda: ready(first), first)
@@ -131,6 +133,7 @@ def test_another_password_in_zookeeper_is_refused_below_its_own_path(site: Site)
     assert "pan" not in wrong.log()
 
 
+@pytest.mark.slow
 def test_a_newline_after_the_secret_ends_it_as_mesos_refuses_it(site: Site, tmp_path: Path) -> None:
     double = site.marathon(secret=private(tmp_path / "newline", "hush\n"))
 
@@ -172,6 +175,7 @@ def test_the_api_refuses_what_marathon_refuses_in_its_shapes(site: Site) -> None
     assert "pot" not in shown
 
 
+@pytest.mark.slow
 def test_http_credentials_guard_every_path(site: Site) -> None:
     double = site.marathon(MARATHON_HTTP_CREDENTIALS="admin:secret")
     answered = wait_for("an answer", lambda: answer_of(double, "/ping"), double)

@@ -17,6 +17,7 @@ REFUSED = json.loads((Path(__file__).parent / "refused" / "mesos-agent.json").re
 RESOURCES = "cpus:2;mem:1024;disk:4096;ports:[31000-32000]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 def test_fails_as_the_real_one_on(case: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("agent secret")
@@ -91,6 +92,7 @@ def test_an_agent_registers_and_does_so_again_with_the_next_leader_under_its_own
     assert double.ask("/health")[0] == 200
 
 
+@pytest.mark.slow
 def test_a_wrong_secret_ends_the_agent_with_mesos_words(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
@@ -131,12 +133,14 @@ def reconfigured(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> Reconfig
     return Reconfigured(start, zookeeper, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_same_agent_comes_back_with_its_id(reconfigured: Reconfigured) -> None:
     again = reconfigured.again(f"--resources={RESOURCES}", "--attributes=rack:r1")
     wait_for("the registration", lambda: registered(again), again)
     assert again.get("/state")["id"] == reconfigured.id
 
 
+@pytest.mark.slow
 def test_other_resources_are_refused_by_default(reconfigured: Reconfigured) -> None:
     again = reconfigured.again("--resources=cpus:4;mem:1024;disk:4096", "--attributes=rack:r1")
 
@@ -145,6 +149,7 @@ def test_other_resources_are_refused_by_default(reconfigured: Reconfigured) -> N
     assert f"rm -f {reconfigured.work}/meta/slaves/latest" in again.log()
 
 
+@pytest.mark.slow
 def test_additive_takes_more_of_everything(reconfigured: Reconfigured) -> None:
     more = "cpus:4;mem:2048;disk:4096;ports:[30000-32000]"
     flags = (f"--resources={more}", "--attributes=rack:r1;zone:a", "--reconfiguration_policy=additive")
@@ -157,13 +162,22 @@ def test_additive_takes_more_of_everything(reconfigured: Reconfigured) -> None:
     ("flags", "says"),
     [
         (("--resources=cpus:1;mem:1024;disk:4096", "--attributes=rack:r1"), "'cpus' decreased from 2 to 1"),
-        (
+        pytest.param(
             ("--resources=cpus:2;mem:1024;disk:4096;ports:[31500-32000]", "--attributes=rack:r1"),
             "not included",
+            marks=pytest.mark.slow,
         ),
-        ((f"--resources={RESOURCES}", "--attributes=rack:r2"), "attribute 'rack' changed from r1 to r2"),
-        ((f"--resources={RESOURCES}",), "Couldn't find attribute rack"),
-        ((f"--resources={RESOURCES}", "--attributes=rack:r1", "--advertise_port=1"), "Port changed"),
+        pytest.param(
+            (f"--resources={RESOURCES}", "--attributes=rack:r2"),
+            "attribute 'rack' changed from r1 to r2",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param((f"--resources={RESOURCES}",), "Couldn't find attribute rack", marks=pytest.mark.slow),
+        pytest.param(
+            (f"--resources={RESOURCES}", "--attributes=rack:r1", "--advertise_port=1"),
+            "Port changed",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_additive_refuses_what_is_less_or_other(
@@ -176,6 +190,7 @@ def test_additive_refuses_what_is_less_or_other(
     assert "not permitted under `additive` policy" in again.log()
 
 
+@pytest.mark.slow
 def test_after_a_reboot_an_agent_that_changed_is_a_new_one(reconfigured: Reconfigured) -> None:
     (reconfigured.work / "meta" / "boot_id").write_text("another boot\n")
     again = reconfigured.again("--resources=cpus:1;mem:512;disk:4096")

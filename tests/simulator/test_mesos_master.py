@@ -57,6 +57,7 @@ def test_one_of_three_masters_leads_and_the_others_redirect_to_it(
     assert state["double"].startswith("clustermesos double of mesos-master")
 
 
+@pytest.mark.slow
 def test_the_znodes_are_those_of_mesos_and_only_its_login_writes_there(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path, zk: KazooClient
 ) -> None:
@@ -96,6 +97,7 @@ def test_another_master_takes_over_and_the_old_one_comes_back_as_a_follower(
     assert leads(new)
 
 
+@pytest.mark.slow
 def test_a_master_that_loses_its_session_while_it_leads_ends_itself(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path, zk: KazooClient
 ) -> None:
@@ -177,6 +179,7 @@ def rebuilt(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> Rebuilt:
     return Rebuilt(start, zookeeper, tmp_path)
 
 
+@pytest.mark.slow
 def test_two_masters_with_their_logs_go_on_and_one_without_copies_from_them(rebuilt: Rebuilt) -> None:
     two = [rebuilt.master(keeps=each) for each in rebuilt.masters[:2]]
     leader_of(two)
@@ -221,6 +224,7 @@ def login(principal: str, secret: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{principal}:{secret}".encode()).decode()}
 
 
+@pytest.mark.slow
 def test_credentials_guard_the_operator_api_and_agents_log_in_with_theirs(
     start: Start, zookeeper: ZooKeeper, tmp_path: Path
 ) -> None:
@@ -276,6 +280,7 @@ def test_every_answer_and_the_version_name_it_a_double(
 REFUSED = json.loads((Path(__file__).parent / "refused" / "mesos-master.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 def test_fails_as_the_real_one_on(case: str, tmp_path: Path) -> None:
     flags, words = REFUSED[case]["flags"], REFUSED[case]["says"]
@@ -301,6 +306,7 @@ def test_variables_are_flags_unknown_ones_are_ignored_and_the_command_line_wins(
     assert given == {"quorum": 2, "cluster": "a;b", "authenticate_agents": True}
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_refused(start: Start, zookeeper: ZooKeeper, tmp_path: Path) -> None:
     double = master(start, zookeeper, f"{zookeeper.path()}/mesos", tmp_path)
     leader_of([double])

@@ -128,6 +128,7 @@ def test_a_published_port_becomes_a_service_and_goes_with_its_container(
     assert TOKEN not in registrator.log()
 
 
+@pytest.mark.slow
 def test_what_is_missed_is_repaired_and_what_others_registered_is_left_alone(
     registrator: Double, agent: ConsulAgent, docker: DockerDouble
 ) -> None:

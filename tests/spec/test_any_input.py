@@ -67,6 +67,7 @@ def test_random_bytes(data: bytes) -> None:
         assert_only_problems(error)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(WORDS) | st.text(max_size=4), max_size=40).map("".join))
 @settings(max_examples=300, deadline=None)
 def test_random_yaml(text: str) -> None:

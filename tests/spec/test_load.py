@@ -40,6 +40,7 @@ def test_every_problem_of_a_bad_file_is_told_in_these_words(path: Path) -> None:
     assert problems_of(path.read_bytes()) + "\n" == expected(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.name)
 def test_the_words_are_the_same_where_libyaml_is_missing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "_Parser", yaml.SafeLoader)

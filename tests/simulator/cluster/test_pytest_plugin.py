@@ -35,6 +35,7 @@ def run(
     )
 
 
+@pytest.mark.slow
 def test_the_example_passes_as_it_is() -> None:
     done = run(EXAMPLE, "--rootdir", str(EXAMPLE), "-c", "/dev/null", "test_contracts.py")
 
@@ -49,6 +50,7 @@ def test_the_documentation_shows_the_example() -> None:
     assert f"```python\n{test}```" in shown
 
 
+@pytest.mark.slow
 def test_the_agents_come_from_the_setting_or_the_marker(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(f"[pytest]\nclustermesos_file = {EXAMPLE / 'cluster.yaml'}\n")
     (tmp_path / "test_agents.py").write_text(
@@ -87,6 +89,7 @@ def test_without_a_cluster_yaml_there_are_three_agents_and_no_pools_to_count(tmp
     assert "needs file=" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("also", ["", "pytest_plugins = ['constructs_lib.simulator.pytest_plugin']\n"])
 def test_pytest_finds_the_fixtures_where_they_are_installed_whether_a_conftest_names_them_or_not(
     also: str, tmp_path: Path

@@ -176,6 +176,7 @@ def known(consul: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
         yield Consul(server)
 
 
+@pytest.mark.slow
 def test_consul_knows_a_running_task_as_registrator_would_tell_it(known: Consul) -> None:
     with SimulatedCluster(consul=known.server.url, consul_token=known.server.token) as sim:
         marathon = Marathon(sim)
@@ -191,6 +192,7 @@ def test_consul_knows_a_running_task_as_registrator_would_tell_it(known: Consul)
     assert known.services() == {}
 
 
+@pytest.mark.slow
 def test_consul_forgets_a_task_only_after_it_has_died(known: Consul) -> None:
     with SimulatedCluster(consul=known.server.url, consul_token=known.server.token) as sim:
         marathon = Marathon(sim)
