@@ -75,7 +75,7 @@ def _unlock(cluster: Cluster, contract: CompiledContract, args: argparse.Namespa
     if not args.yes and not _confirmed(f"Is {name}'s data whole, so that it may be started?"):
         raise HookError("not confirmed; nothing was changed (--yes where nobody can be asked)")
     with cluster.connected() as platform, platform.patience.within(BEGIN_SECONDS):
-        found = unlock_after_restore(platform, contract)
+        found = unlock_after_restore(platform, contract, say)
     whose = f"the restore that {found.holder.who}, began at {found.holder.since}"
     done = f"{name}: {whose} no longer keeps others away; next: clustermesos apply"
     cluster.answer({"good": True, "unlocked": name, "says": done}, done, as_json=args.json)

@@ -96,10 +96,11 @@ def restore_of(consul: Consul, name: str) -> Restore | None:
     return Restore(contract=name, holder=Holder.of(entry)) if entry else None
 
 
-def unlock(consul: Consul, name: str) -> Restore:
+def unlock(consul: Consul, name: str, first: Callable[[], None] = lambda: None) -> Restore:
     """Let others start the application again, on somebody's word; HookError where there is nothing to unlock.
 
-    One that runs keeps it: whoever is gone without a word does not have it for long.
+    One that runs keeps it: whoever is gone without a word does not have it for long. `first` is done where
+    there is something to unlock, and its HookError leaves it locked.
     """
     key = f"{LEASES}{_RESTORE}{name}"
     _, entry = consul.kv.get(key, consistency="consistent")
@@ -108,6 +109,7 @@ def unlock(consul: Consul, name: str) -> Restore:
     found = Restore(contract=name, holder=Holder.of(entry))
     if found.runs:
         raise HookError(f"{found.says}; next: end that one (Ctrl-C), or wait a minute where it is gone")
+    first()
     # Somebody may just have begun to restore it.
     if not consul.kv.delete(key, cas=entry["ModifyIndex"]) and (later := restore_of(consul, name)):
         raise HookError(f"{later.says}; nothing was changed")

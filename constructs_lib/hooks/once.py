@@ -87,9 +87,26 @@ class Once:
         except HookError as error:
             raise HookError(f"{error}; {UNTOUCHED}") from error
 
-    def running(self) -> str | None:
-        """A task of it that may run, by the Mesos master's word; None where it knows of none. ApiError."""
-        return next((str(one.get("id")) for one in self._tasks(self.platform.mesos)[0]), None)
+    def withdraw(self) -> bool:
+        """Delete a run that nobody waits for, before it begins; whether there was one.
+
+        HookError where a task of it may run, or ran meanwhile.
+        """
+        with afresh(self.platform, RESERVE_SECONDS) as asked:
+            self._former = frozenset(str(one.get("id")) for one in self._tasks(asked.mesos)[1])
+        over = Deadline(0.0, self.platform.deadline.clock)
+        if waits := self._may_run(over):
+            raise HookError(f"{self.name}: one has to wait for {waits}")
+        with afresh(self.platform, RESERVE_SECONDS) as bounded:
+            there = _job(bounded.chronos.jobs(), self.name)
+            if there is None or there.get("owner") != owner(self.cluster):
+                return False
+            bounded.chronos.delete(self.name)
+            # What Chronos has just launched the master may not have yet.
+            bounded.deadline.sleep(_PAUSE)
+            if self._may_run(over) or self._tasks(bounded.mesos)[1]:
+                raise HookError(f"{self.name}: began in this moment, and was ended")
+        return True
 
     def _asked(self, platform: Platform) -> Job | None:
         """The job that a former run may have left; HookError where none can be started."""

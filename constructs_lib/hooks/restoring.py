@@ -45,19 +45,28 @@ _NOT_STARTED = "no instance of it ran before, so none was started; next: cluster
 _HALF_LOADED = "the dump is back beside the volume, but was not loaded, or not whole: restore again"
 
 
-def unlock_after_restore(platform: Platform, contract: CompiledContract) -> Restore:
-    """Let others start it on somebody's word; HookError where nothing is locked, or a job still runs."""
+def unlock_after_restore(platform: Platform, contract: CompiledContract, say: Say) -> Restore:
+    """Let others start it on somebody's word; HookError where nothing is locked, or a job may run.
+
+    A job that a killed restore left in Chronos would run beside the application, and is deleted.
+    """
     if platform.home not in platform.consuls:
         raise HookError("restores are kept apart by Consul, and there is none here: nothing is locked")
-    for job in contract.restores:
-        for one in (job, only(job, "undo")):
-            once = Once(platform=platform, cluster=contract.cluster, job=one, say=lambda _: None)
-            if task := once.running():
-                raise HookError(
-                    f"{contract.name}: its task {task} still runs, and may be moving files; nothing was "
-                    f"changed; next: {restore_command(contract.name, node_of(job))}, which waits for its end"
-                )
-    return unlock(platform.consuls[platform.home], contract.name)
+
+    def withdraw() -> None:
+        for job in contract.restores:
+            for one in (job, only(job, "undo")):
+                once = Once(platform=platform, cluster=contract.cluster, job=one, say=say)
+                try:
+                    if once.withdraw():
+                        say(f"{once.name}: was left in Chronos, and is deleted, so that it does not run")
+                except HookError as error:
+                    raise HookError(
+                        f"{contract.name} stays locked: {error}; it may be moving files, or have moved some; "
+                        f"next: {restore_command(contract.name, node_of(job))}, which waits for its end"
+                    ) from error
+
+    return unlock(platform.consuls[platform.home], contract.name, withdraw)
 
 
 def contract_of(compiled: Compiled, name: str) -> CompiledContract:

@@ -12,6 +12,7 @@ import pytest
 
 from constructs_lib.contracts.compiled import Compiled, CompiledContract, Route
 from constructs_lib.errors import HookError
+from constructs_lib.hooks.chronos import Chronos
 from constructs_lib.hooks.deadline import Deadline
 from constructs_lib.hooks.endpoints import Endpoints, Instance
 from constructs_lib.hooks.jobs import owner
@@ -504,22 +505,110 @@ def test_a_lost_answer_starts_no_second_restore(sim: SimulatedCluster) -> None:
     assert len(ran) == 1
 
 
-def test_what_still_runs_is_not_unlocked_on_anybody_s_word(sim: SimulatedCluster) -> None:
-    db = slow(sim)
-    former = {**job("db.undo"), "schedule": "R1//PT1H", "owner": owner(CLUSTER)}
-    sim.profile("db.undo*", Profile(runs_seconds=10**5))
-    with platform_of(sim) as platform:
-        platform.chronos.put(former)
-    sim.advance(10)
+class Left:
+    """Consul, as a restore of db leaves it that was killed, or with `session` while it runs."""
 
-    with (
-        platform_of(sim) as platform,
-        pytest.raises(
-            HookError, match=r"task ct:\S+ still runs, .* nothing was changed; next: .* restore db, "
-        ),
-    ):
-        platform.__dict__["consuls"] = {platform.home: None}
-        unlock_after_restore(platform, db)
+    def __init__(self, session: str | None = None) -> None:
+        self.kv, self.session, self.locked = self, session, True
+
+    def get(self, _key: str, **_: str) -> tuple[int, dict[str, Any]]:
+        return 7, {"Value": b"{}", "Session": self.session, "ModifyIndex": 7}
+
+    def delete(self, _key: str, *, cas: int) -> bool:
+        self.locked = cas != 7
+        return not self.locked
+
+
+def unlocked(sim: SimulatedCluster, left: Left) -> list[str]:
+    """What is said; HookError where it stays locked."""
+    said: list[str] = []
+    with platform_of(sim) as platform:
+        platform.__dict__["consuls"] = {platform.home: left}
+        unlock_after_restore(platform, with_data(), said.append)
+    return said
+
+
+def left_in_chronos(sim: SimulatedCluster, name: str) -> None:
+    with platform_of(sim) as platform:
+        platform.chronos.put({**job(name), "schedule": "R1//PT1H", "owner": owner(CLUSTER)})
+
+
+def names_in_chronos(sim: SimulatedCluster) -> list[str]:
+    with platform_of(sim) as platform:
+        return [one["name"] for one in platform.chronos.jobs()]
+
+
+def test_what_still_runs_is_not_unlocked_on_anybody_s_word(sim: SimulatedCluster) -> None:
+    sim.profile("db.undo*", Profile(runs_seconds=10**5))
+    left_in_chronos(sim, "db.undo")
+    sim.advance(10)
+    left = Left()
+
+    with pytest.raises(HookError, match=r"db stays locked: .* wait for its task ct:\S+ to end; .*"):
+        unlocked(sim, left)
+
+    assert left.locked and names_in_chronos(sim) == ["db.undo"]
+
+
+def test_what_waits_in_chronos_does_not_run_beside_what_was_unlocked(sim: SimulatedCluster) -> None:
+    sim.inject(Fault(kind="no_offers"))
+    left_in_chronos(sim, "db.restore")
+    sim.advance(300)
+    left = Left()
+
+    said = unlocked(sim, left)
+
+    assert said == ["db.restore: was left in Chronos, and is deleted, so that it does not run"]
+    assert not left.locked and names_in_chronos(sim) == []
+    sim.heal()
+    sim.advance(300)
+    assert sim.tasks("db.*") == [] and [one for one in sim.world.ended if one.owner == "db.restore"] == []
+
+
+def test_what_begins_while_it_is_unlocked_keeps_it_locked(
+    sim: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim.inject(Fault(kind="no_offers"))
+    sim.profile("db.restore*", Profile(runs_seconds=10**5))
+    left_in_chronos(sim, "db.restore")
+    sim.advance(30)
+    delete, left = Chronos.delete, Left()
+
+    def late(self: Chronos, name: str) -> None:
+        sim.heal()
+        sim.advance(30)
+        assert len(sim.tasks("db.restore")) == 1
+        delete(self, name)
+
+    monkeypatch.setattr(Chronos, "delete", late)
+    with pytest.raises(HookError, match=r"stays locked: db\.restore: began in this moment, .* restore db, "):
+        unlocked(sim, left)
+
+    assert left.locked
+
+
+def test_what_a_new_master_does_not_know_yet_is_not_unlocked(two: SimulatedCluster) -> None:
+    two.profile("db.restore*", Profile(runs_seconds=10**5))
+    left_in_chronos(two, "db.restore")
+    two.advance(30)
+    two.mesos.reregister_seconds = 60
+    two.change_leader("mesos")
+    left = Left()
+
+    with pytest.raises(HookError, match=r"stays locked: .* to register at the new Mesos master"):
+        unlocked(two, left)
+
+    assert left.locked and len(two.tasks("db.restore")) == 1
+
+
+def test_the_job_of_a_restore_that_runs_is_left_to_it(sim: SimulatedCluster) -> None:
+    sim.inject(Fault(kind="no_offers"))
+    left_in_chronos(sim, "db.restore")
+
+    with pytest.raises(HookError, match=r"restores its data since .*; next: end that one"):
+        unlocked(sim, Left(session="a-session"))
+
+    assert names_in_chronos(sim) == ["db.restore"]
 
 
 def test_a_restore_waits_for_a_former_one_that_still_runs(sim: SimulatedCluster) -> None:
