@@ -89,7 +89,7 @@ class Lease:
 
     @property
     def lost(self) -> bool:
-        """Whether its session ended while it was `kept`, or may have: somebody else may have had it since.
+        """Whether somebody else may have had it since: its session ended while it was `kept`, or may have.
 
         Of a computer that slept nobody knows better than its clock, until the next renewal.
         """
@@ -109,8 +109,10 @@ class Lease:
                 named, checks=[], lock_delay=0, ttl=self._seconds, behavior=self._afterwards
             )
             self._session = str(made)
-        self._ended = False
+            # A session alone holds nothing, should the next request fail.
+            self._ended = True
         if consul.kv.put(self.key, self._value, acquire=self._session):
+            self._ended = False
             return None
         holder = Holder.of(consul.kv.get(self.key, consistency="consistent")[1]).who
         self.release(consul)
@@ -129,9 +131,10 @@ class Lease:
         with self._turn:
             if self._let_go:
                 return False
-            if self._session is not None and self._renewed(consul):
+            if self._session is not None and not self._renewed(consul):
+                self._session = None
+            if self._session is not None and not self._ended:
                 return True
-            self._session = None
             _, entry = consul.kv.get(self.key, consistency="consistent")
             mine = self._is_mine(entry) if entry else self._afterwards == "delete"
             return mine and self.take(consul) is None
@@ -148,7 +151,8 @@ class Lease:
         def renew() -> None:
             while not ended.wait(self._seconds / 3):
                 with suppress(ApiError):
-                    self._ended = not renewed(another) or self._ended
+                    if not renewed(another):
+                        self._ended = True
 
         thread = threading.Thread(target=renew, name="lease", daemon=True)
         thread.start()

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.consul import Consul
+from constructs_lib.hooks.deadline import Deadline
+from constructs_lib.hooks.http import Client, Target
 from constructs_lib.hooks.lease import Lease
+from constructs_lib.hooks.patience import Patience
+from tests.hooks.faulty_consul import FOR_EVER, Fault, What, faulty
 from tests.hooks.rolling_platform import Platform
 
 
@@ -84,3 +89,45 @@ def test_it_is_renewed_while_a_round_lasts(platform: Platform, store: Consul) ->
         assert renewed.wait(30)
 
     lease.release(store)
+
+
+def cut_off_while_it_takes_it_again(platform: Platform, store: Consul, what: What) -> Lease:
+    """Its session ended, it has a new one, and nobody has answered that the key is this one's."""
+    lease = Lease(platform.name, seconds=10, who="anna")
+    lease.take(store)
+    [session] = [one["ID"] for one in store.session.list()[1] if platform.name in one["Name"]]
+    store.session.destroy(session)
+    with faulty(platform.consul) as proxy:
+        proxy.faults.append(Fault(what, method="PUT", path="acquire=", times=FOR_EVER))
+        target = Target(name="consul", bases=(proxy.server.url,))
+        impatient = Client(target, Deadline(60), patience=Patience(0.4, afterwards=0.1))
+        with pytest.raises(ApiError):
+            lease.again(Consul(impatient, platform.consul.token))
+    return lease
+
+
+@pytest.mark.parametrize("what", ["forbidden", "loses the answer"])
+def test_a_session_without_its_key_is_not_taken_for_the_lease(
+    platform: Platform, store: Consul, what: What
+) -> None:
+    lease = cut_off_while_it_takes_it_again(platform, store, what)
+
+    assert lease.lost
+    assert lease.again(store)
+
+    assert not lease.lost
+    assert Lease(platform.name, seconds=10).take(store) == "anna"
+    lease.release(store)
+
+
+def test_what_somebody_took_meanwhile_is_not_said_to_be_still_held(platform: Platform, store: Consul) -> None:
+    lease = cut_off_while_it_takes_it_again(platform, store, "forbidden")
+    other = Lease(platform.name, seconds=10, who="ben")
+    assert other.take(store) is None
+
+    assert not lease.again(store)
+
+    assert lease.lost
+    lease.release(store)
+    assert Lease(platform.name, seconds=10).take(store) == "ben"
+    other.release(store)
