@@ -42,7 +42,8 @@ _EITHER = (
     "restore ended no longer leads"
 )
 _NOT_STARTED = "no instance of it ran before, so none was started; next: clustermesos apply"
-_HALF_LOADED = "the dump is back beside the volume, but was not loaded, or not whole: restore again"
+_NOT_LOADED = "the dump is back beside the volume, but was not loaded"
+_HALF_LOADED = f"{_NOT_LOADED}, or not whole: restore again"
 
 
 def unlock_after_restore(platform: Platform, contract: CompiledContract, say: Say) -> Restore:
@@ -93,7 +94,7 @@ def restore(
         with _stopped(platform, compiled, restoring, say) if contract.stops_to_restore else nullcontext():
             restoring.run()
         for job in loads:
-            restoring.still_alone()
+            restoring.alone_to_load()
             run_job(platform, compiled.cluster, job, say, after=_HALF_LOADED)
     loaded = ", and loaded" if loads else ""
     stopped = "" if restoring.started else f"; {_NOT_STARTED}"
@@ -189,6 +190,14 @@ class _Restoring:
         except HookError:
             self.left_to_others = True
             raise
+
+    def alone_to_load(self) -> None:
+        """HookError where a dump that is back must not be loaded: somebody else may be, or nobody says."""
+        try:
+            self.still_alone()
+        except HookError as error:
+            then = "" if self.left_to_others else ": restore again"
+            raise HookError(f"{error}; {_NOT_LOADED}{then}") from error
 
     def run(self) -> None:
         """Restore; HookError with how the data is where that failed."""

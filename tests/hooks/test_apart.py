@@ -318,6 +318,44 @@ def test_an_application_is_started_again_where_consul_fell_silent_once_its_data_
     unlock(platform.consul_client(), one.name)
 
 
+def with_dump(platform: Platform) -> CompiledContract:
+    """Deployed, and with a dump to restore and to load."""
+    jobs = (job(f"{platform.name}.restore"), job(f"{platform.name}.load"))
+    return replace(with_data(platform), restores=jobs, stops_to_restore=False)
+
+
+def test_a_dump_that_is_back_but_not_loaded_for_want_of_an_answer_is_told_to_be(platform: Platform) -> None:
+    one = with_dump(platform)
+    shop = Compiled(cluster="shop", contracts=(one,))
+    with faulty(platform.consul) as proxy:
+        silent = At(
+            f"{one.name}.restore: done", lambda: proxy.faults.append(Fault("overloaded", times=FOR_EVER))
+        )
+        with (
+            platform.connected(consul=proxy.server.url) as connected,
+            pytest.raises(HookError, match=r"^consul.*: .*; the dump is back .* not loaded: restore again$"),
+        ):
+            restore(connected, shop, one.name, snapshot="latest", node=None, say=silent.append)
+
+    assert not any(".load: " in line for line in silent.said)
+    killed(platform)
+
+
+def test_a_dump_that_is_back_is_not_loaded_beside_somebody_else_s_restore(platform: Platform) -> None:
+    one, other = with_dump(platform), Lease(f"restore/{platform.name}", seconds=60, who="ben@ops")
+
+    def another() -> None:
+        killed(platform)
+        other.take(platform.consul_client())
+
+    at = At(f"{one.name}.restore: done", another)
+    with pytest.raises(HookError, match=r"ben@ops, .* leaves it to others; the dump is back .* not loaded$"):
+        restored(platform, one, at)
+
+    assert not any(".load: " in line for line in at.said)
+    other.release(platform.consul_client())
+
+
 def test_a_restore_that_was_cut_off_and_unlocked_leaves_it_to_whoever_did_so(platform: Platform) -> None:
     one, consul = with_data(platform), platform.consul_client()
 
