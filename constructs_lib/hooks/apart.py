@@ -234,12 +234,18 @@ class ConsulDeployments(Deployments):
         """See Deployments."""
         lease = Lease(f"{_DEPLOY}{name}/{uuid.uuid4()}", seconds=SECONDS, afterwards="delete")
 
+        looked = False
+
         def begin() -> None:
+            nonlocal looked
+            looked = False
             lease.take(self.consul)
             self.refuse(name)
+            looked = True
 
         def still() -> None:
-            if lease.lost:
+            # Whoever asks again after an error has not heard yet that nobody restores it.
+            if lease.lost or not looked:
                 begin()
 
         try:

@@ -12,6 +12,7 @@ import pytest
 from constructs_lib.contracts.compiled import Compiled, CompiledContract
 from constructs_lib.errors import HookError
 from constructs_lib.hooks.apart import BeingRestoredError, ConsulDeployments, RestoreLease, restores, unlock
+from constructs_lib.hooks.api_error import ApiError
 from constructs_lib.hooks.deploying import rollout_of
 from constructs_lib.hooks.lease import LEASES, Lease
 from constructs_lib.hooks.restoring import restore
@@ -212,6 +213,28 @@ def test_a_deployment_whose_lease_ran_out_looks_for_a_restore_before_it_goes_on(
         killed(platform)
         lease._renewed_at = 0.0
         RestoreLease(platform.name, stays=True).take(consul)
+        with pytest.raises(BeingRestoredError):
+            still()
+
+
+@pytest.mark.parametrize("fails", ["put", "get"])
+def test_a_deployment_looks_for_a_restore_until_it_has_heard_of_none(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    consul = platform.consul_client()
+
+    def silent(*_: Any, **__: Any) -> Any:
+        raise ApiError("unreachable", "Consul", "no answer")
+
+    with ConsulDeployments(consul, platform.consul_client).of(platform.name) as still:
+        (lease,) = (one for one in _closure(still) if isinstance(one, Lease))
+        killed(platform)
+        RestoreLease(platform.name, stays=True).take(platform.consul_client())
+        lease._renewed_at = 0.0
+        with monkeypatch.context() as patched, pytest.raises(ApiError):
+            patched.setattr(consul.kv, fails, silent)
+            still()
+
         with pytest.raises(BeingRestoredError):
             still()
 
