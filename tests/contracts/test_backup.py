@@ -113,7 +113,11 @@ def test_a_lock_that_is_held_is_waited_for_where_this_restic_can(shop: Machine, 
     calls, bin = shop.here / "calls", shop.here / "bin"
     bin.mkdir()
     offered = "      --retry-lock duration   retry to lock" if can else "      --no-lock"
-    script = f'#!/bin/sh\ncase "$*" in *--help*) echo "{offered}";; *) echo "$*" >>{calls};; esac\n'
+    script = f"""#!/bin/sh
+case "$*" in *--help*) echo "{offered}"; exit;; esac
+echo "$*" >>{calls}
+[ "$1" != dump ] || cat {shop.here}/note/sentinel
+"""
     (bin / "restic").write_text(script, encoding="utf-8")
     (bin / "restic").chmod(0o755)
 
@@ -121,9 +125,9 @@ def test_a_lock_that_is_held_is_waited_for_where_this_restic_can(shop: Machine, 
         assert shop.run(job, PATH=f"{bin}:{os.environ['PATH']}").returncode == 0
 
     asked = calls.read_text(encoding="utf-8").splitlines()
-    for word in ("backup", "forget", "check"):
-        (call,) = [line for line in asked if line.startswith(f"{word} ")]
-        assert call.startswith(f"{word} --retry-lock 2h ") is can, call
+    for word in ("backup", "tag", "dump", "forget", "check"):
+        made = [line for line in asked if line.startswith(f"{word} ")]
+        assert made and all(call.startswith(f"{word} --retry-lock 2h ") is can for call in made), made
 
 
 def _held(shop: Machine) -> list[Path]:

@@ -239,21 +239,70 @@ def test_what_a_restore_has_half_done_is_not_saved(shop: Machine, part: str) -> 
     assert shop.run("backup").returncode == 0
 
 
-def test_a_backup_during_which_a_restore_began_is_none(shop: Machine) -> None:
-    slow = shop.here / "bin"
-    slow.mkdir()
-    real = shutil.which("restic")
-    (slow / "restic").write_text(
-        f'#!/bin/sh\n{real} "$@"; code=$?\n'
-        f'[ "$1 $2" = "backup --help" ] || [ "$1" != backup ] || mkdir {shop.data}/.clustermesos-before\n'
-        "exit $code\n"
+def first(shop: Machine, command: str, does: str) -> str:
+    """A PATH whose restic does something else before it runs that command."""
+    bin = shop.here / "bin"
+    bin.mkdir()
+    program(
+        bin / "restic",
+        f"""
+[ "$1" != {command} ] || [ "$2" = --help ] || {{ {does}; }}
+exec {shutil.which("restic")} "$@"
+""",
     )
-    (slow / "restic").chmod(0o755)
+    return f"{bin}:{os.environ['PATH']}"
 
-    done = shop.run("backup", PATH=f"{slow}:{os.environ['PATH']}")
+
+def tags(shop: Machine) -> list[str]:
+    """Those of all snapshots, without the seconds of the unchecked ones."""
+    found = json.loads(shop.restic("snapshots", "--json").stdout)
+    return sorted(",".join(tag for tag in each["tags"] if not tag.isdigit()) for each in found)
+
+
+def test_a_backup_during_which_a_restore_began_is_none(shop: Machine) -> None:
+    before = f"{shop.data}/.clustermesos-before"
+    path = first(shop, "backup", f"mkdir {before}; mv {shop.data}/orders {before}/")
+
+    done = shop.run("backup", PATH=path)
 
     assert done.returncode == 1
-    assert "a restore of it began meanwhile, so this snapshot may lack files" in done.stderr
+    assert "a restore of it began meanwhile" in done.stderr
+    assert shop.run("restore").returncode == 0
+    assert tree(shop.data) == SAVED
+
+
+def test_a_backup_that_was_killed_before_it_was_checked_is_never_taken_for_one(shop: Machine) -> None:
+    path = first(shop, "tag", 'kill -KILL "$PPID"; exit 1')
+    assert shop.run("backup", PATH=path).returncode == -9
+    assert tags(shop) == ["data", "unchecked:data"]
+    assert shop.run("backup").returncode == 0
+    assert tags(shop) == ["data", "data", "unchecked:data"]
+    shop.restic("forget", "--tag", "data", "--keep-last", "1")
+    (shop.data / "orders" / "2").unlink()
+
+    assert shop.run("restore").returncode == 0
+
+    assert tree(shop.data) == {".hidden": "a dot file", **SINCE}
+
+
+@pytest.mark.parametrize("does", ["exit 0", "exit 1"])
+def test_a_backup_that_a_restore_would_not_find_is_none(shop: Machine, does: str) -> None:
+    done = shop.run("backup", PATH=first(shop, "tag", does))
+
+    assert done.returncode == 1
+    assert "a restore would not find it" in done.stderr
+    assert shop.metric("restored_files") is None
+
+
+def test_of_what_was_never_checked_only_the_newest_stays_which_a_backup_may_be_at(shop: Machine) -> None:
+    path = first(shop, "tag", "exit 1")
+    for _ in (1, 2):
+        assert shop.run("backup", PATH=path).returncode == 1
+    assert tags(shop) == ["data", "unchecked:data", "unchecked:data"]
+
+    assert shop.run("forget").returncode == 0
+
+    assert tags(shop) == ["data", "unchecked:data"]
 
 
 @pytest.mark.parametrize(("snapshot", "code"), [("latest", 0), ("deadbeef", 1), ("lates", 1)])

@@ -26,9 +26,18 @@ echo "$started $CONTRACT $VOLUME $SAVED_HOST" >"$NOTE/sentinel"
 restic --no-lock cat config >/dev/null 2>&1 || restic init || fail "no repository at $RESTIC_REPOSITORY, and none can be made"
 # Locks of processes that are gone; one that is held is waited for.
 restic unlock
+# A restore takes the newest with the volume's tag: this one has it only once it is known to be whole, and by a tag of
+# its own, since others may be left by backups that were killed or failed; forget takes those away.
 # shellcheck disable=SC2086 # paths of ours, without spaces
-restic backup $retry --host "$SAVED_HOST" --tag "$VOLUME" $SAVED "$NOTE"
-untouched "a restore of it began meanwhile, so this snapshot may lack files: restore none that is newer than $started"
+restic backup $retry --host "$SAVED_HOST" --tag "unchecked:$VOLUME" --tag "$started" $SAVED "$NOTE"
+untouched "a restore of it began meanwhile, so what was saved may lack files: it stays unchecked:$VOLUME, and no \
+restore takes it for the newest"
+# Where restic can't, it may say so and end well.
+# shellcheck disable=SC2086 # options
+{ restic tag $retry --host "$SAVED_HOST" --tag "unchecked:$VOLUME,$started" --set "$VOLUME" \
+  && found=$(restic dump $retry --host "$SAVED_HOST" --tag "$VOLUME" latest "$NOTE/sentinel") \
+  && [ "$found" = "$(cat "$NOTE/sentinel")" ]; } \
+  || fail "what was saved can't be made the newest of $VOLUME, so a restore would not find it"
 now=$(date +%s)
 # shellcheck disable=SC2086 # paths of ours, without spaces
 tell backup_files "$files" backup_success_timestamp_seconds "$now" backup_duration_seconds "$((now - started))" \
