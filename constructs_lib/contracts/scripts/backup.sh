@@ -7,7 +7,9 @@ untouched() {
   done
 }
 for path in $SAVED; do [ -d "$path" ] || fail "$path is missing"; done
-untouched "a restore of it runs or did not end, so nothing was saved: clustermesos restore $CONTRACT, or, where its \
+# Where several nodes have data of their own, that is the node's address.
+case $SAVED_HOST in "$CONTRACT") node="" ;; *) node=" --node $SAVED_HOST" ;; esac
+untouched "a restore of it runs or did not end, so nothing was saved: clustermesos restore $CONTRACT$node, or, where its \
 data is whole, delete .clustermesos-* in its volume $VOLUME"
 mkdir -p "$NOTE"
 : >"$NOTE/manifest"
@@ -30,8 +32,8 @@ restic unlock
 # its own, since others may be left by backups that were killed or failed; forget takes those away.
 # shellcheck disable=SC2086 # paths of ours, without spaces
 restic backup $retry --host "$SAVED_HOST" --tag "unchecked:$VOLUME" --tag "$started" $SAVED "$NOTE"
-untouched "a restore of it began meanwhile, so what was saved may lack files: it stays unchecked:$VOLUME, and no \
-restore takes it for the newest"
+untouched "a restore of it began meanwhile, so what was saved at $(date -u -d "@$started" '+%F %T') UTC may lack \
+files: it stays unchecked:$VOLUME, and no restore takes it for the newest"
 # Where restic can't, it may say so and end well.
 # shellcheck disable=SC2086 # options
 { restic tag $retry --host "$SAVED_HOST" --tag "unchecked:$VOLUME,$started" --set "$VOLUME" \
