@@ -113,6 +113,21 @@ def test_a_backup_that_never_succeeded_is_told_as_zero(saver: Saver) -> None:
     assert not saver.repository.exists()
 
 
+def test_metrics_of_a_full_disk_leave_those_of_before_and_are_told(saver: Saver) -> None:
+    assert saver.run("save").returncode == 0
+    before = saver.metric(SAVED)
+    (told,) = saver.folder.rglob("platform-save-registry.prom")
+    told.with_suffix(".prom.new").symlink_to("/dev/full")
+    # That device is everybody's.
+    saver.double("chmod", "exit 0")
+
+    done = saver.run("save")
+
+    assert done.returncode == 1
+    assert "save failed: registry (metrics)" in done.stderr
+    assert not told.is_symlink() and saver.metric(SAVED) == before
+
+
 def test_a_corrupted_repository_is_found_and_nothing_is_restored_from_it(saver: Saver) -> None:
     assert saver.run("save").returncode == 0
     for pack in (saver.repository / "data").rglob("*"):

@@ -81,7 +81,33 @@ def test_a_snapshot_that_is_back_is_no_failure_where_nobody_can_be_told(shop: Ma
     done = shop.run("restore")
 
     assert (done.returncode, tree(shop.data)) == (0, SAVED)
-    assert "restored, but its metrics can't be written" in done.stderr
+    assert "its metrics can't be written to the agent's folder" in done.stderr
+    assert "restored, all the same" in done.stderr
+
+
+def test_metrics_of_a_full_disk_leave_those_of_before_and_are_told(shop: Machine) -> None:
+    told = shop.here / "metrics" / "clustermesos-shop.restore.prom"
+    told.write_text("of before")
+    told.with_suffix(".prom.new").symlink_to("/dev/full")
+    # That device is everybody's.
+    path = first(shop, "none", "exit 1")
+    program(shop.here / "bin" / "chmod", "\n")
+
+    done = shop.run("restore", PATH=path)
+
+    assert (done.returncode, tree(shop.data)) == (0, SAVED)
+    assert "its metrics can't be written to the agent's folder" in done.stderr
+    assert "restored, all the same" in done.stderr
+    assert not told.is_symlink() and told.read_text() == "of before"
+
+
+def test_a_job_whose_metrics_cant_be_written_says_so(shop: Machine) -> None:
+    shutil.rmtree(shop.here / "metrics")
+
+    done = shop.run("forget")
+
+    assert done.returncode == 1
+    assert "shop.forget: its metrics can't be written to the agent's folder" in done.stderr
 
 
 def test_an_older_snapshot_is_named_by_its_id(shop: Machine) -> None:

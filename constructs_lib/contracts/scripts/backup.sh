@@ -18,7 +18,7 @@ for path in $SAVED; do
   find "$path" -type f ! -name '*
 *' -exec sha256sum {} + >"$NOTE.one" || fail "a file can't be read"
   if [ ! -s "$NOTE.one" ]; then
-    tell backup_files 0
+    tell backup_files 0 || true
     fail "nothing to save: $path has no file, which is no backup"
   fi
   cat "$NOTE.one" >>"$NOTE/manifest"

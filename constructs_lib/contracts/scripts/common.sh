@@ -12,9 +12,16 @@ labels="contract=\"$CONTRACT\",volume=\"$VOLUME\",saved_host=\"$SAVED_HOST\""
 retry="--retry-lock 2h"
 # shellcheck disable=SC2034
 restic backup --help | grep -q -e --retry-lock || retry=""
-# tell NAME VALUE …: metrics for the node exporter, whole or not at all.
+# tell NAME VALUE …: metrics for the node exporter, whole or not at all. Joined: no set -e where a caller goes on.
 tell() {
-  while [ $# -gt 1 ]; do echo "clustermesos_$1{$labels} $2"; shift 2; done >"$METRICS/clustermesos-$JOB.prom.new"
-  chmod 644 "$METRICS/clustermesos-$JOB.prom.new"
-  mv "$METRICS/clustermesos-$JOB.prom.new" "$METRICS/clustermesos-$JOB.prom"
+  metrics="$METRICS/clustermesos-$JOB.prom" lines=""
+  while [ $# -gt 1 ]; do
+    lines="${lines}clustermesos_$1{$labels} $2
+"
+    shift 2
+  done
+  { printf %s "$lines" >"$metrics.new" && chmod 644 "$metrics.new" && mv "$metrics.new" "$metrics"; } || {
+    echo "$JOB: its metrics can't be written to the agent's folder" >&2
+    return 1
+  }
 }

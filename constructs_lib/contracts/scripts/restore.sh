@@ -62,4 +62,4 @@ now=$(date +%s)
 # A failure would have the snapshot taken for undone.
 tell restored_timestamp_seconds "$now" restored_snapshot_timestamp_seconds "$saved" \
   restored_duration_seconds "$((now - started))" restored_files "$same" \
-  || echo "$JOB: restored, but its metrics can't be written to the agent's folder" >&2
+  || echo "$JOB: restored, all the same" >&2
