@@ -25,7 +25,7 @@ from clustermesos_disk import Disk, ids, own, placed, read_manifest
 from clustermesos_generations import back, take
 from clustermesos_health import is_active, outcomes
 from clustermesos_node import UNHEALTHY, WRONG, Failure, ask, run, say, told, until
-from clustermesos_packages import install_all, other_versions
+from clustermesos_packages import install_all, installed, other_versions
 from clustermesos_policy import start_late
 from clustermesos_units import enable, exists, systemctl
 from clustermesos_volume import use_volume
@@ -94,7 +94,9 @@ class Apply:
         """Before anything that may listen is installed, for a boot that comes before all is in place, too."""
         entries = [entry for entry in self.manifest["files"] if entry["path"] in FIREWALL_FILES]
         if entries:
-            self.install([{"names": ["nftables"]}])
+            # Where an image has it, a second look through all packages would only cost time.
+            if not installed("nftables"):
+                self.install([{"names": ["nftables"]}])
             for entry in entries:
                 self.content(entry)
             run("systemctl", "daemon-reload")
